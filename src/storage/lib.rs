@@ -1,0 +1,2 @@
+//! The transactional B+tree storage engine of Lightning DB.
+#![deny(unsafe_code)]

@@ -1,0 +1,11 @@
+//! PostgreSQL's types as values: one [`Datum`] per SQL value, oids and type modifiers, text and binary forms.
+//!
+//! This module is at the bottom of the root package: everything may import it and it imports only [`crate::error`].
+//! A value carries no type of its own beyond its physical class: `text`, `varchar`, `char(n)`, `name` and `unknown` are
+//! all [`Datum::Text`]; which of them it is, is known by the typed tree ([`Type`]).
+
+mod datum;
+pub mod oid;
+
+pub use datum::{Array, ArrayDim, Datum, Interval, Text};
+pub use oid::{Oid, Type};
