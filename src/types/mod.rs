@@ -5,6 +5,8 @@
 //! all [`Datum::Text`]; which of them it is, is known by the typed tree ([`Type`]).
 
 mod datum;
+pub mod format;
+pub mod numeric;
 pub mod oid;
 
 pub use datum::{Array, ArrayDim, Datum, Interval, Text};

@@ -1,0 +1,322 @@
+//! The catalog image: one immutable picture of all names of one database, per catalog commit.
+//!
+//! The binder, pg_catalog and the executor read it through an `Arc`; a transaction with DDL of its own has a private one.
+//! Built-in types, functions, operators and casts are static data (`catalog::builtin`); the image holds what users can change.
+
+use crate::types::{Datum, Oid, Type};
+use lightning_storage::ObjectId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One database's catalog at one point of the log.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// Raised with every catalog commit of this database: plans compare it before they look closer.
+    pub version: u64,
+    /// This database.
+    pub database: Oid,
+    /// Schemas by oid (pg_catalog, information_schema, public, users', pg_temp_n).
+    pub schemas: HashMap<Oid, Arc<Schema>>,
+    /// Schema oids by name.
+    pub schema_names: HashMap<String, Oid>,
+    /// Relations of every kind by oid, indexes and sequences too, system relations included.
+    pub relations: HashMap<Oid, Arc<Relation>>,
+    /// (schema, name) to relation.
+    pub relation_names: HashMap<(Oid, String), Oid>,
+    /// Roles (shared by all databases) by oid.
+    pub roles: HashMap<Oid, Arc<Role>>,
+    /// All databases (shared).
+    pub databases: HashMap<Oid, Arc<Database>>,
+    /// COMMENT: (object, class oid, subid) to text.
+    pub comments: HashMap<(Oid, Oid, i32), String>,
+}
+
+/// A schema.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Schema {
+    pub oid: Oid,
+    pub name: String,
+    pub owner: Oid,
+}
+
+/// A role.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Role {
+    pub oid: Oid,
+    pub name: String,
+    pub superuser: bool,
+    pub login: bool,
+    pub create_db: bool,
+    pub create_role: bool,
+    pub inherit: bool,
+    pub connection_limit: i32,
+    /// SCRAM-SHA-256 verifier in PostgreSQL's text form.
+    pub password: Option<String>,
+    pub valid_until: Option<i64>,
+}
+
+/// A database.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Database {
+    pub oid: Oid,
+    pub name: String,
+    pub owner: Oid,
+    pub is_template: bool,
+    pub allow_connections: bool,
+    pub connection_limit: i32,
+}
+
+/// pg_class.relkind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RelationKind {
+    Table,
+    Index,
+    Sequence,
+    View,
+}
+
+/// A relation.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// pg_class.oid
+    pub oid: Oid,
+    /// Schema.
+    pub schema: Oid,
+    /// Schema name, for messages.
+    pub schema_name: String,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: RelationKind,
+    /// Owner.
+    pub owner: Oid,
+    /// Its row type in pg_type (tables, views).
+    pub row_type: Oid,
+    /// TEMP.
+    pub temporary: bool,
+    /// All attributes in attribute order, dropped ones included: `attributes[attnum - 1]`.
+    pub attributes: Vec<Attribute>,
+    /// Constraints (CHECK, PRIMARY KEY, UNIQUE, FOREIGN KEY) of this table.
+    pub constraints: Vec<Arc<Constraint>>,
+    /// Foreign keys of other tables (and this one) that refer to this table.
+    pub referenced_by: Vec<Arc<Constraint>>,
+    /// Indexes, by oid order.
+    pub indexes: Vec<Arc<Index>>,
+    /// What is behind it.
+    pub body: Body,
+    /// ANALYZE's row count; -1 never analysed.
+    pub row_estimate: f64,
+}
+
+/// What is behind a relation.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A stored table.
+    Table {
+        /// Its storage object.
+        storage: ObjectId,
+        /// ON COMMIT of a temporary table.
+        on_commit: OnCommit,
+    },
+    /// A system relation: a generator named by this static description.
+    System(&'static crate::catalog::system::SystemRelation),
+    /// A view: its SELECT as text, bound anew at use with `search_path` fixed to what it was at creation.
+    View {
+        /// The query's text as pg_get_viewdef's source.
+        text: String,
+        /// Resolved search path at creation.
+        search_path: Vec<String>,
+    },
+    /// An index (its description is also in its table's `indexes`).
+    Index(Arc<Index>),
+    /// A sequence.
+    Sequence(Sequence),
+}
+
+/// ON COMMIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum OnCommit {
+    PreserveRows,
+    DeleteRows,
+    Drop,
+}
+
+/// A sequence's definition.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Sequence {
+    pub storage: ObjectId,
+    pub ty: Oid,
+    pub start: i64,
+    pub increment: i64,
+    pub min: i64,
+    pub max: i64,
+    pub cache: i64,
+    pub cycle: bool,
+    /// OWNED BY: table and attribute; `identity` when it is an identity column's.
+    pub owned_by: Option<(Oid, i16)>,
+    pub identity: bool,
+}
+
+/// An attribute of a relation.
+#[derive(Clone, Debug)]
+pub struct Attribute {
+    /// 1-based.
+    pub number: i16,
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub ty: Type,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// DEFAULT expression as text (bound at use), or the generation expression when `generated`.
+    pub default: Option<String>,
+    /// GENERATED ALWAYS AS (…) STORED.
+    pub generated: bool,
+    /// GENERATED … AS IDENTITY.
+    pub identity: Option<Identity>,
+    /// Dropped.
+    pub dropped: bool,
+    /// The storage column.
+    pub storage: u16,
+    /// What rows older than the column read as (already in `storage`'s default): the constant, for catalogs.
+    pub missing: Option<Datum>,
+}
+
+/// Identity columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Identity {
+    Always,
+    ByDefault,
+}
+
+/// An index.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// pg_class.oid
+    pub oid: Oid,
+    /// Name.
+    pub name: String,
+    /// Its table.
+    pub table: Oid,
+    /// Its storage object.
+    pub storage: ObjectId,
+    /// Key columns in order.
+    pub keys: Vec<IndexKey>,
+    /// INCLUDE attributes (kept for the catalog; values are read from the row).
+    pub include: Vec<i16>,
+    /// UNIQUE.
+    pub unique: bool,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
+    /// PRIMARY KEY.
+    pub primary: bool,
+    /// Deferrable unique constraint behind it.
+    pub deferrable: bool,
+    /// Partial: predicate text and the hidden storage column that holds its value.
+    pub predicate: Option<(String, u16)>,
+}
+
+/// One key column of an index.
+#[derive(Clone, Debug)]
+pub struct IndexKey {
+    /// The attribute, or 0 for an expression.
+    pub attribute: i16,
+    /// The expression's text when `attribute` is 0.
+    pub expression: Option<String>,
+    /// The storage column read: the attribute's, or the hidden column's.
+    pub storage: u16,
+    /// Its type.
+    pub ty: Type,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST
+    pub nulls_first: bool,
+}
+
+/// A table constraint.
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    /// pg_constraint.oid
+    pub oid: Oid,
+    /// Name.
+    pub name: String,
+    /// Its table.
+    pub table: Oid,
+    /// What it demands.
+    pub kind: ConstraintKind,
+    /// DEFERRABLE
+    pub deferrable: bool,
+    /// INITIALLY DEFERRED
+    pub deferred: bool,
+    /// False for NOT VALID.
+    pub validated: bool,
+}
+
+/// Constraint kinds.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum ConstraintKind {
+    /// Expression text, and the attributes it names.
+    Check {
+        expression: String,
+        columns: Vec<i16>,
+        no_inherit: bool,
+    },
+    PrimaryKey {
+        columns: Vec<i16>,
+        index: Oid,
+    },
+    Unique {
+        columns: Vec<i16>,
+        index: Oid,
+    },
+    ForeignKey {
+        columns: Vec<i16>,
+        references: Oid,
+        referenced_columns: Vec<i16>,
+        /// The unique index on the referenced columns.
+        index: Oid,
+        on_update: ReferentialAction,
+        on_delete: ReferentialAction,
+        /// ON DELETE SET NULL/DEFAULT (columns).
+        delete_columns: Vec<i16>,
+        match_full: bool,
+    },
+}
+
+/// ON UPDATE / ON DELETE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ReferentialAction {
+    NoAction,
+    Restrict,
+    Cascade,
+    SetNull,
+    SetDefault,
+}
+
+impl Relation {
+    /// The attribute of this name that is not dropped.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|a| !a.dropped && a.name == name)
+    }
+
+    /// Attributes that are not dropped, in order.
+    pub fn live_attributes(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter().filter(|a| !a.dropped)
+    }
+}
+
+impl Image {
+    /// The relation of this schema and name.
+    pub fn relation(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
+        self.relations.get(self.relation_names.get(&(schema, name.to_owned()))?)
+    }
+}

@@ -1,0 +1,4 @@
+//! Names, types, oids: the catalog image, its storage, pg_catalog and information_schema.
+
+pub mod image;
+pub mod system;

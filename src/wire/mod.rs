@@ -1,0 +1,1 @@
+//! The PostgreSQL protocol: startup, simple and extended query, COPY, cancel.
