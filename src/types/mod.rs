@@ -4,10 +4,13 @@
 //! A value carries no type of its own beyond its physical class: `text`, `varchar`, `char(n)`, `name` and `unknown` are
 //! all [`Datum::Text`]; which of them it is, is known by the typed tree ([`Type`]).
 
+pub mod datetime;
 mod datum;
 pub mod format;
+pub mod interval;
 pub mod numeric;
 pub mod oid;
+pub mod timezone;
 
 pub use datum::{Array, ArrayDim, Datum, Interval, Text};
 pub use oid::{Oid, Type};
