@@ -1,0 +1,116 @@
+//! The memory account of a statement: what can grow (sorts, hash tables, tuple stores, groups) draws on it.
+//!
+//! Amounts are estimates of heap bytes. An operator holds a [`Reservation`], which gives everything back when dropped;
+//! it grows in steps of at least 64 KiB so that a row costs no atomic operation.
+
+use crate::error::{Error, Result, SqlState};
+use crate::types::Datum;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// One statement's budget.
+#[derive(Debug)]
+pub struct Memory {
+    limit_bytes: usize,
+    used_bytes: AtomicUsize,
+}
+
+impl Memory {
+    /// A budget of `limit_bytes`.
+    pub fn new(limit_bytes: usize) -> Arc<Memory> {
+        Arc::new(Memory { limit_bytes, used_bytes: AtomicUsize::new(0) })
+    }
+
+    /// Bytes drawn.
+    pub fn used(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    fn grow(&self, bytes: usize) -> Result<()> {
+        let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if used > self.limit_bytes {
+            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(Error::new(SqlState::OutOfMemory, "out of memory")
+                .detail(format!("The statement needs more than its budget of {} kB.", self.limit_bytes / 1024))
+                .hint("Raise the memory limit of statements, or make the statement sort, group or join fewer rows."));
+        }
+        Ok(())
+    }
+
+    fn shrink(&self, bytes: usize) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one operator holds of a [`Memory`].
+#[derive(Debug)]
+pub struct Reservation {
+    memory: Arc<Memory>,
+    reserved: usize,
+    used: usize,
+}
+
+const STEP_BYTES: usize = 64 * 1024;
+
+impl Reservation {
+    /// An empty one.
+    pub fn new(memory: &Arc<Memory>) -> Reservation {
+        Reservation { memory: memory.clone(), reserved: 0, used: 0 }
+    }
+
+    /// Takes `bytes` more; 53200 beyond the budget.
+    pub fn grow(&mut self, bytes: usize) -> Result<()> {
+        self.used += bytes;
+        if self.used > self.reserved {
+            let more = (self.used - self.reserved).max(STEP_BYTES);
+            self.memory.grow(more)?;
+            self.reserved += more;
+        }
+        Ok(())
+    }
+
+    /// Gives all back.
+    pub fn clear(&mut self) {
+        self.memory.shrink(self.reserved);
+        self.reserved = 0;
+        self.used = 0;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Bytes of a kept value: its cell and what it holds on the heap (shared parts are counted at every holder).
+pub fn datum_bytes(value: &Datum) -> usize {
+    size_of::<Datum>()
+        + match value {
+            Datum::Text(text) if text.len() > 23 => text.len(),
+            Datum::Bytea(bytes) => bytes.len(),
+            Datum::Array(array) => array.items.iter().map(datum_bytes).sum::<usize>() + 64,
+            Datum::Record(fields) => fields.iter().map(|(_, field)| datum_bytes(field) + 8).sum(),
+            Datum::Numeric(crate::types::numeric::Numeric::Big(big)) => (big.0.bits() / 8) as usize + 48,
+            _ => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_draws_in_steps_fails_at_the_limit_and_gives_back() {
+        let memory = Memory::new(200_000);
+        let mut first = Reservation::new(&memory);
+        first.grow(10).unwrap();
+        first.grow(20).unwrap();
+        assert_eq!(memory.used(), STEP_BYTES);
+        let mut second = Reservation::new(&memory);
+        assert_eq!(second.grow(190_000).unwrap_err().code(), SqlState::OutOfMemory);
+        drop(first);
+        second.clear();
+        assert_eq!(memory.used(), 0);
+    }
+}

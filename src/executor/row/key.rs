@@ -1,0 +1,92 @@
+//! Index keys: from values to the ranges of encoded keys that an index scan reads.
+
+use super::frame::Frame;
+use super::plan::KeyRange;
+use super::value;
+use crate::catalog::image::{Index, IndexKey};
+use crate::error::Result;
+use crate::types::Datum;
+use lightning_storage::KeyRange as Range;
+use std::cmp::Ordering;
+use std::ops::Bound;
+
+/// The ranges of one scan, in the index's order; none when a value is NULL.
+pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<Vec<Range>> {
+    let mut prefix = Vec::with_capacity(range.equals.len() + 1);
+    for code in &range.equals {
+        let value = code.eval(f)?;
+        if value.is_null() {
+            return Ok(Vec::new());
+        }
+        prefix.push(value);
+    }
+    let next = index.keys.get(prefix.len());
+    if range.is_null {
+        prefix.push(Datum::Null);
+        return Ok(vec![equal(&prefix, index)?]);
+    }
+    if let Some(code) = &range.one_of {
+        let Datum::Array(array) = code.eval(f)? else { return Ok(Vec::new()) };
+        let mut items: Vec<Datum> = array.items.iter().filter(|item| !item.is_null()).cloned().collect();
+        items.sort_by(value::compare);
+        items.dedup_by(|a, b| value::compare(a, b) == Ordering::Equal);
+        if next.is_some_and(|key| key.descending) {
+            items.reverse();
+        }
+        let mut ranges = Vec::with_capacity(items.len());
+        for item in items {
+            prefix.push(item);
+            ranges.push(equal(&prefix, index)?);
+            prefix.pop();
+        }
+        return Ok(ranges);
+    }
+    let mut side = |side: &Option<(super::expr::Code, bool)>| match side {
+        Some((code, inclusive)) => code.eval(f).map(|value| Some((value, *inclusive))),
+        None => Ok(None),
+    };
+    let (lower, upper) = (side(&range.lower)?, side(&range.upper)?);
+    match next {
+        Some(key) if lower.is_some() || upper.is_some() => between(&prefix, lower, upper, key, index),
+        _ => Ok(vec![equal(&prefix, index)?]),
+    }
+}
+
+/// All keys that begin with `prefix`.
+fn equal(prefix: &[Datum], index: &Index) -> Result<Range> {
+    if prefix.is_empty() {
+        return Ok(Range { lower: Bound::Unbounded, upper: Bound::Unbounded });
+    }
+    let bytes = value::encode_key(prefix, index)?;
+    Ok(Range { lower: Bound::Included(bytes.clone()), upper: Bound::Included(bytes) })
+}
+
+/// Keys that begin with `prefix` and whose next column lies between two values; its NULLs are never among them.
+fn between(
+    prefix: &[Datum],
+    lower: Option<(Datum, bool)>,
+    upper: Option<(Datum, bool)>,
+    key: &IndexKey,
+    index: &Index,
+) -> Result<Vec<Range>> {
+    if [&lower, &upper].into_iter().flatten().any(|(value, _)| value.is_null()) {
+        return Ok(Vec::new());
+    }
+    let with = |value: Datum| -> Result<Vec<u8>> {
+        let mut values = prefix.to_vec();
+        values.push(value);
+        value::encode_key(&values, index)
+    };
+    let bound = |side: Option<(Datum, bool)>, nulls_here: bool| -> Result<Bound<Vec<u8>>> {
+        Ok(match side {
+            Some((value, true)) => Bound::Included(with(value)?),
+            Some((value, false)) => Bound::Excluded(with(value)?),
+            None if nulls_here => Bound::Excluded(with(Datum::Null)?),
+            None if prefix.is_empty() => Bound::Unbounded,
+            None => Bound::Included(value::encode_key(prefix, index)?),
+        })
+    };
+    // In the index's own order a descending column's bounds change sides.
+    let (first, last) = if key.descending { (upper, lower) } else { (lower, upper) };
+    Ok(vec![Range { lower: bound(first, key.nulls_first)?, upper: bound(last, !key.nulls_first)? }])
+}

@@ -1,0 +1,299 @@
+//! Scans of stored tables: sequential, through an index, and of system relations.
+//!
+//! Rows are copied out of storage in small batches and decoded when they are reached: first what the filter reads, the
+//! rest only for rows that pass. A scan holds no latch and no page between calls; it is a position.
+
+use super::basic::note_removed;
+use super::frame::Frame;
+use super::operator::Operator;
+use super::plan::{IndexScan, ReadColumn, SeqScan, SystemScan, TableColumns};
+use super::{key, value};
+use crate::error::Result;
+use crate::types::{Datum, Oid};
+use lightning_storage::{IndexCursor, RowBuffer, RowId};
+use std::sync::Arc;
+
+/// Rows copied at first; doubled with every batch up to the largest, so that a point lookup copies little.
+const FIRST_BATCH: usize = 4;
+const LARGEST_BATCH: usize = 256;
+
+/// Puts the current row's columns into their slots.
+fn decode(rows: &RowBuffer, at: usize, columns: &[ReadColumn], f: &mut Frame) -> Result<()> {
+    let row = rows.row(at);
+    for column in columns {
+        f.slots[column.slot as usize] = value::from_storage(row.get(column.column), column.ty)?;
+    }
+    Ok(())
+}
+
+/// Puts row id and its relatives into their slots.
+fn decode_identity(id: RowId, relation: Oid, columns: &TableColumns, f: &mut Frame) {
+    if let Some(slot) = columns.row_id {
+        f.set(slot, Datum::Int8(id.0 as i64));
+    }
+    if let Some(slot) = columns.ctid {
+        f.set(slot, value::ctid(id));
+    }
+    if let Some(slot) = columns.table_oid {
+        f.set(slot, Datum::Oid(relation));
+    }
+}
+
+/// Puts a row that was fetched by its id (at `at` of `rows`) into a scan's slots.
+pub(super) fn load_row(
+    rows: &RowBuffer,
+    at: usize,
+    relation: Oid,
+    columns: &TableColumns,
+    f: &mut Frame,
+) -> Result<()> {
+    decode(rows, at, &columns.stored, f)?;
+    decode_identity(rows.row_id(at), relation, columns, f);
+    Ok(())
+}
+
+/// What both kinds of table scan share: the batch and the place in it.
+struct Batch {
+    rows: RowBuffer,
+    at: usize,
+    size: usize,
+    ended: bool,
+}
+
+impl Batch {
+    fn new() -> Batch {
+        Batch { rows: RowBuffer::default(), at: 0, size: FIRST_BATCH, ended: false }
+    }
+
+    fn restart(&mut self) {
+        self.rows.clear();
+        self.at = 0;
+        self.size = FIRST_BATCH;
+        self.ended = false;
+    }
+
+    /// Decodes and tests rows up to the first that passes; `false` when the batch is used up.
+    fn next(
+        &mut self,
+        relation: Oid,
+        columns: &TableColumns,
+        filter: Option<&super::expr::Code>,
+        id: u32,
+        f: &mut Frame,
+    ) -> Result<bool> {
+        while self.at < self.rows.len() {
+            f.tick()?;
+            if let Some(filter) = filter {
+                decode(&self.rows, self.at, &columns.stored[..columns.filter_columns], f)?;
+                decode_identity(self.rows.row_id(self.at), relation, columns, f);
+                if !filter.test(f)? {
+                    self.at += 1;
+                    note_removed(id, f);
+                    continue;
+                }
+                decode(&self.rows, self.at, &columns.stored[columns.filter_columns..], f)?;
+            } else {
+                load_row(&self.rows, self.at, relation, columns, f)?;
+            }
+            self.at += 1;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// A sequential scan.
+pub(super) struct SeqScanOp {
+    plan: Arc<SeqScan>,
+    id: u32,
+    batch: Batch,
+    next: RowId,
+    bound: Option<RowId>,
+}
+
+impl SeqScanOp {
+    pub(super) fn new(plan: &Arc<SeqScan>, id: u32) -> SeqScanOp {
+        SeqScanOp { plan: plan.clone(), id, batch: Batch::new(), next: RowId(1), bound: None }
+    }
+
+    fn refill(&mut self, f: &mut Frame) -> Result<()> {
+        let (table, next, batch) = (self.plan.table, self.next, &mut self.batch);
+        batch.rows.clear();
+        batch.at = 0;
+        let bound = &mut self.bound;
+        let go_on = f.ctx.with_transaction(|transaction| {
+            let bound = *bound.get_or_insert_with(|| transaction.row_id_bound(table));
+            transaction.scan(&f.ctx.snapshot, table, next..bound, batch.size, &mut batch.rows)
+        })?;
+        batch.size = (batch.size * 4).min(LARGEST_BATCH);
+        match go_on {
+            Some(next) => self.next = next,
+            None => batch.ended = true,
+        }
+        Ok(())
+    }
+}
+
+impl Operator for SeqScanOp {
+    fn next(&mut self, f: &mut Frame) -> Result<bool> {
+        loop {
+            let plan = &self.plan;
+            if self.batch.next(plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
+                return Ok(true);
+            }
+            if self.batch.ended {
+                return Ok(false);
+            }
+            f.tick()?;
+            self.refill(f)?;
+        }
+    }
+
+    fn rewind(&mut self, _: &mut Frame) -> Result<()> {
+        self.batch.restart();
+        self.next = RowId(1);
+        self.bound = None;
+        Ok(())
+    }
+}
+
+/// An index scan: over each of the ranges that its key expressions give.
+pub(super) struct IndexScanOp {
+    plan: Arc<IndexScan>,
+    id: u32,
+    batch: Batch,
+    /// Ranges still to be read, the next one last; `None` before they are computed.
+    ranges: Option<Vec<lightning_storage::KeyRange>>,
+    cursor: Option<IndexCursor>,
+}
+
+impl IndexScanOp {
+    pub(super) fn new(plan: &Arc<IndexScan>, id: u32) -> IndexScanOp {
+        IndexScanOp { plan: plan.clone(), id, batch: Batch::new(), ranges: None, cursor: None }
+    }
+
+    fn refill(&mut self, f: &mut Frame) -> Result<bool> {
+        let ranges = match &mut self.ranges {
+            Some(ranges) => ranges,
+            None => {
+                let mut ranges = key::ranges(&self.plan.range, &self.plan.index, f)?;
+                if !self.plan.backward {
+                    ranges.reverse();
+                }
+                self.ranges.insert(ranges)
+            }
+        };
+        let direction = if self.plan.backward {
+            lightning_storage::Direction::Backward
+        } else {
+            lightning_storage::Direction::Forward
+        };
+        if self.cursor.is_none() {
+            let Some(range) = ranges.pop() else { return Ok(false) };
+            let index = self.plan.index.storage;
+            let cursor = f.ctx.with_transaction(|transaction| {
+                Ok::<_, lightning_storage::Error>(transaction.index_cursor(index, range, direction))
+            })?;
+            self.cursor = Some(cursor);
+            self.batch.size = FIRST_BATCH;
+        }
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let batch = &mut self.batch;
+        batch.rows.clear();
+        batch.at = 0;
+        let more = f.ctx.with_transaction(|transaction| {
+            transaction.index_next(&f.ctx.snapshot, cursor, batch.size, &mut batch.rows)
+        })?;
+        batch.size = (batch.size * 4).min(LARGEST_BATCH);
+        if !more {
+            self.cursor = None;
+        }
+        Ok(true)
+    }
+}
+
+impl Operator for IndexScanOp {
+    fn next(&mut self, f: &mut Frame) -> Result<bool> {
+        loop {
+            let plan = &self.plan;
+            if self.batch.next(plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
+                return Ok(true);
+            }
+            if self.batch.ended {
+                return Ok(false);
+            }
+            f.tick()?;
+            if !self.refill(f)? {
+                self.batch.ended = true;
+            }
+        }
+    }
+
+    fn rewind(&mut self, _: &mut Frame) -> Result<()> {
+        self.batch.restart();
+        self.ranges = None;
+        self.cursor = None;
+        Ok(())
+    }
+}
+
+/// A system relation's scan.
+pub(super) struct SystemScanOp {
+    plan: Arc<SystemScan>,
+    id: u32,
+    rows: Option<Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>>,
+    /// The generator's row in hand, until the filter has judged it.
+    row: Option<Vec<Datum>>,
+}
+
+impl SystemScanOp {
+    pub(super) fn new(plan: &Arc<SystemScan>, id: u32) -> SystemScanOp {
+        SystemScanOp { plan: plan.clone(), id, rows: None, row: None }
+    }
+
+    fn start(&mut self, f: &mut Frame) -> Result<()> {
+        if self.rows.is_none() {
+            let key = match &self.plan.key {
+                Some((attribute, code)) => Some((*attribute, code.eval(f)?)),
+                None => None,
+            };
+            self.rows = Some(value::system_rows(&self.plan.relation, key, f)?);
+        }
+        Ok(())
+    }
+}
+
+impl Operator for SystemScanOp {
+    fn next(&mut self, f: &mut Frame) -> Result<bool> {
+        self.start(f)?;
+        loop {
+            f.tick()?;
+            if self.row.is_none() {
+                self.row = self.rows.as_mut().and_then(Iterator::next).transpose()?;
+            }
+            let Some(row) = &self.row else { return Ok(false) };
+            for (attribute, slot) in &self.plan.columns {
+                let value = row.get(*attribute as usize - 1).cloned().unwrap_or(Datum::Null);
+                f.slots[*slot as usize] = value;
+            }
+            if let Some(slot) = self.plan.table_oid {
+                f.set(slot, Datum::Oid(self.plan.relation.oid));
+            }
+            let passes = match &self.plan.filter {
+                Some(filter) => filter.test(f)?,
+                None => true,
+            };
+            self.row = None;
+            if passes {
+                return Ok(true);
+            }
+            note_removed(self.id, f);
+        }
+    }
+
+    fn rewind(&mut self, _: &mut Frame) -> Result<()> {
+        self.rows = None;
+        self.row = None;
+        Ok(())
+    }
+}

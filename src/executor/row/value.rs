@@ -1,0 +1,139 @@
+//! Values between the row road and its neighbours: text and key comparison for operators, storage's cells for scans and writes.
+//!
+//! The one file of the row road that names `types::compare`, `types::physical` and the text forms.
+
+use crate::error::Result;
+use crate::executor::functions::CallContext;
+use crate::types::{Datum, Type};
+use std::cmp::Ordering;
+
+/// The btree order of two values of one type, neither NULL. Small integers and dates are compared here, all else by type.
+pub(super) fn compare(left: &Datum, right: &Datum) -> Ordering {
+    match (left, right) {
+        (Datum::Int4(a), Datum::Int4(b)) => a.cmp(b),
+        (Datum::Int8(a), Datum::Int8(b)) => a.cmp(b),
+        (Datum::Text(a), Datum::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Datum::Date(a), Datum::Date(b)) => a.cmp(b),
+        _ => crate::types::compare::compare(left, right),
+    }
+}
+
+/// Whether two values are equal in grouping's sense: NULL equals NULL.
+pub(super) fn same(left: &Datum, right: &Datum) -> bool {
+    match (left, right) {
+        (Datum::Null, Datum::Null) => true,
+        (Datum::Null, _) | (_, Datum::Null) => false,
+        _ => compare(left, right) == Ordering::Equal,
+    }
+}
+
+/// Whether two rows are equal in grouping's sense.
+pub(super) fn same_row(left: &[Datum], right: &[Datum]) -> bool {
+    left.iter().zip(right).all(|(a, b)| same(a, b))
+}
+
+/// A hash of a row that agrees with [`same_row`].
+pub(super) fn hash_row(values: &[Datum]) -> u64 {
+    let mut hash = 0x9E37_79B9_7F4A_7C15_u64;
+    for value in values {
+        hash = (hash.rotate_left(23) ^ hash_one(value)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+    }
+    hash ^ (hash >> 32)
+}
+
+fn hash_one(value: &Datum) -> u64 {
+    match value {
+        Datum::Null => 0x5bd1_e995,
+        Datum::Int4(v) => mix(i64::from(*v) as u64),
+        Datum::Int8(v) => mix(*v as u64),
+        Datum::Int2(v) => mix(i64::from(*v) as u64),
+        Datum::Date(v) => mix(*v as u64),
+        other => crate::types::compare::hash(other),
+    }
+}
+
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ (value >> 31)
+}
+
+/// ORDER BY's comparison of two key values.
+pub(super) fn compare_key(left: &Datum, right: &Datum, descending: bool, nulls_first: bool) -> Ordering {
+    match (left.is_null(), right.is_null()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => {
+            if nulls_first {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (false, true) => {
+            if nulls_first {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
+        (false, false) if descending => compare(right, left),
+        (false, false) => compare(left, right),
+    }
+}
+
+/// A value's text, as its type's output function writes it; `null` for NULL, as in PostgreSQL's error details.
+pub(super) fn text(value: &Datum, ty: Type, ctx: &CallContext) -> Result<String> {
+    if value.is_null() {
+        return Ok("null".to_owned());
+    }
+    let mut out = String::new();
+    output(value, ty, ctx, &mut out)?;
+    Ok(out)
+}
+
+/// The type's output function.
+pub(super) fn output(value: &Datum, ty: Type, ctx: &CallContext, out: &mut String) -> Result<()> {
+    crate::types::output(value, ty, &ctx.output_context(), out)
+}
+
+/// The type's input function.
+pub(super) fn input(text: &str, ty: Type, ctx: &CallContext) -> Result<Datum> {
+    crate::types::input(text, ty, &ctx.input_context())
+}
+
+/// The value of a stored cell.
+#[inline]
+pub(super) fn from_storage(cell: Value<'_>, ty: Type) -> Result<Datum> {
+    match cell {
+        Value::Null => Ok(Datum::Null),
+        other => crate::types::physical::from_value(other, ty),
+    }
+}
+
+/// A row id as `ctid`: PostgreSQL's pair of block and offset is the id's high and low 16 bits.
+pub(super) fn ctid(row: RowId) -> Datum {
+    Datum::Text(format!("({},{})", row.0 >> 16, row.0 & 0xffff).into())
+}
+
+/// The encoded key of the leading columns of `index`; values have the key columns' types.
+pub(super) fn encode_key(values: &[Datum], index: &Index) -> Result<Vec<u8>> {
+    let mut encoder = KeyEncoder::new();
+    let mut scratch = Vec::new();
+    for (value, key) in values.iter().zip(&index.keys) {
+        let physical = crate::types::physical::column_type(key.ty);
+        scratch.clear();
+        let cell = crate::types::physical::to_value(value, key.ty, &mut scratch)?;
+        encoder.push(cell, physical, key.descending, key.nulls_first)?;
+    }
+    Ok(encoder.finish())
+}
+
+/// A system relation's rows, each with all attributes in order.
+pub(super) fn system_rows(
+    relation: &Relation,
+    key: Option<(i16, Datum)>,
+    f: &Frame,
+) -> Result<Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>> {
+    let _ = (key, f);
+    Err(Error::unsupported(format!("reading \"{}\"", relation.name)))
+}
