@@ -8,6 +8,9 @@
 //! ```
 //! `strict!` derives the row form ([`RowForm`]) and the batch form ([`BatchForm`]: null mask, scalars broadcast, selected rows only).
 
+pub mod aggregate;
+pub mod window;
+
 use crate::error::Result;
 use crate::types::{Datum, Oid};
 
@@ -182,5 +185,4 @@ pub trait Accumulator: Send {
     }
 }
 
-// `aggregate(name, argument types) -> Option<fn(direct arguments) -> Box<dyn Accumulator>>` is in `aggregate.rs`;
 // `implementation(symbol) -> Option<&'static Implementation>` joins the tables of the modules of this folder.
