@@ -1,0 +1,408 @@
+//! Rows: how column values lie in a leaf, in undo, and in a [`RowBuffer`].
+//!
+//! ```text
+//! OFFSET  SIZE      FIELD
+//! 0       1         flags: 1 deleted · 2 wide ends
+//! 1       2         number of columns n, little endian
+//! 3       2n or 4n  per column: end of its value, counted from the first value; top bit NULL, next bit external
+//! …                 the values, in column order
+//! ```
+//! Integers are little endian without the bytes that repeat the sign; floats 4 or 8 bytes; Fixed16 16; Bytes as they are.
+//! An external value is `u32 first overflow page ‖ u32 length`; it occurs in pages and undo, never in a [`RowBuffer`].
+//! A row is wide when it is larger than 16 KiB, which no row in a page is. Columns at and beyond n read as the table's
+//! stored default: a column is added without touching rows.
+
+use super::{ColumnDef, ColumnNo, ColumnType, OwnedValue, RowId, TableDef, Value};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// Flag: the row is deleted; it is kept until no snapshot needs it.
+pub(crate) const DELETED: u8 = 1;
+const WIDE: u8 = 2;
+const HEADER: usize = 3;
+
+/// A value that lies in overflow pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct External {
+    pub(crate) page: u32,
+    pub(crate) len: u32,
+}
+
+/// One column as it lies in a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Inline(&'a [u8]),
+    External(External),
+}
+
+/// A row's bytes, read in place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cells<'a> {
+    bytes: &'a [u8],
+    count: usize,
+    wide: bool,
+}
+
+impl<'a> Cells<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Cells<'a> {
+        let count = u16::from_le_bytes([bytes[1], bytes[2]]) as usize;
+        Cells { bytes, count, wide: bytes[0] & WIDE != 0 }
+    }
+
+    /// Whether `bytes` can be a row at all: for bytes that have just been read from disk.
+    pub(crate) fn validate(bytes: &[u8]) -> bool {
+        if bytes.len() < HEADER {
+            return false;
+        }
+        let cells = Cells::new(bytes);
+        let data = cells.data_start();
+        if data > bytes.len() {
+            return false;
+        }
+        let mut last = 0;
+        (0..cells.count).all(|i| {
+            let (end, _, external) = cells.end(i);
+            let ok = end >= last && data + end <= bytes.len() && (!external || end - last == 8);
+            last = end;
+            ok
+        })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn has_external(&self) -> bool {
+        !self.wide && (0..self.count).any(|i| self.end(i).2)
+    }
+
+    fn data_start(&self) -> usize {
+        HEADER + self.count * if self.wide { 4 } else { 2 }
+    }
+
+    fn end(&self, i: usize) -> (usize, bool, bool) {
+        if self.wide {
+            let at = HEADER + 4 * i;
+            let raw = u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"));
+            ((raw & 0x3fff_ffff) as usize, raw >> 31 == 1, raw >> 30 & 1 == 1)
+        } else {
+            let at = HEADER + 2 * i;
+            let raw = u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]]);
+            ((raw & 0x3fff) as usize, raw >> 15 == 1, raw >> 14 & 1 == 1)
+        }
+    }
+
+    pub(crate) fn cell(&self, i: usize) -> Cell<'a> {
+        let (end, null, external) = self.end(i);
+        if null {
+            return Cell::Null;
+        }
+        let start = if i == 0 { 0 } else { self.end(i - 1).0 };
+        let data = self.data_start();
+        let bytes = &self.bytes[data + start..data + end];
+        if external {
+            let half = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+            return Cell::External(External { page: half(0), len: half(4) });
+        }
+        Cell::Inline(bytes)
+    }
+}
+
+/// A value of type `ty` from its inline bytes.
+pub(crate) fn decode(bytes: &[u8], ty: ColumnType) -> Value<'_> {
+    match ty {
+        ColumnType::Bool => Value::Bool(bytes.first() == Some(&1)),
+        ColumnType::Int16 => Value::Int16(decode_int(bytes) as i16),
+        ColumnType::Int32 => Value::Int32(decode_int(bytes) as i32),
+        ColumnType::Int64 => Value::Int64(decode_int(bytes)),
+        ColumnType::Float32 => Value::Float32(bytes.try_into().map_or(0.0, f32::from_le_bytes)),
+        ColumnType::Float64 => Value::Float64(bytes.try_into().map_or(0.0, f64::from_le_bytes)),
+        ColumnType::Fixed16 => Value::Fixed16(bytes.try_into().unwrap_or_default()),
+        ColumnType::Bytes | ColumnType::Keyed => Value::Bytes(bytes),
+    }
+}
+
+fn decode_int(bytes: &[u8]) -> i64 {
+    let Some(&last) = bytes.last() else { return 0 };
+    let mut whole = if last & 0x80 != 0 { [0xff; 8] } else { [0; 8] };
+    let len = bytes.len().min(8);
+    whole[..len].copy_from_slice(&bytes[..len]);
+    i64::from_le_bytes(whole)
+}
+
+fn encode_int(v: i64, out: &mut Vec<u8>) {
+    if v == 0 {
+        return;
+    }
+    let spare = if v < 0 { (!v).leading_zeros() } else { v.leading_zeros() };
+    let len = (65 - spare as usize).div_ceil(8);
+    out.extend_from_slice(&v.to_le_bytes()[..len]);
+}
+
+fn encode_value(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => {}
+        Value::Bool(v) => out.push(u8::from(v)),
+        Value::Int16(v) => encode_int(i64::from(v), out),
+        Value::Int32(v) => encode_int(i64::from(v), out),
+        Value::Int64(v) => encode_int(v, out),
+        Value::Float32(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Float64(v) => out.extend_from_slice(&v.to_le_bytes()),
+        Value::Fixed16(v) => out.extend_from_slice(&v),
+        Value::Bytes(v) => out.extend_from_slice(v),
+    }
+}
+
+/// What a row is built of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Field<'a> {
+    Value(Value<'a>),
+    External(External),
+}
+
+/// Builds a row from its columns in order, appended to `out`.
+pub(crate) fn encode<'a>(fields: impl ExactSizeIterator<Item = Field<'a>> + Clone, out: &mut Vec<u8>) {
+    let start = out.len();
+    if !try_encode(fields.clone(), false, out) {
+        out.truncate(start);
+        try_encode(fields, true, out);
+    }
+}
+
+fn try_encode<'a>(fields: impl ExactSizeIterator<Item = Field<'a>>, wide: bool, out: &mut Vec<u8>) -> bool {
+    let (count, start) = (fields.len(), out.len());
+    out.push(if wide { WIDE } else { 0 });
+    out.extend_from_slice(&(count as u16).to_le_bytes());
+    let width = if wide { 4 } else { 2 };
+    out.resize(start + HEADER + count * width, 0);
+    let data = out.len();
+    for (i, field) in fields.enumerate() {
+        let (mut null, mut external) = (false, false);
+        match field {
+            Field::Value(value) => {
+                null = value.is_null();
+                encode_value(value, out);
+            }
+            Field::External(place) => {
+                external = true;
+                out.extend_from_slice(&place.page.to_le_bytes());
+                out.extend_from_slice(&place.len.to_le_bytes());
+            }
+        }
+        let end = out.len() - data;
+        let at = start + HEADER + i * width;
+        if wide {
+            let raw = end as u32 | u32::from(null) << 31 | u32::from(external) << 30;
+            out[at..at + 4].copy_from_slice(&raw.to_le_bytes());
+        } else if end > 0x3fff {
+            return false;
+        } else {
+            let raw = end as u16 | u16::from(null) << 15 | u16::from(external) << 14;
+            out[at..at + 2].copy_from_slice(&raw.to_le_bytes());
+        }
+    }
+    true
+}
+
+/// Size of a value inside a row.
+pub(crate) fn value_bytes(value: Value<'_>) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Int16(_) | Value::Int32(_) | Value::Int64(_) | Value::Float64(_) => 8,
+        Value::Float32(_) => 4,
+        Value::Fixed16(_) => 16,
+        Value::Bytes(v) => v.len(),
+    }
+}
+
+/// Checks that `values` fit the table: their number, their forms.
+pub(crate) fn check_values(def: &TableDef, values: &[Value<'_>]) -> Result<()> {
+    let fits = values.len() == def.columns.len()
+        && values.iter().zip(&def.columns).all(|(value, column)| matches_type(*value, column.ty));
+    if fits { Ok(()) } else { Err(Error::corrupt("a row does not have the table's columns")) }
+}
+
+pub(crate) fn matches_type(value: Value<'_>, ty: ColumnType) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(_) => ty == ColumnType::Bool,
+        Value::Int16(_) => ty == ColumnType::Int16,
+        Value::Int32(_) => ty == ColumnType::Int32,
+        Value::Int64(_) => ty == ColumnType::Int64,
+        Value::Float32(_) => ty == ColumnType::Float32,
+        Value::Float64(_) => ty == ColumnType::Float64,
+        Value::Fixed16(_) => ty == ColumnType::Fixed16,
+        Value::Bytes(_) => matches!(ty, ColumnType::Bytes | ColumnType::Keyed),
+    }
+}
+
+/// A row as a reader sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RowView<'a> {
+    cells: Cells<'a>,
+    columns: &'a [ColumnDef],
+}
+
+impl<'a> RowView<'a> {
+    pub(crate) fn new(bytes: &'a [u8], columns: &'a [ColumnDef]) -> RowView<'a> {
+        RowView { cells: Cells::new(bytes), columns }
+    }
+
+    /// The value of a column; its stored default when the row is older than the column. Constant time.
+    pub fn get(&self, column: ColumnNo) -> Value<'a> {
+        let i = column.0 as usize;
+        let Some(def) = self.columns.get(i) else { return Value::Null };
+        if i >= self.cells.count() {
+            return def.default.borrow();
+        }
+        match self.cells.cell(i) {
+            Cell::Null => Value::Null,
+            Cell::Inline(bytes) => decode(bytes, def.ty),
+            Cell::External(_) => {
+                debug_assert!(false, "external values are fetched before a row is shown");
+                Value::Null
+            }
+        }
+    }
+
+    /// The table's columns.
+    pub fn columns(&self) -> &'a [ColumnDef] {
+        self.columns
+    }
+}
+
+/// Rows copied out of the engine: one arena of bytes, and where each row lies in it.
+#[derive(Clone, Debug, Default)]
+pub struct RowBuffer {
+    bytes: Vec<u8>,
+    rows: Vec<(RowId, usize)>,
+    columns: Option<Arc<TableDef>>,
+}
+
+impl RowBuffer {
+    /// An empty one.
+    pub fn new() -> RowBuffer {
+        RowBuffer::default()
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.rows.clear();
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Heap bytes in use.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len() + self.rows.len() * size_of::<(RowId, usize)>()
+    }
+
+    /// The id of row `i`.
+    pub fn row_id(&self, i: usize) -> RowId {
+        self.rows[i].0
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> RowView<'_> {
+        let end = self.rows.get(i + 1).map_or(self.bytes.len(), |next| next.1);
+        let columns = self.columns.as_ref().map_or(&[][..], |def| &def.columns);
+        RowView::new(&self.bytes[self.rows[i].1..end], columns)
+    }
+
+    pub(crate) fn set_table(&mut self, def: &Arc<TableDef>) {
+        if self.columns.as_ref().is_none_or(|d| !Arc::ptr_eq(d, def)) {
+            self.columns = Some(def.clone());
+        }
+    }
+
+    pub(crate) fn push(&mut self, row: RowId, bytes: &[u8]) {
+        self.rows.push((row, self.bytes.len()));
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn raw(&self, i: usize) -> &[u8] {
+        let end = self.rows.get(i + 1).map_or(self.bytes.len(), |next| next.1);
+        &self.bytes[self.rows[i].1..end]
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if let Some(&(_, start)) = self.rows.get(len) {
+            self.bytes.truncate(start);
+            self.rows.truncate(len);
+        }
+    }
+
+    /// Puts the last row's bytes anew (its external values fetched).
+    pub(crate) fn replace_last(&mut self, bytes: &[u8]) {
+        if let Some(&(_, start)) = self.rows.last() {
+            self.bytes.truncate(start);
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+}
+
+/// A row of owned values, for undo and redo code that must not borrow.
+pub(crate) fn owned(view: &RowView<'_>) -> Vec<OwnedValue> {
+    (0..view.columns.len()).map(|i| view.get(ColumnNo(i as u16)).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(types: &[ColumnType]) -> Vec<ColumnDef> {
+        let column = |(i, ty): (usize, &ColumnType)| ColumnDef {
+            no: ColumnNo(i as u16),
+            ty: *ty,
+            default: OwnedValue::Null,
+            dropped: false,
+        };
+        types.iter().enumerate().map(column).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        use ColumnType::*;
+        let big = vec![7u8; 40_000];
+        let mut defs = columns(&[Bool, Int16, Int32, Int64, Int64, Float32, Float64, Fixed16, Bytes, Bytes, Int32]);
+        defs[10].default = OwnedValue::Int32(42);
+        for text in [&b"text"[..], &big] {
+            let values = [
+                Value::Bool(true),
+                Value::Int16(-1),
+                Value::Int32(128),
+                Value::Int64(i64::MIN),
+                Value::Int64(0),
+                Value::Float32(1.5),
+                Value::Float64(-0.0),
+                Value::Fixed16([9; 16]),
+                Value::Bytes(text),
+                Value::Null,
+            ];
+            let mut bytes = Vec::new();
+            encode(values.iter().map(|v| Field::Value(*v)), &mut bytes);
+            assert!(Cells::validate(&bytes));
+            let view = RowView::new(&bytes, &defs);
+            for (i, value) in values.iter().enumerate() {
+                assert_eq!(view.get(ColumnNo(i as u16)), *value);
+            }
+            assert_eq!(view.get(ColumnNo(10)), Value::Int32(42), "a column added later reads as its default");
+        }
+        for v in [0, 1, -1, 127, 128, -128, -129, 32_767, 1 << 40, i64::MAX, i64::MIN] {
+            let mut bytes = Vec::new();
+            encode_int(v, &mut bytes);
+            assert_eq!(decode_int(&bytes), v);
+        }
+    }
+}
