@@ -218,6 +218,16 @@ impl Error {
         self.0.wait.as_ref()
     }
 
+    /// The end of a time slice: no error either; the executor calls again after letting others run.
+    pub(crate) fn pause() -> Error {
+        Error::new(SqlState::SuccessfulCompletion, "")
+    }
+
+    /// Whether this is [`Error::pause`].
+    pub(crate) fn is_pause(&self) -> bool {
+        self.0.code == SqlState::SuccessfulCompletion
+    }
+
     /// The report's fields.
     pub fn report(&self) -> &Report {
         &self.0
@@ -287,6 +297,49 @@ impl Error {
     pub fn constraint(mut self, constraint: impl Into<String>) -> Error {
         self.0.constraint = Some(constraint.into());
         self
+    }
+}
+
+impl From<lightning_storage::Error> for Error {
+    /// Exhaustive on purpose: a new way for storage to fail must choose its SQLSTATE here. Operators that know more (which
+    /// constraint, which row) look at storage's error before it comes here.
+    fn from(error: lightning_storage::Error) -> Error {
+        use lightning_storage::Error as Storage;
+        match error {
+            Storage::Wait(waiter) => Error::wait(waiter),
+            Storage::Conflict => {
+                Error::new(SqlState::SerializationFailure, "could not serialize access due to concurrent update")
+            }
+            Storage::Deadlock => Error::new(SqlState::DeadlockDetected, "deadlock detected"),
+            Storage::Duplicate { .. } => {
+                Error::new(SqlState::UniqueViolation, "duplicate key value violates unique constraint")
+            }
+            Storage::TooLarge { bytes, max_bytes } => Error::new(
+                SqlState::ProgramLimitExceeded,
+                format!("index row size {bytes} exceeds btree version 4 maximum {max_bytes}"),
+            ),
+            Storage::Full => Error::new(SqlState::DiskFull, "could not extend the database: no space left on device"),
+            Storage::OutOfMemory => Error::new(SqlState::OutOfMemory, "out of memory"),
+            Storage::LockNotAvailable => {
+                Error::new(SqlState::LockNotAvailable, "could not obtain lock on row or relation")
+            }
+            Storage::SnapshotTooOld => Error::new(SqlState::SnapshotTooOld, "snapshot too old"),
+            Storage::SequenceLimit { limit, upper } => {
+                let end = if upper { "maximum" } else { "minimum" };
+                Error::new(
+                    SqlState::SequenceGeneratorLimitExceeded,
+                    format!("nextval: reached {end} value of sequence ({limit})"),
+                )
+            }
+            error @ (Storage::Corrupt(_) | Storage::CorruptPage { .. }) => {
+                Error::new(SqlState::DataCorrupted, error.to_string())
+            }
+            error @ (Storage::Io(_) | Storage::Poisoned | Storage::Locked) => {
+                Error::new(SqlState::IoError, error.to_string())
+            }
+            // A plan that named an object of before a TRUNCATE or DROP: the session plans again.
+            error @ Storage::NotFound(_) => Error::internal(error.to_string()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! the set on. So scans read no more than they must, and operators that materialise save only what is read later.
 
 use super::columns::{
-    self, ColumnSet, free_columns, for_rels, is_volatile, produced_in, source, used_by, used_by_checks, used_in,
+    self, ColumnSet, free_columns, for_rels, is_volatile, produced_in, used_by, used_by_checks, used_in,
 };
 use crate::catalog::image::{Body, ConstraintKind, Relation};
 use crate::error::{Error, Result};
@@ -618,10 +618,12 @@ impl<'a> Planner<'a> {
             [key] => Some(key.expr.ty),
             _ => None,
         };
+        let partition = self.exprs(partition)?;
+        let order = self.sort_keys(order)?;
         Ok(self.node(Kind::Window(Arc::new(p::Window {
             input: node,
-            partition: self.exprs(partition)?,
-            order: self.sort_keys(order)?,
+            partition,
+            order,
             order_type,
             calls: plans,
             payload,
@@ -925,7 +927,6 @@ impl<'a> Planner<'a> {
             returns,
             main,
         };
-        let _ = source(&self.statement.root);
         Ok(self.node(Kind::Delete(Arc::new(plan))))
     }
 }

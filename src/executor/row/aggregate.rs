@@ -11,6 +11,7 @@ use super::store::{RowSet, TupleStore};
 use super::value;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Accumulator;
+use crate::executor::functions::aggregate::{SortOrder, Start, aggregate};
 use crate::executor::memory::Reservation;
 use crate::types::{Datum, Type};
 use std::cmp::Ordering;
@@ -255,8 +256,15 @@ fn accumulator(call: &AggregatePlan, direct: &[Datum]) -> Result<Box<dyn Accumul
     } else {
         call.call.args.iter().map(|arg| arg.ty).collect()
     };
-    match crate::executor::functions::aggregate::aggregate(call.call.name, &args) {
-        Some(make) => Ok(make(direct)),
+    match aggregate(call.call.name, &args) {
+        Some(make) => {
+            let order: Vec<SortOrder> = call
+                .order
+                .iter()
+                .map(|by| SortOrder { descending: by.descending, nulls_first: by.nulls_first })
+                .collect();
+            make(&Start { args: &args, direct, order: &order })
+        }
         None => Err(Error::new(
             SqlState::FeatureNotSupported,
             format!("aggregate function {} (oid {}) is not supported", call.call.name, call.call.function),

@@ -2,9 +2,13 @@
 //!
 //! The one file of the row road that names `types::compare`, `types::physical` and the text forms.
 
-use crate::error::Result;
+use super::frame::Frame;
+use crate::catalog::image::{Index, Relation};
+use crate::error::{Error, Result};
 use crate::executor::functions::CallContext;
 use crate::types::{Datum, Type};
+use lightning_storage::key::KeyEncoder;
+use lightning_storage::{RowId, Value};
 use std::cmp::Ordering;
 
 /// The btree order of two values of one type, neither NULL. Small integers and dates are compared here, all else by type.
@@ -123,9 +127,9 @@ pub(super) fn encode_key(values: &[Datum], index: &Index) -> Result<Vec<u8>> {
         let physical = crate::types::physical::column_type(key.ty);
         scratch.clear();
         let cell = crate::types::physical::to_value(value, key.ty, &mut scratch)?;
-        encoder.push(cell, physical, key.descending, key.nulls_first)?;
+        encoder.push(cell, physical, key.descending, key.nulls_first);
     }
-    Ok(encoder.finish())
+    Ok(encoder.finish()?.to_vec())
 }
 
 /// A system relation's rows, each with all attributes in order.
@@ -136,4 +140,10 @@ pub(super) fn system_rows(
 ) -> Result<Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>> {
     let _ = (key, f);
     Err(Error::unsupported(format!("reading \"{}\"", relation.name)))
+}
+
+/// The stored cell of a value.
+#[inline]
+pub(super) fn to_storage<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Result<Value<'a>> {
+    crate::types::physical::to_value(value, ty, scratch)
 }

@@ -1,0 +1,223 @@
+//! One execution of a plan: the entry that sessions use.
+//!
+//! Order of a statement: the main part; writing WITH parts that it did not read to the end; the constraint checks and
+//! referential actions that are due at the statement's end. Each of these may have to wait, and goes on where it was.
+
+use super::constraint::{ConstraintQueue, StatementEnd};
+use super::frame::{Frame, Instrument};
+use super::operator::{self, Operator};
+use super::plan::{Plan, PlanKind};
+use super::cte;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::context::StatementContext;
+use crate::types::Datum;
+use std::sync::Arc;
+
+/// What a call of [`Execution::next`] gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A row: [`Execution::output`] has its values.
+    Row,
+    /// The statement has ended.
+    Done {
+        /// Rows given by a query, changed by a write: the number in the command tag.
+        affected: u64,
+    },
+    /// The time slice is used: let others run, then call again.
+    Yield,
+}
+
+/// A plan under way.
+pub struct Execution {
+    plan: Arc<Plan>,
+    frame: Frame,
+    root: Box<dyn Operator>,
+    phase: Phase,
+    rows: u64,
+    stack_bytes: usize,
+}
+
+enum Phase {
+    Main,
+    /// Writing WITH parts from this one on.
+    Parts(usize),
+    Constraints(Box<StatementEnd>),
+    Ended,
+}
+
+impl Execution {
+    /// Begins; nothing is read yet.
+    pub fn start(plan: Arc<Plan>, params: Arc<[Datum]>, ctx: StatementContext) -> Result<Execution> {
+        Execution::begin(plan, params, ctx, false)
+    }
+
+    /// Begins with every operator counting rows and time, for EXPLAIN ANALYZE.
+    pub fn start_instrumented(plan: Arc<Plan>, params: Arc<[Datum]>, ctx: StatementContext) -> Result<Execution> {
+        Execution::begin(plan, params, ctx, true)
+    }
+
+    fn begin(plan: Arc<Plan>, params: Arc<[Datum]>, ctx: StatementContext, instrumented: bool) -> Result<Execution> {
+        let writes = plan.kind != PlanKind::Select || plan.ctes.iter().any(|cte| cte.write);
+        if ctx.read_only && writes {
+            let kind = match plan.kind {
+                PlanKind::Select => "SELECT",
+                PlanKind::Insert => "INSERT",
+                PlanKind::Update => "UPDATE",
+                PlanKind::Delete => "DELETE",
+            };
+            return Err(Error::new(
+                SqlState::ReadOnlySqlTransaction,
+                format!("cannot execute {kind} in a read-only transaction"),
+            ));
+        }
+        if params.len() < plan.params.len() {
+            return Err(Error::new(SqlState::UndefinedParameter, "a parameter of the statement has no value"));
+        }
+        let mut frame = Frame::new(plan.clone(), params, ctx);
+        if instrumented {
+            frame.instruments = Some(vec![Instrument::default(); plan.nodes as usize]);
+        }
+        let root = operator::build(&plan.root, &frame);
+        let stack_bytes = if plan.depth > 200 { plan.depth * 1024 } else { 0 };
+        Ok(Execution { plan, frame, root, phase: Phase::Main, rows: 0, stack_bytes })
+    }
+
+    /// Goes on. An error that [`Error::waiter`] knows is none: call again when the waiter is ready.
+    pub fn next(&mut self) -> Result<Step> {
+        let step = if self.stack_bytes > 0 {
+            stacker::maybe_grow(self.stack_bytes, self.stack_bytes + 256 * 1024, || self.advance())
+        } else {
+            self.advance()
+        };
+        match step {
+            Err(error) if error.is_pause() => Ok(Step::Yield),
+            other => other,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Step> {
+        loop {
+            match &mut self.phase {
+                Phase::Main => {
+                    if self.root.next(&mut self.frame)? {
+                        self.rows += 1;
+                        return Ok(Step::Row);
+                    }
+                    self.phase = Phase::Parts(0);
+                }
+                Phase::Parts(at) => {
+                    let Some(part) = self.plan.ctes.get(*at) else {
+                        self.phase = match ConstraintQueue::statement_end(&self.frame.ctx) {
+                            Some(end) => Phase::Constraints(Box::new(end)),
+                            None => Phase::Ended,
+                        };
+                        continue;
+                    };
+                    if part.write {
+                        cte::finish(*at, &mut self.frame)?;
+                    }
+                    *at += 1;
+                }
+                Phase::Constraints(end) => {
+                    end.run(&self.frame.ctx)?;
+                    self.phase = Phase::Ended;
+                }
+                Phase::Ended => {
+                    let select = self.plan.kind == PlanKind::Select;
+                    return Ok(Step::Done { affected: if select { self.rows } else { self.frame.affected } });
+                }
+            }
+        }
+    }
+
+    /// The value of output column `i` of the current row.
+    #[inline]
+    pub fn output(&self, i: usize) -> &Datum {
+        self.frame.get(self.plan.output[i].column.0)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The statement's surroundings.
+    pub fn context(&self) -> &StatementContext {
+        &self.frame.ctx
+    }
+
+    /// EXPLAIN ANALYZE's counters, by node.
+    pub fn instruments(&self) -> &[Instrument] {
+        self.frame.instruments.as_deref().unwrap_or_default()
+    }
+
+    /// Runs to the end, blocking in waits; each row is given to `row`. For nested statements on threads that may block,
+    /// and tests.
+    pub fn run_blocking(&mut self, mut row: impl FnMut(&Execution) -> Result<()>) -> Result<u64> {
+        loop {
+            match self.next() {
+                Ok(Step::Row) => row(self)?,
+                Ok(Step::Done { affected }) => return Ok(affected),
+                Ok(Step::Yield) => {}
+                Err(error) => match error.waiter() {
+                    Some(waiter) => waiter.block(),
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+}
+
+/// Rows for a table from outside of SQL (COPY FROM): an INSERT whose source is parameters, run once per row.
+///
+/// The plan is that of `INSERT INTO t (a, b) VALUES ($1, $2)`: defaults, casts, checks, indexes and foreign keys are the
+/// statement's own.
+pub struct Inserter {
+    execution: Execution,
+    /// A row is being inserted and had to wait.
+    pending: bool,
+}
+
+impl Inserter {
+    /// An inserter over an INSERT's plan without ON CONFLICT and RETURNING.
+    pub fn start(plan: Arc<Plan>, ctx: StatementContext) -> Result<Inserter> {
+        let params = vec![Datum::Null; plan.params.len()].into();
+        Ok(Inserter { execution: Execution::start(plan, params, ctx)?, pending: false })
+    }
+
+    /// Inserts a row of values for $1, $2, …. After a wait, call [`Inserter::resume`].
+    pub fn insert(&mut self, row: Arc<[Datum]>) -> Result<()> {
+        let frame = &mut self.execution.frame;
+        frame.params = row;
+        self.execution.root.rewind(frame)?;
+        self.pending = true;
+        self.resume()
+    }
+
+    /// Goes on with the row that had to wait; does nothing when there is none.
+    pub fn resume(&mut self) -> Result<()> {
+        while self.pending {
+            match self.execution.root.next(&mut self.execution.frame) {
+                Ok(given) => self.pending = given,
+                Err(error) if error.is_pause() => {}
+                Err(error) => {
+                    self.pending = error.waiter().is_some();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the checks that are due at the statement's end; the number of rows inserted. Call again after a wait.
+    pub fn finish(&mut self) -> Result<u64> {
+        if matches!(self.execution.phase, Phase::Main) {
+            self.execution.phase = Phase::Parts(0);
+        }
+        loop {
+            if let Step::Done { affected } = self.execution.next()? {
+                return Ok(affected);
+            }
+        }
+    }
+}

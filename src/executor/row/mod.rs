@@ -1,0 +1,35 @@
+//! The row road: an interpreter over rows that calls storage directly.
+//!
+//! - [`plan`]: what is executed; [`expr`], [`compile`]: expressions. All values lie in one register file ([`frame`]).
+//! - [`operator`]: the interface; operators in [`scan`], [`basic`], [`join`], [`sort`], [`aggregate`], [`window`],
+//!   [`setop`], [`cte`], [`functions`], [`subquery`], [`lock`], [`write`].
+//! - [`constraint`]: what is checked at the end of statement or transaction.
+//! - [`execution`]: the entry for sessions; [`explain`].
+//!
+//! Operators keep their state in themselves: any call may end in a wait, the end of a time slice or cancellation, and is
+//! made again later. Deliberately absent: threads, async, Arrow.
+
+mod aggregate;
+mod basic;
+pub mod compile;
+pub mod constraint;
+mod cte;
+pub mod execution;
+pub mod explain;
+pub mod expr;
+pub mod frame;
+mod functions;
+mod join;
+mod key;
+mod lock;
+mod operator;
+pub mod plan;
+mod scan;
+mod setop;
+mod sort;
+mod store;
+pub mod subquery;
+mod subscript;
+mod value;
+mod window;
+mod write;
