@@ -16,7 +16,10 @@ pub enum Error {
     /// REPEATABLE READ: the row changed after the snapshot. Roll back and try the transaction again.
     Conflict,
     /// Waiting would close a circle of waiting transactions. Roll back and try again.
-    Deadlock,
+    Deadlock {
+        /// The circle, one line per edge.
+        detail: String,
+    },
     /// A unique index already has the key, in the live row named.
     Duplicate {
         /// The index.
@@ -25,7 +28,7 @@ pub enum Error {
         row: RowId,
     },
     /// The object does not exist (any more): a stale plan.
-    NotFound(ObjectId),
+    NotFound,
     /// A key or value beyond its limit, in bytes.
     TooLarge {
         /// Its size.
@@ -63,6 +66,8 @@ pub enum Error {
     Poisoned,
     /// Another process has the folder.
     Locked,
+    /// Not done by this version.
+    Unsupported(&'static str),
 }
 
 impl Error {
@@ -85,9 +90,9 @@ impl fmt::Display for Error {
         match self {
             Error::Wait(_) => f.write_str("has to wait"),
             Error::Conflict => f.write_str("could not serialize access due to concurrent update"),
-            Error::Deadlock => f.write_str("deadlock detected"),
+            Error::Deadlock { .. } => f.write_str("deadlock detected"),
             Error::Duplicate { index, row } => write!(f, "duplicate key in index {} (row {})", index.0, row.0),
-            Error::NotFound(object) => write!(f, "object {} does not exist", object.0),
+            Error::NotFound => f.write_str("the object does not exist"),
             Error::TooLarge { bytes, max_bytes } => write!(f, "{bytes} bytes exceed the maximum of {max_bytes}"),
             Error::Full => f.write_str("no space left"),
             Error::OutOfMemory => f.write_str("out of memory for versions or locks"),
@@ -99,6 +104,7 @@ impl fmt::Display for Error {
             Error::Io(error) => write!(f, "I/O error: {error}"),
             Error::Poisoned => f.write_str("an earlier sync failed; restart to write again"),
             Error::Locked => f.write_str("another process has the database open"),
+            Error::Unsupported(what) => write!(f, "{what} is not supported"),
         }
     }
 }
