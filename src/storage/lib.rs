@@ -7,6 +7,7 @@ pub mod io;
 pub mod sync;
 pub mod transaction;
 pub mod types;
+pub mod wal;
 
 pub use engine::{CheckReport, Config, Engine, LogStep, Stats};
 pub use error::{Error, Result};
