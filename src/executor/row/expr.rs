@@ -209,6 +209,60 @@ impl Code {
         matches!(self, Code::Const(Datum::Bool(true)))
     }
 
+    /// Calls `visit` for every direct part; subqueries' left values are parts, their plans are not.
+    pub fn for_parts<'a>(&'a self, visit: &mut dyn FnMut(&'a Code)) {
+        match self {
+            Code::Slot(_) | Code::Const(_) | Code::Param(_) | Code::SqlValue(..) | Code::NextValue(..) => {}
+            Code::Call1(_, _, arg) | Code::Not(arg) | Code::IsNull(arg) | Code::IsNotNull(arg) => visit(arg),
+            Code::Field(arg, _) | Code::CoerceViaIo(arg, ..) => visit(arg),
+            Code::Call2(_, _, args) | Code::Compare(_, _, args) | Code::IsDistinct(args, ..) => {
+                args.iter().for_each(visit);
+            }
+            Code::NullIf(args, _) => args.iter().for_each(visit),
+            Code::Call(_, _, args) | Code::And(args) | Code::Or(args) | Code::Coalesce(args) => {
+                args.iter().for_each(visit);
+            }
+            Code::MinMax(_, args) | Code::ArrayOf(_, _, args) => args.iter().for_each(visit),
+            Code::Case(case) => {
+                case.operand.iter().for_each(|(_, operand)| visit(operand));
+                for (when, then) in &case.arms {
+                    visit(when);
+                    visit(then);
+                }
+                case.otherwise.iter().for_each(visit);
+            }
+            Code::ArrayComparison(comparison) => {
+                visit(&comparison.left);
+                visit(&comparison.array);
+            }
+            Code::Subscript(parts) => {
+                visit(&parts.0);
+                for subscript in &parts.1 {
+                    match subscript {
+                        SubscriptCode::Index(index) => visit(index),
+                        SubscriptCode::Slice(from, to) => from.iter().chain(to).for_each(&mut *visit),
+                    }
+                }
+            }
+            Code::Row(fields) => fields.iter().for_each(|(_, field)| visit(field)),
+            Code::RowComparison(comparison) => {
+                for (left, right) in &comparison.pairs {
+                    visit(left);
+                    visit(right);
+                }
+            }
+            Code::Subquery(subquery) => {
+                if let super::subquery::SubqueryUse::Quantified(quantified) = &subquery.kind {
+                    quantified.left.iter().for_each(visit);
+                }
+            }
+            Code::CoerceArray(parts) => {
+                visit(&parts.0);
+                visit(&parts.2);
+            }
+        }
+    }
+
     /// The value.
     pub fn eval(&self, f: &mut Frame) -> Result<Datum> {
         match self {
