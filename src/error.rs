@@ -310,7 +310,8 @@ impl From<lightning_storage::Error> for Error {
             Storage::Conflict => {
                 Error::new(SqlState::SerializationFailure, "could not serialize access due to concurrent update")
             }
-            Storage::Deadlock => Error::new(SqlState::DeadlockDetected, "deadlock detected"),
+            Storage::Deadlock { detail } => Error::new(SqlState::DeadlockDetected, "deadlock detected").detail(detail),
+            Storage::Unsupported(what) => Error::unsupported(what),
             Storage::Duplicate { .. } => {
                 Error::new(SqlState::UniqueViolation, "duplicate key value violates unique constraint")
             }
@@ -338,7 +339,7 @@ impl From<lightning_storage::Error> for Error {
                 Error::new(SqlState::IoError, error.to_string())
             }
             // A plan that named an object of before a TRUNCATE or DROP: the session plans again.
-            error @ Storage::NotFound(_) => Error::internal(error.to_string()),
+            error @ Storage::NotFound => Error::internal(error.to_string()),
         }
     }
 }

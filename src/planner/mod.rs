@@ -1,1 +1,4 @@
-//! From the typed tree to a physical plan: rewrites, join order, access paths, the plan cache.
+//! Plans: the typed tree, made better by rules, becomes what a road executes.
+
+pub mod columns;
+pub mod physical;

@@ -4,7 +4,7 @@
 //! the set on. So scans read no more than they must, and operators that materialise save only what is read later.
 
 use super::columns::{
-    self, ColumnSet, free_columns, for_rels, is_volatile, produced_in, used_by, used_by_checks, used_in,
+    self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_by_checks, used_in,
 };
 use crate::catalog::image::{Body, ConstraintKind, Relation};
 use crate::error::{Error, Result};
@@ -213,11 +213,7 @@ impl<'a> Planner<'a> {
     fn sort_keys(&mut self, keys: &[SortKey]) -> Result<Box<[p::SortBy]>> {
         keys.iter()
             .map(|key| {
-                Ok(p::SortBy {
-                    code: self.expr(&key.expr)?,
-                    descending: key.descending,
-                    nulls_first: key.nulls_first,
-                })
+                Ok(p::SortBy { code: self.expr(&key.expr)?, descending: key.descending, nulls_first: key.nulls_first })
             })
             .collect()
     }
@@ -284,7 +280,8 @@ impl<'a> Planner<'a> {
             Rel::Project { input, exprs } => self.project(input, exprs, &needed),
             Rel::ProjectSet { input, calls } => {
                 let input = self.rel(input, &needed)?;
-                let calls = calls.iter().map(|(column, call)| self.set_call(call, &[*column])).collect::<Result<_>>()?;
+                let calls =
+                    calls.iter().map(|(column, call)| self.set_call(call, &[*column])).collect::<Result<_>>()?;
                 Ok(self.node(Kind::ProjectSet(Arc::new(p::ProjectSet { input, calls }))))
             }
             Rel::Filter { input, predicate } => {
@@ -513,7 +510,12 @@ impl<'a> Planner<'a> {
 
     /// The pairs of a join condition that are equalities of a left and a right expression by their type's own `=`, and
     /// the rest of the conjuncts.
-    fn hash_keys<'e>(&self, left: &Rel, right: &Rel, on: &'e Expr) -> Option<(Vec<(&'e Expr, &'e Expr)>, Vec<&'e Expr>)> {
+    fn hash_keys<'e>(
+        &self,
+        left: &Rel,
+        right: &Rel,
+        on: &'e Expr,
+    ) -> Option<(Vec<(&'e Expr, &'e Expr)>, Vec<&'e Expr>)> {
         let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
         produced_in(left, &mut of_left);
         produced_in(right, &mut of_right);
@@ -527,14 +529,18 @@ impl<'a> Planner<'a> {
                 let (mut in_a, mut in_b) = (ColumnSet::new(), ColumnSet::new());
                 used_by(a, &mut in_a);
                 used_by(b, &mut in_b);
-                if in_a.intersects(&of_left) && !in_a.intersects(&of_right)
-                    && in_b.intersects(&of_right) && !in_b.intersects(&of_left)
+                if in_a.intersects(&of_left)
+                    && !in_a.intersects(&of_right)
+                    && in_b.intersects(&of_right)
+                    && !in_b.intersects(&of_left)
                 {
                     pairs.push((a, b));
                     continue;
                 }
-                if in_b.intersects(&of_left) && !in_b.intersects(&of_right)
-                    && in_a.intersects(&of_right) && !in_a.intersects(&of_left)
+                if in_b.intersects(&of_left)
+                    && !in_b.intersects(&of_right)
+                    && in_a.intersects(&of_right)
+                    && !in_a.intersects(&of_left)
                 {
                     pairs.push((b, a));
                     continue;
@@ -725,8 +731,7 @@ impl<'a> Planner<'a> {
                         }
                         JoinKind::Inner | JoinKind::Right => p::RecheckStep::Test(self.expr(on)?),
                         JoinKind::Semi | JoinKind::Anti => {
-                            let matching =
-                                Rel::Filter { input: right.clone(), predicate: on.clone() };
+                            let matching = Rel::Filter { input: right.clone(), predicate: on.clone() };
                             let subquery = Subquery { rel: matching, columns: Vec::new(), kind: SubqueryKind::Exists };
                             let exists = Code::Subquery(self.subquery(&subquery)?);
                             let semi = *kind == JoinKind::Semi;
@@ -838,11 +843,7 @@ impl<'a> Planner<'a> {
         Ok(self.node(Kind::Insert(Arc::new(plan))))
     }
 
-    fn conflict_update(
-        &mut self,
-        relation: &Relation,
-        update: &tree::ConflictUpdate,
-    ) -> Result<p::ConflictUpdatePlan> {
+    fn conflict_update(&mut self, relation: &Relation, update: &tree::ConflictUpdate) -> Result<p::ConflictUpdatePlan> {
         let generated = |attribute: &i16| relation.attributes[*attribute as usize - 1].generated;
         let (late, early): (Vec<_>, Vec<_>) =
             update.assignments.iter().cloned().partition(|(attribute, _)| generated(attribute));
@@ -944,11 +945,10 @@ fn keep(
 ) -> Vec<(Slot, Slot)> {
     row.iter()
         .filter(|(number, column)| {
-            !assignments.iter().any(|(assigned, _)| assigned == number) && read.is_none_or(|read| read.contains(*column))
+            !assignments.iter().any(|(assigned, _)| assigned == number)
+                && read.is_none_or(|read| read.contains(*column))
         })
-        .filter_map(|(number, column)| {
-            old.iter().find(|(n, _)| n == number).map(|(_, old)| (old.0, column.0))
-        })
+        .filter_map(|(number, column)| old.iter().find(|(n, _)| n == number).map(|(_, old)| (old.0, column.0)))
         .collect()
 }
 

@@ -279,8 +279,15 @@ enum State {
     Begin,
     Ready(Box<StatementContext>),
     /// An event under way.
-    Event { event: Event, phase: Phase, ctx: Box<StatementContext> },
-    Unique { list: Vec<(ObjectId, RowId)>, ctx: Box<StatementContext> },
+    Event {
+        event: Event,
+        phase: Phase,
+        ctx: Box<StatementContext>,
+    },
+    Unique {
+        list: Vec<(ObjectId, RowId)>,
+        ctx: Box<StatementContext>,
+    },
     Done,
 }
 
@@ -364,17 +371,18 @@ fn index_constraint(image: &Image, storage: ObjectId) -> Option<Arc<Constraint>>
         .constraints
         .iter()
         .find(|constraint| match &constraint.kind {
-            ConstraintKind::PrimaryKey { index: oid, .. } | ConstraintKind::Unique { index: oid, .. } => *oid == index.oid,
+            ConstraintKind::PrimaryKey { index: oid, .. } | ConstraintKind::Unique { index: oid, .. } => {
+                *oid == index.oid
+            }
             _ => false,
         })
         .cloned()
 }
 
 fn find_index(image: &Image, storage: ObjectId) -> Option<(&Arc<Relation>, &Arc<Index>)> {
-    image
-        .relations
-        .values()
-        .find_map(|relation| relation.indexes.iter().find(|index| index.storage == storage).map(|index| (relation, index)))
+    image.relations.values().find_map(|relation| {
+        relation.indexes.iter().find(|index| index.storage == storage).map(|index| (relation, index))
+    })
 }
 
 /// One check under way, over a snapshot that sees the statement's changes.
@@ -449,8 +457,7 @@ impl Checking<'_> {
             ordered.push(value);
         }
         let bytes = value::encode_key(&ordered, index)?;
-        self.ctx
-            .with_transaction(|t| t.lock_key(&self.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
+        self.ctx.with_transaction(|t| t.lock_key(&self.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
     }
 
     /// A referenced key is gone.
@@ -537,7 +544,8 @@ impl Checking<'_> {
     }
 
     fn still_referenced(&self, constraint: &Constraint, old: &[Datum], action: ReferentialAction) -> Result<()> {
-        if !matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict | ReferentialAction::SetDefault) {
+        if !matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict | ReferentialAction::SetDefault)
+        {
             // REPEATABLE READ: rows that the action could not see.
             return Err(Error::new(
                 SqlState::SerializationFailure,
@@ -586,7 +594,10 @@ impl Checking<'_> {
         let mut key = Vec::with_capacity(attributes.len());
         for number in attributes {
             let Some(attribute) = relation.attributes.get((*number as usize).wrapping_sub(1)) else { return Ok(None) };
-            key.push(value::from_storage(rows.row(0).get(lightning_storage::ColumnNo(attribute.storage)), attribute.ty)?);
+            key.push(value::from_storage(
+                rows.row(0).get(lightning_storage::ColumnNo(attribute.storage)),
+                attribute.ty,
+            )?);
         }
         Ok(Some(key))
     }

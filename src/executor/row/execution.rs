@@ -4,10 +4,10 @@
 //! referential actions that are due at the statement's end. Each of these may have to wait, and goes on where it was.
 
 use super::constraint::{ConstraintQueue, StatementEnd};
+use super::cte;
 use super::frame::{Frame, Instrument};
 use super::operator::{self, Operator};
 use super::plan::{Plan, PlanKind};
-use super::cte;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::context::StatementContext;
 use crate::types::Datum;

@@ -5,7 +5,7 @@
 
 use super::expr::{Code, Comparison, SubscriptCode};
 use super::frame::Instrument;
-use super::plan::{Kind, KeyRange, Node, Plan, Slot, SortBy, TableColumns};
+use super::plan::{KeyRange, Kind, Node, Plan, Slot, SortBy, TableColumns};
 use super::subquery::{SubqueryPlan, SubqueryUse};
 use crate::catalog::image::{Index, Relation};
 use crate::executor::functions::Function;
@@ -84,7 +84,10 @@ fn write_text(shown: &Shown, options: ExplainOptions, label: Option<&str>, inden
         let e = &shown.estimate;
         line.push_str(&format!(
             "  (cost={:.2}..{:.2} rows={:.0} width={})",
-            e.startup, e.total, e.rows.max(1.0), e.width
+            e.startup,
+            e.total,
+            e.rows.max(1.0),
+            e.width
         ));
     }
     if let Some(counter) = &shown.counter {
@@ -93,7 +96,8 @@ fn write_text(shown: &Shown, options: ExplainOptions, label: Option<&str>, inden
         } else {
             let rows = (counter.rows as f64 / counter.loops as f64).round();
             let times = if options.timing {
-                let (first, total) = (milliseconds(counter.first, counter.loops), milliseconds(counter.total, counter.loops));
+                let (first, total) =
+                    (milliseconds(counter.first, counter.loops), milliseconds(counter.total, counter.loops));
                 format!("time={first:.3}..{total:.3} ")
             } else {
                 String::new()

@@ -119,8 +119,7 @@ impl WindowOp {
         let order = keys..keys + self.plan.order.len();
         let mut groups = vec![0];
         for at in 1..partition.len() {
-            let same =
-                value::same_row(&row(self.at + at - 1)[order.clone()], &row(self.at + at)[order.clone()]);
+            let same = value::same_row(&row(self.at + at - 1)[order.clone()], &row(self.at + at)[order.clone()]);
             if !same {
                 groups.push(at);
             }

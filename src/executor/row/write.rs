@@ -18,7 +18,8 @@ use crate::catalog::image::{Index, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::types::Datum;
 use lightning_storage::{
-    Base, ColumnNo, LockOutcome, Newest, ObjectId, RowBuffer, RowId, RowLockMode, Stamp, Value, WaitPolicy, WriteOutcome,
+    Base, ColumnNo, LockOutcome, Newest, ObjectId, RowBuffer, RowId, RowLockMode, Stamp, Value, WaitPolicy,
+    WriteOutcome,
 };
 use std::sync::Arc;
 
@@ -41,8 +42,10 @@ fn check(
     for (attribute, slot) in &checks.not_null {
         if f.get(*slot).is_null() {
             let column = &relation.attributes[*attribute as usize - 1].name;
-            let message =
-                format!("null value in column \"{column}\" of relation \"{}\" violates not-null constraint", relation.name);
+            let message = format!(
+                "null value in column \"{column}\" of relation \"{}\" violates not-null constraint",
+                relation.name
+            );
             return Err(Error::new(SqlState::NotNullViolation, message)
                 .detail(failing_row(relation, &row(f)?, f)?)
                 .table(&relation.schema_name, &relation.name)
@@ -122,7 +125,12 @@ fn cells<'a, 'c>(
 }
 
 /// 23505 for a row that met an entry of `index`.
-fn unique_violation(relation: &Relation, index: &Index, row: &dyn Fn(i16) -> Option<Datum>, f: &Frame) -> Result<Error> {
+fn unique_violation(
+    relation: &Relation,
+    index: &Index,
+    row: &dyn Fn(i16) -> Option<Datum>,
+    f: &Frame,
+) -> Result<Error> {
     let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
     let mut error = Error::new(SqlState::UniqueViolation, message)
         .table(&relation.schema_name, &relation.name)
@@ -184,9 +192,11 @@ enum InsertStage {
 
 impl InsertOp {
     pub(super) fn new(plan: &Arc<InsertPlan>, f: &Frame) -> InsertOp {
-        let changes = plan.on_conflict.as_ref().and_then(|c| c.update.as_ref()).map_or(0, |update| {
-            update.assignments.len() + update.generated.len() + update.checks.hidden.len()
-        });
+        let changes = plan
+            .on_conflict
+            .as_ref()
+            .and_then(|c| c.update.as_ref())
+            .map_or(0, |update| update.assignments.len() + update.generated.len() + update.checks.hidden.len());
         InsertOp {
             input: operator::build(&plan.input, f),
             stage: InsertStage::Input,
@@ -246,7 +256,8 @@ impl InsertOp {
 
     fn arbiter_row(&self, conflict: &OnConflictPlan, f: &Frame) -> Result<Option<RowId>> {
         for arbiter in &conflict.arbiters {
-            let own = |key: &crate::catalog::image::IndexKey| slot_of(&self.row, key.attribute).map(|s| f.get(s).clone());
+            let own =
+                |key: &crate::catalog::image::IndexKey| slot_of(&self.row, key.attribute).map(|s| f.get(s).clone());
             let Some(key) = arbiter.keys.iter().map(own).collect::<Option<Vec<Datum>>>() else { continue };
             if arbiter.predicate.is_some() || key.iter().any(Datum::is_null) {
                 continue;
@@ -269,9 +280,8 @@ impl InsertOp {
             return Ok(InsertStage::Input);
         };
         let mode = RowLockMode::NoKeyUpdate;
-        let outcome = f
-            .ctx
-            .with_transaction(|t| t.lock_row(&f.ctx.snapshot, plan.table, row, mode, WaitPolicy::Wait))?;
+        let outcome =
+            f.ctx.with_transaction(|t| t.lock_row(&f.ctx.snapshot, plan.table, row, mode, WaitPolicy::Wait))?;
         match outcome {
             LockOutcome::Done | LockOutcome::Changed => {}
             // Gone: the key is free again.
@@ -311,9 +321,19 @@ impl InsertOp {
         };
         let ConflictUpdatePlan { existing, assignments, generated, checks, .. } = update;
         let columns = assignments.iter().chain(generated).chain(&checks.hidden);
-        match write_changes(columns, plan.table, &plan.target, row, Base::Newest(stamp), &update.row, &mut self.scratch, f)? {
+        match write_changes(
+            columns,
+            plan.table,
+            &plan.target,
+            row,
+            Base::Newest(stamp),
+            &update.row,
+            &mut self.scratch,
+            f,
+        )? {
             WriteOutcome::Done => {
-                let old: Vec<(i16, Slot)> = existing.stored.iter().map(|c: &ReadColumn| (c.attribute, c.slot)).collect();
+                let old: Vec<(i16, Slot)> =
+                    existing.stored.iter().map(|c: &ReadColumn| (c.attribute, c.slot)).collect();
                 self.references.note_update(row, &old, &update.row, f);
                 f.affected += u64::from(plan.main);
                 for (attribute, slot) in &update.row {
@@ -388,9 +408,12 @@ fn write_changes<'c>(
         Err(lightning_storage::Error::Duplicate { index, row: _ }) => {
             let index = index_of(relation, index)?;
             let values = new_key(relation, table, row, index, slots, f)?;
-            Err(unique_violation(relation, index, &|attribute| {
-                values.iter().find(|(number, _)| *number == attribute).map(|(_, value)| value.clone())
-            }, f)?)
+            Err(unique_violation(
+                relation,
+                index,
+                &|attribute| values.iter().find(|(number, _)| *number == attribute).map(|(_, value)| value.clone()),
+                f,
+            )?)
         }
         Err(other) => Err(other.into()),
     }
@@ -449,10 +472,7 @@ impl UpdateOp {
             stage: ChangeStage::Input,
             references: References::of(&plan.target),
             row: plan.row.iter().copied().filter(|(_, slot)| filled(*slot)).collect(),
-            scratch: vec![
-                Vec::new();
-                plan.assignments.len() + plan.generated.len() + plan.checks.hidden.len()
-            ],
+            scratch: vec![Vec::new(); plan.assignments.len() + plan.generated.len() + plan.checks.hidden.len()],
             plan: plan.clone(),
         }
     }
@@ -480,7 +500,7 @@ impl UpdateOp {
                 ChangeStage::Returning
             }
             WriteOutcome::Changed => ChangeStage::Recheck,
-            WriteOutcome::Deleted | WriteOutcome::SelfModified | WriteOutcome::Skipped => ChangeStage::Input,
+            WriteOutcome::Deleted | WriteOutcome::SelfModified => ChangeStage::Input,
         })
     }
 }
@@ -556,7 +576,7 @@ impl DeleteOp {
                 ChangeStage::Returning
             }
             WriteOutcome::Changed => ChangeStage::Recheck,
-            WriteOutcome::Deleted | WriteOutcome::SelfModified | WriteOutcome::Skipped => ChangeStage::Input,
+            WriteOutcome::Deleted | WriteOutcome::SelfModified => ChangeStage::Input,
         })
     }
 }
@@ -599,7 +619,12 @@ impl Operator for DeleteOp {
 }
 
 /// 23505 for an entry of a deferrable unique constraint that its delayed check refused.
-pub(super) fn deferred_violation(relation: &Relation, index: &Index, row: RowId, f: &constraint::Checking<'_>) -> Result<Error> {
+pub(super) fn deferred_violation(
+    relation: &Relation,
+    index: &Index,
+    row: RowId,
+    f: &constraint::Checking<'_>,
+) -> Result<Error> {
     let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
     let error = Error::new(SqlState::UniqueViolation, message)
         .table(&relation.schema_name, &relation.name)
