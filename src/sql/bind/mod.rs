@@ -1,0 +1,162 @@
+//! The binder: a parsed query becomes a typed tree with PostgreSQL's meaning.
+//!
+//! One [`Binder`] binds one statement. Its state is statement-wide (columns, WITH parts, parameters, dependencies); what
+//! belongs to one query level is in a [`scope::Scope`] on its stack, innermost last. Expressions are bound against that
+//! stack: a name found further out makes the inner query correlated, with no further bookkeeping (see [`tree`]).
+//!
+//! Who calls whom:
+//! - `query`, `select`, `from`, … push a scope, fill its namespace, set [`scope::Scope::clause`] and call `bind_expr`.
+//! - `bind_expr` calls back for what concerns the query level: [`Binder::resolve_name`] for names, `Binder::aggregate`,
+//!   `Binder::window_call`, `Binder::grouping`, `Binder::set_returning` for calls that become operators (each answers
+//!   with the column that the operator will fill), `Binder::subquery` for queries in expressions.
+
+pub mod scope;
+
+use crate::catalog::image::{Image, Relation};
+use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::CallContext;
+use crate::sql::tree::{ColumnId, Cte, RelationLock, ScanColumn};
+use crate::types::{Oid, Type};
+use scope::{CteName, Scope};
+use sqlparser::tokenizer::Span;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What binding depends on besides the statement.
+pub struct BindContext<'a> {
+    /// The catalog.
+    pub image: Arc<Image>,
+    /// Schemas that are searched, in order, implicit ones (pg_temp, pg_catalog) included.
+    pub search_path: Vec<Oid>,
+    /// The session's temporary schema, if it has one.
+    pub temp_schema: Option<Oid>,
+    /// Whose rights count.
+    pub user: Oid,
+    /// Types of $1, $2, … that the client declared.
+    pub declared_params: Vec<Option<Oid>>,
+    /// Settings that constant folding reads.
+    pub call: &'a CallContext,
+}
+
+/// The state of binding one statement.
+pub(crate) struct Binder<'a> {
+    /// What binding depends on.
+    pub ctx: &'a BindContext<'a>,
+    /// The text that spans refer to; empty when errors must not carry a position (a view's text, a default's).
+    pub text: &'a str,
+    /// The search path in force: the context's, or a view's own.
+    pub search_path: Vec<Oid>,
+    /// Whose rights count: the context's user, or the owner of the view being bound.
+    pub user: Oid,
+    /// Types of all columns so far.
+    pub columns: Vec<Type>,
+    /// The query level that a column belongs to ([`Scope::serial`]); 0 when to none.
+    pub levels: Vec<u32>,
+    /// Query levels, innermost last.
+    pub scopes: Vec<Scope>,
+    /// WITH parts bound so far.
+    pub ctes: Vec<Cte>,
+    /// WITH names in sight, innermost last.
+    pub cte_names: Vec<CteName>,
+    /// $n: declared or inferred type.
+    pub params: Vec<Option<Type>>,
+    /// See [`crate::sql::tree::Statement::dependencies`].
+    pub dependencies: Vec<Oid>,
+    /// See [`crate::sql::tree::Statement::locks`].
+    pub locks: Vec<(Oid, RelationLock)>,
+    /// Columns that a scan turned out to need after it was made, by the scan's first column.
+    pub late_columns: HashMap<ColumnId, Vec<(ScanColumn, ColumnId)>>,
+    /// Views being expanded, outermost first.
+    pub views: Vec<Oid>,
+    serial: u32,
+}
+
+impl<'a> Binder<'a> {
+    /// A binder for one statement; `text` is what its spans refer to.
+    pub fn new(ctx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
+        Binder {
+            ctx,
+            text,
+            search_path: ctx.search_path.clone(),
+            user: ctx.user,
+            columns: Vec::new(),
+            levels: Vec::new(),
+            scopes: Vec::new(),
+            ctes: Vec::new(),
+            cte_names: Vec::new(),
+            params: ctx.declared_params.iter().map(|ty| ty.map(Type::new)).collect(),
+            dependencies: Vec::new(),
+            locks: Vec::new(),
+            late_columns: HashMap::new(),
+            views: Vec::new(),
+            serial: 0,
+        }
+    }
+
+    /// A new column.
+    pub fn column(&mut self, ty: Type) -> ColumnId {
+        self.columns.push(ty);
+        self.levels.push(0);
+        ColumnId(self.columns.len() as u32 - 1)
+    }
+
+    /// The type of a column.
+    pub fn type_of(&self, column: ColumnId) -> Type {
+        self.columns[column.0 as usize]
+    }
+
+    /// Opens a query level.
+    pub fn push_scope(&mut self) {
+        self.serial += 1;
+        self.scopes.push(Scope::new(self.serial));
+    }
+
+    /// Closes the innermost query level.
+    pub fn pop_scope(&mut self) -> Scope {
+        self.scopes.pop().expect("a scope is popped only by who pushed it")
+    }
+
+    /// The innermost query level.
+    pub fn scope(&mut self) -> &mut Scope {
+        self.scopes.last_mut().expect("expressions are bound inside a scope")
+    }
+
+    /// Remembers that the tree depends on an object.
+    pub fn depend(&mut self, object: Oid) {
+        if !self.dependencies.contains(&object) {
+            self.dependencies.push(object);
+        }
+    }
+
+    /// Remembers a lock that execution must hold, the strongest one per relation.
+    pub fn lock(&mut self, relation: Oid, lock: RelationLock) {
+        match self.locks.iter_mut().find(|(oid, _)| *oid == relation) {
+            Some((_, held)) => *held = lock.max(*held),
+            None => self.locks.push((relation, lock)),
+        }
+    }
+
+    /// 42501 unless the user whose rights count may use a relation: its owner and superusers may, anybody a system relation.
+    pub fn check_access(&self, relation: &Relation) -> Result<()> {
+        let superuser = self.ctx.image.roles.get(&self.user).is_some_and(|role| role.superuser);
+        if superuser || relation.owner == self.user || relation.oid < Oid::FIRST_USER {
+            return Ok(());
+        }
+        let kind = match relation.kind {
+            crate::catalog::image::RelationKind::View => "view",
+            crate::catalog::image::RelationKind::Sequence => "sequence",
+            _ => "table",
+        };
+        let message = format!("permission denied for {kind} {}", relation.name);
+        Err(Error::new(SqlState::InsufficientPrivilege, message))
+    }
+
+    /// The 1-based character position of a span's start in the statement's text; 0 when unknown.
+    pub fn position(&self, span: Span) -> u32 {
+        if self.text.is_empty() || span.start.line == 0 {
+            return 0;
+        }
+        let lines = self.text.split('\n').take(span.start.line as usize - 1);
+        lines.map(|line| line.chars().count() as u32 + 1).sum::<u32>() + span.start.column as u32
+    }
+}
