@@ -1,9 +1,11 @@
 //! The transactional B+tree storage engine of Lightning DB.
 #![deny(unsafe_code)]
 
+pub mod buffer;
 pub mod engine;
 pub mod error;
 pub mod io;
+pub mod space;
 pub mod sync;
 pub mod transaction;
 pub mod types;

@@ -1,0 +1,459 @@
+//! The buffer pool: pages in memory within a byte budget, each under its own latch, and the cut of a checkpoint.
+//!
+//! A page id leads to its frame by one load from a flat array. A frame is a latch around a page's bytes and what is known
+//! of them. Whoever finds a frame that holds another page by the time it has the latch starts again.
+//!
+//! Latch order and waits:
+//! 1. Loading a page ([`Pool::read`], [`Pool::write`] on a page that is not resident) does I/O: call them with no other
+//!    latch held. [`Pool::try_read`] and [`Pool::try_write`] never do I/O and give `None` instead: drop what you hold,
+//!    [`Pool::load`], and start again.
+//! 2. A page that becomes dirty has its new place reserved before its first byte changes, so that eviction and checkpoints
+//!    never fail for lack of room.
+//! 3. The cut ([`Pool::cut`]) happens behind a closed [`Gate`]. Until the checkpoint has written a page that was dirty
+//!    then, the first writer leaves it a copy; evicting the page unchanged is the checkpoint's write.
+//!
+//! The scheme of one latch per frame and optimistic re-checks follows vmcache (Leis et al., SIGMOD 2023), with latches in
+//! place of version counters: no reference to page bytes exists without one.
+
+mod gate;
+#[cfg(test)]
+mod tests;
+
+pub use gate::{Gate, GateClosed, GatePass};
+
+use crate::error::{Error, Result};
+use crate::space::{MapCut, Store};
+use crate::types::{PAGE_SIZE, PageId, Position};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Bytes of a page.
+pub type PageBytes = [u8; PAGE_SIZE];
+
+const NONE: u32 = u32::MAX;
+const CHUNK: usize = 1 << 16;
+const LOAD_SHARDS: usize = 64;
+
+/// Page id to frame: chunks that come to be when a page in them does.
+struct Directory(Box<[OnceLock<Box<[AtomicU32]>>]>);
+
+impl Directory {
+    fn slot(&self, page: PageId) -> &AtomicU32 {
+        let chunk = self.0[page.0 as usize / CHUNK].get_or_init(|| (0..CHUNK).map(|_| AtomicU32::new(NONE)).collect());
+        &chunk[page.0 as usize % CHUNK]
+    }
+}
+
+#[derive(Debug)]
+struct Frame {
+    latch: RwLock<Content>,
+    referenced: AtomicBool,
+}
+
+/// What a frame holds.
+struct Content {
+    /// 0: nothing.
+    page: PageId,
+    bytes: Option<Box<PageBytes>>,
+    dirty: bool,
+    /// Where a dirty page will be written; 0 when clean.
+    place: u32,
+    /// Dirty at the cut, and not yet written by the checkpoint.
+    in_cut: bool,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").field("page", &self.page).field("dirty", &self.dirty).finish_non_exhaustive()
+    }
+}
+
+impl Content {
+    fn bytes(&self) -> &PageBytes {
+        self.bytes.as_ref().expect("a frame with a page has bytes")
+    }
+
+    fn bytes_mut(&mut self) -> &mut PageBytes {
+        self.bytes.as_mut().expect("a frame with a page has bytes")
+    }
+}
+
+/// A page under its shared latch.
+#[derive(Debug)]
+pub struct PageRead<'a>(RwLockReadGuard<'a, Content>);
+
+impl Deref for PageRead<'_> {
+    type Target = PageBytes;
+
+    fn deref(&self) -> &PageBytes {
+        self.0.bytes()
+    }
+}
+
+impl PageRead<'_> {
+    /// Its id.
+    pub fn id(&self) -> PageId {
+        self.0.page
+    }
+}
+
+/// A page under its exclusive latch, dirty from the first mutable access on.
+#[derive(Debug)]
+pub struct PageWrite<'a>(RwLockWriteGuard<'a, Content>);
+
+impl Deref for PageWrite<'_> {
+    type Target = PageBytes;
+
+    fn deref(&self) -> &PageBytes {
+        self.0.bytes()
+    }
+}
+
+impl DerefMut for PageWrite<'_> {
+    fn deref_mut(&mut self) -> &mut PageBytes {
+        self.0.bytes_mut()
+    }
+}
+
+impl PageWrite<'_> {
+    /// Its id.
+    pub fn id(&self) -> PageId {
+        self.0.page
+    }
+}
+
+/// What the checkpoint under way still has to write.
+#[derive(Default)]
+struct CutState {
+    map: Option<MapCut>,
+    /// Pages changed since the cut: as they were, and their place.
+    copies: HashMap<PageId, (Box<PageBytes>, u32)>,
+}
+
+/// The pool.
+pub struct Pool {
+    store: Arc<Store>,
+    directory: Directory,
+    frames: Box<[Frame]>,
+    hand: AtomicUsize,
+    loading: Box<[Mutex<()>]>,
+    cut: Mutex<CutState>,
+    dirty: AtomicUsize,
+    gate: Gate,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("frames", &self.frames.len()).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// A pool of `bytes` over `store`. Memory is taken as pages come in.
+    pub fn new(store: Arc<Store>, bytes: usize) -> Pool {
+        let frame = || Frame {
+            latch: RwLock::new(Content { page: PageId(0), bytes: None, dirty: false, place: 0, in_cut: false }),
+            referenced: AtomicBool::new(false),
+        };
+        let frames = (bytes / PAGE_SIZE).max(16);
+        Pool {
+            store,
+            directory: Directory((0..CHUNK).map(|_| OnceLock::new()).collect()),
+            frames: (0..frames).map(|_| frame()).collect(),
+            hand: AtomicUsize::new(0),
+            loading: (0..LOAD_SHARDS).map(|_| Mutex::new(())).collect(),
+            cut: Mutex::default(),
+            dirty: AtomicUsize::new(0),
+            gate: Gate::default(),
+        }
+    }
+
+    /// The gate that page-structure operations and commit positions pass through.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Frames in all, and how many hold a dirty page.
+    pub fn usage(&self) -> (usize, usize) {
+        (self.frames.len(), self.dirty.load(Ordering::Relaxed))
+    }
+
+    /// A new page of zeros, dirty, under its exclusive latch.
+    ///
+    /// # Errors
+    /// [`Error::Full`]: nothing has happened.
+    pub fn allocate(&self) -> Result<PageWrite<'_>> {
+        let place = self.store.reserve_place()?;
+        let fresh = self.store.allocate_page().and_then(|page| {
+            let victim = self.victim();
+            if victim.is_err() {
+                self.store.free_page(page);
+            }
+            Ok((page, victim?))
+        });
+        let (page, (frame, mut content)) = fresh.inspect_err(|_| self.store.unreserve(place))?;
+        content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE])).fill(0);
+        content.page = page;
+        content.place = place;
+        content.dirty = true;
+        self.dirty.fetch_add(1, Ordering::Relaxed);
+        self.directory.slot(page).store(frame, Ordering::Release);
+        Ok(PageWrite(content))
+    }
+
+    /// A page under its shared latch, loaded if need be.
+    ///
+    /// # Errors
+    /// [`Error::CorruptPage`], I/O, [`Error::OutOfMemory`] when every frame is latched.
+    pub fn read(&self, page: PageId) -> Result<PageRead<'_>> {
+        loop {
+            if let Some(read) = self.try_read(page) {
+                return Ok(read);
+            }
+            self.load(page)?;
+        }
+    }
+
+    /// A resident page under its shared latch; `None`: it is not resident.
+    pub fn try_read(&self, page: PageId) -> Option<PageRead<'_>> {
+        loop {
+            let frame = self.frames.get(self.directory.slot(page).load(Ordering::Acquire) as usize)?;
+            let content = frame.latch.read();
+            if content.page == page {
+                if !frame.referenced.load(Ordering::Relaxed) {
+                    frame.referenced.store(true, Ordering::Relaxed);
+                }
+                return Some(PageRead(content));
+            }
+        }
+    }
+
+    /// A page under its exclusive latch, to be changed.
+    ///
+    /// # Errors
+    /// As [`Pool::read`], and [`Error::Full`] when there is no place to write it to: nothing has changed.
+    pub fn write(&self, page: PageId) -> Result<PageWrite<'_>> {
+        loop {
+            if let Some(write) = self.try_write(page)? {
+                return Ok(write);
+            }
+            self.load(page)?;
+        }
+    }
+
+    /// A resident page under its exclusive latch; `None`: it is not resident.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Poisoned`].
+    pub fn try_write(&self, page: PageId) -> Result<Option<PageWrite<'_>>> {
+        loop {
+            let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
+            let Some(frame) = self.frames.get(index) else { return Ok(None) };
+            let mut content = frame.latch.write();
+            if content.page == page {
+                frame.referenced.store(true, Ordering::Relaxed);
+                self.make_dirty(&mut content)?;
+                return Ok(Some(PageWrite(content)));
+            }
+        }
+    }
+
+    /// Rules 2 and 3 of the module.
+    fn make_dirty(&self, content: &mut Content) -> Result<()> {
+        if content.in_cut {
+            let place = self.store.reserve_place()?;
+            let old = std::mem::replace(&mut content.place, place);
+            content.in_cut = false;
+            self.cut.lock().copies.insert(content.page, (Box::new(*content.bytes()), old));
+        } else if !content.dirty {
+            content.place = self.store.reserve_place()?;
+            content.dirty = true;
+            self.dirty.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Makes a page resident. Does I/O: hold no latch.
+    ///
+    /// # Errors
+    /// As [`Pool::read`].
+    pub fn load(&self, page: PageId) -> Result<()> {
+        let _one = self.loading[page.0 as usize % LOAD_SHARDS].lock();
+        let slot = self.directory.slot(page);
+        if slot.load(Ordering::Acquire) != NONE {
+            return Ok(());
+        }
+        let (frame, mut content) = self.victim()?;
+        let bytes = content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE]));
+        self.store.read_page(page, &mut bytes[..])?;
+        content.page = page;
+        self.frames[frame as usize].referenced.store(false, Ordering::Relaxed);
+        slot.store(frame, Ordering::Release);
+        Ok(())
+    }
+
+    /// Frees a page that nothing refers to any more. The caller holds no latch on it and nobody can reach it.
+    pub fn free(&self, page: PageId) {
+        loop {
+            let slot = self.directory.slot(page);
+            let Some(frame) = self.frames.get(slot.load(Ordering::Acquire) as usize) else { break };
+            let mut content = frame.latch.write();
+            if content.page != page {
+                continue;
+            }
+            if content.in_cut {
+                let copy = (Box::new(*content.bytes()), content.place);
+                self.cut.lock().copies.insert(page, copy);
+            } else if content.dirty {
+                self.store.unreserve(content.place);
+            }
+            if content.dirty {
+                self.dirty.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.vacate(&mut content);
+            break;
+        }
+        self.store.free_page(page);
+    }
+
+    fn vacate(&self, content: &mut Content) {
+        self.directory.slot(content.page).store(NONE, Ordering::Release);
+        content.page = PageId(0);
+        (content.dirty, content.in_cut, content.place) = (false, false, 0);
+    }
+
+    /// An empty frame under its latch: a free one, or one whose page has not been used for a round of the clock's hand.
+    fn victim(&self) -> Result<(u32, RwLockWriteGuard<'_, Content>)> {
+        let mut rounds = 0;
+        loop {
+            let index = self.hand.fetch_add(1, Ordering::Relaxed) % self.frames.len();
+            rounds += usize::from(index == 0);
+            if rounds > 1000 {
+                return Err(Error::OutOfMemory);
+            }
+            let frame = &self.frames[index];
+            if frame.referenced.swap(false, Ordering::Relaxed) && rounds < 100 {
+                continue;
+            }
+            let Some(mut content) = frame.latch.try_write() else {
+                std::thread::yield_now();
+                continue;
+            };
+            if content.page.0 != 0 {
+                if content.dirty {
+                    self.write_back(&mut content)?;
+                }
+                self.vacate(&mut content);
+            }
+            return Ok((index as u32, content));
+        }
+    }
+
+    /// Writes a dirty page to its place. Of a page in the cut this is the checkpoint's write.
+    fn write_back(&self, content: &mut Content) -> Result<()> {
+        let (page, place) = (content.page, content.place);
+        let bytes = content.bytes.as_mut().expect("a dirty frame has bytes");
+        if content.in_cut {
+            let cut = &mut *self.cut.lock();
+            let map = cut.map.as_mut().expect("pages are in the cut only while there is one");
+            self.store.write_page(page, &mut bytes[..], place, Some(map))?;
+        } else {
+            self.store.write_page(page, &mut bytes[..], place, None)?;
+        }
+        (content.dirty, content.in_cut, content.place) = (false, false, 0);
+        self.dirty.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Marks what is dirty now as the checkpoint's to write. The caller holds the closed gate.
+    pub fn cut(&self) -> Cut {
+        let mut pages = Vec::new();
+        self.cut.lock().map = Some(self.store.cut());
+        for frame in &self.frames {
+            let mut content = frame.latch.write();
+            if content.dirty {
+                content.in_cut = true;
+                pages.push(content.page);
+            }
+        }
+        Cut { pages }
+    }
+
+    /// Writes up to `budget` pages of the cut; `true` when all are written.
+    ///
+    /// # Errors
+    /// I/O: the checkpoint cannot be completed; call [`Pool::complete`] no more, and try a new cut later.
+    pub fn write_cut(&self, cut: &mut Cut, budget: usize) -> Result<bool> {
+        for _ in 0..budget {
+            let Some(page) = cut.pages.pop() else { return Ok(true) };
+            self.write_cut_page(page)?;
+        }
+        Ok(cut.pages.is_empty())
+    }
+
+    fn write_cut_page(&self, page: PageId) -> Result<()> {
+        loop {
+            let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
+            let Some(frame) = self.frames.get(index) else { break };
+            let mut content = frame.latch.write();
+            if content.page != page {
+                continue;
+            }
+            if content.in_cut {
+                self.write_back(&mut content)?;
+            }
+            break;
+        }
+        let state = &mut *self.cut.lock();
+        if let Some((mut bytes, place)) = state.copies.remove(&page) {
+            let map = state.map.as_mut().expect("there is a cut");
+            self.store.write_page(page, &mut bytes[..], place, Some(map))?;
+        }
+        Ok(())
+    }
+
+    /// Completes the checkpoint whose pages are all written: `position` is the last commit before the cut, `notes` what the
+    /// upper layers need besides the pages. Gives the position before which the log is no longer needed.
+    ///
+    /// # Errors
+    /// As `Store::complete`.
+    pub fn complete(&self, cut: Cut, position: Position, notes: &[u8]) -> Result<Position> {
+        debug_assert!(cut.pages.is_empty(), "pages of the cut are left");
+        let map = self.cut.lock().map.take().expect("there is a cut");
+        self.store.sync()?;
+        self.store.complete(map, position, notes)
+    }
+
+    /// Gives up a checkpoint that cannot be completed: its pages are dirty again, for the next one.
+    pub fn abandon(&self, _cut: Cut) {
+        for frame in &self.frames {
+            frame.latch.write().in_cut = false;
+        }
+        let state = std::mem::take(&mut *self.cut.lock());
+        state.copies.into_values().for_each(|(_, place)| self.store.unreserve(place));
+        if let Some(map) = state.map {
+            self.store.abandon(map);
+        }
+    }
+}
+
+/// The pages of a checkpoint that are still to be written.
+#[derive(Debug)]
+pub struct Cut {
+    pages: Vec<PageId>,
+}
+
+impl Cut {
+    /// How many are left.
+    pub fn remaining(&self) -> usize {
+        self.pages.len()
+    }
+}
