@@ -1,4 +1,5 @@
-//! From text to the typed tree: parse (sqlparser with our dialect; utility statements by our own parser), bind.
+//! From text to the typed tree: parse (PostgreSQL's grammar, by hand), bind.
 
+pub mod ast;
 pub mod bind;
 pub mod tree;

@@ -6,10 +6,9 @@
 use super::Binder;
 use crate::catalog::image::{Body, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
+use crate::sql::ast::ObjectName;
 use crate::sql::tree::{AggregateCall, ColumnId, CteId, Expr, ExprKind, ScanColumn, SortKey, WindowCall};
 use crate::types::{Oid, Type, oid};
-use sqlparser::ast::Ident;
-use sqlparser::tokenizer::Span;
 use std::sync::Arc;
 
 /// Where in its query an expression stands: decides what it may hold, and the words of the refusal.
@@ -152,7 +151,7 @@ pub(crate) struct Reference {
     /// What was named.
     pub column: ColumnId,
     /// Where.
-    pub span: Span,
+    pub span: u32,
     /// Where, by clause.
     pub clause: Clause,
     /// Serial of the level that names it.
@@ -167,7 +166,7 @@ pub(crate) struct BoundAggregate {
     /// The call.
     pub call: AggregateCall,
     /// Where it stands.
-    pub span: Span,
+    pub span: u32,
 }
 
 /// A window function call of a query level.
@@ -204,7 +203,7 @@ pub(crate) struct NamedWindow {
     /// ORDER BY.
     pub order: Vec<SortKey>,
     /// Its frame clause, if it has one: such a window may be used as it is, not be built upon.
-    pub frame: Option<sqlparser::ast::WindowFrame>,
+    pub frame: Option<crate::sql::ast::FrameSpec>,
 }
 
 /// A query level.
@@ -225,7 +224,7 @@ pub(crate) struct Scope {
     /// An aggregate's arguments are being bound.
     pub in_aggregate: u32,
     /// GROUPING(…) calls with their arguments.
-    pub groupings: Vec<(ColumnId, Vec<Expr>, Span)>,
+    pub groupings: Vec<(ColumnId, Vec<Expr>, u32)>,
     /// Window calls of this level.
     pub windows: Vec<BoundWindow>,
     /// WINDOW clause.
@@ -281,27 +280,6 @@ impl Scope {
     }
 }
 
-/// An identifier's name: unquoted ones in lower case (ASCII), cut at 63 bytes.
-pub(crate) fn fold(ident: &Ident) -> String {
-    let mut name = match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_ascii_lowercase(),
-    };
-    if name.len() > 63 {
-        let mut end = 63;
-        while !name.is_char_boundary(end) {
-            end -= 1;
-        }
-        name.truncate(end);
-    }
-    name
-}
-
-/// The span that covers several identifiers.
-fn span_of(names: &[Ident]) -> Span {
-    names.first().map_or_else(Span::empty, |ident| ident.span)
-}
-
 /// System columns of a stored table.
 fn system_column(name: &str) -> Option<(ScanColumn, Type)> {
     Some(match name {
@@ -316,10 +294,8 @@ impl Binder<'_> {
     /// What a possibly qualified name means: a column, a system column, or a whole row.
     ///
     /// `a`, `t.a`, `schema.t.a`, `database.schema.t.a`; a name that is no column may be an item's whole row.
-    pub fn resolve_name(&mut self, names: &[Ident]) -> Result<Expr> {
-        let span = span_of(names);
-        let parts: Vec<String> = names.iter().map(fold).collect();
-        match &parts[..] {
+    pub fn resolve_name(&mut self, parts: &[String], span: u32) -> Result<Expr> {
+        match parts {
             [name] => {
                 if let Some(found) = self.bare_column(name, span)? {
                     return Ok(found);
@@ -347,7 +323,7 @@ impl Binder<'_> {
         }
     }
 
-    fn qualified(&mut self, schema: Option<&str>, table: &str, name: &str, span: Span) -> Result<Expr> {
+    fn qualified(&mut self, schema: Option<&str>, table: &str, name: &str, span: u32) -> Result<Expr> {
         let Some((level, item)) = self.find_item(schema, table, span)? else {
             // `column.field` of a composite is asked for by the caller, who sees the error's code.
             return Err(self.missing_table(schema, table, span));
@@ -359,7 +335,7 @@ impl Binder<'_> {
     }
 
     /// The column of that name in some visible item, innermost level first.
-    fn bare_column(&mut self, name: &str, span: Span) -> Result<Option<Expr>> {
+    fn bare_column(&mut self, name: &str, span: u32) -> Result<Option<Expr>> {
         for level in (0..self.scopes.len()).rev() {
             let scope = &self.scopes[level];
             let mut found: Option<(usize, usize)> = None;
@@ -393,7 +369,7 @@ impl Binder<'_> {
     }
 
     /// The one visible stored table of a level, for a system column's bare name.
-    fn only_scan(&self, level: usize, name: &str, span: Span) -> Result<Option<usize>> {
+    fn only_scan(&self, level: usize, name: &str, span: u32) -> Result<Option<usize>> {
         let scope = &self.scopes[level];
         let visible = |item: &Item| item.bare && (item.lateral == Lateral::Open || scope.lateral_active);
         let mut scans = (0..scope.items.len()).filter(|i| visible(&scope.items[*i]) && scope.items[*i].scan.is_some());
@@ -405,7 +381,7 @@ impl Binder<'_> {
         Ok(first)
     }
 
-    fn check_lateral(&self, level: usize, item: usize, span: Span) -> Result<()> {
+    fn check_lateral(&self, level: usize, item: usize, span: u32) -> Result<()> {
         let item = &self.scopes[level].items[item];
         if item.lateral != Lateral::Forbidden {
             return Ok(());
@@ -417,7 +393,7 @@ impl Binder<'_> {
     }
 
     /// The visible item of that name: (level, position in its items).
-    pub fn find_item(&self, schema: Option<&str>, name: &str, span: Span) -> Result<Option<(usize, usize)>> {
+    pub fn find_item(&self, schema: Option<&str>, name: &str, span: u32) -> Result<Option<(usize, usize)>> {
         for level in (0..self.scopes.len()).rev() {
             let scope = &self.scopes[level];
             let mut found = None;
@@ -445,7 +421,7 @@ impl Binder<'_> {
     }
 
     /// A column of an item, a system column included.
-    fn item_column(&mut self, level: usize, item: usize, name: &str, span: Span) -> Result<Option<Expr>> {
+    fn item_column(&mut self, level: usize, item: usize, name: &str, span: u32) -> Result<Option<Expr>> {
         let columns = &self.scopes[level].items[item].columns;
         let mut matches = (0..columns.len()).filter(|j| columns[*j].name == name);
         let first = matches.next();
@@ -478,7 +454,7 @@ impl Binder<'_> {
         column
     }
 
-    fn reference(&mut self, level: usize, item: usize, column: usize, span: Span) -> Expr {
+    fn reference(&mut self, level: usize, item: usize, column: usize, span: u32) -> Expr {
         let found = &self.scopes[level].items[item].columns[column];
         let (column, ty) = (found.column, found.ty);
         self.note(level, column, span);
@@ -486,14 +462,14 @@ impl Binder<'_> {
     }
 
     /// Notes where a column of a level was named.
-    fn note(&mut self, level: usize, column: ColumnId, span: Span) {
+    fn note(&mut self, level: usize, column: ColumnId, span: u32) {
         let inner = self.scopes.last().expect("names are resolved inside a scope");
         let (from, clause) = (inner.serial, self.scopes[level].clause);
         self.scopes[level].references.push(Reference { column, span, clause, from });
     }
 
     /// A whole row; NULL as a whole where an outer join found no partner.
-    pub fn whole_row(&mut self, level: usize, item: usize, span: Span) -> Result<Expr> {
+    pub fn whole_row(&mut self, level: usize, item: usize, span: u32) -> Result<Expr> {
         let count = self.scopes[level].items[item].columns.len();
         let (scalar, row_type) = {
             let item = &self.scopes[level].items[item];
@@ -526,7 +502,7 @@ impl Binder<'_> {
     }
 
     /// 42P01 for a qualifier that names no visible item.
-    pub fn missing_table(&self, schema: Option<&str>, name: &str, span: Span) -> Error {
+    pub fn missing_table(&self, schema: Option<&str>, name: &str, span: u32) -> Error {
         let hidden = self.scopes.iter().rev().flat_map(|scope| &scope.all_items).find(|item| {
             let by_relation = item.scan.as_ref().is_some_and(|(_, relation)| {
                 relation.name == name && schema.is_none_or(|schema| relation.schema_name == schema)
@@ -550,11 +526,11 @@ impl Binder<'_> {
     }
 
     fn is_visible(&self, name: &str) -> bool {
-        matches!(self.find_item(None, name, Span::empty()), Ok(Some(_)))
+        matches!(self.find_item(None, name, 0), Ok(Some(_)))
     }
 
     /// 42703 for a column that no visible item has, with PostgreSQL's guess at what was meant.
-    pub fn missing_column(&self, table: Option<&str>, name: &str, span: Span) -> Error {
+    pub fn missing_column(&self, table: Option<&str>, name: &str, span: u32) -> Error {
         let message = match table {
             Some(table) => format!("column {table}.{name} does not exist"),
             None => format!("column \"{name}\" does not exist"),
@@ -628,9 +604,8 @@ impl Binder<'_> {
     }
 
     /// The table, view or system relation of a name as FROM or a write names it; 42P01, 3F000-free as PostgreSQL's, 42809 for an index.
-    pub fn relation(&mut self, names: &[Ident]) -> Result<Arc<Relation>> {
-        let span = span_of(names);
-        let parts: Vec<String> = names.iter().map(fold).collect();
+    pub fn relation(&mut self, names: &ObjectName) -> Result<Arc<Relation>> {
+        let (parts, span) = (&names.parts, names.pos);
         let (schema, name) = match &parts[..] {
             [name] => (None, name),
             [schema, name] => (Some(schema.as_str()), name),
