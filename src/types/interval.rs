@@ -3,6 +3,8 @@
 //! Three fields that are never folded into each other by input or arithmetic: months, days, microseconds. Comparison alone
 //! takes 30 days for a month and 24 hours for a day.
 
+mod arithmetic;
+
 use super::datetime::calendar::{USECS_PER_DAY, USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC};
 use super::datetime::parse::{self, Decoded, Fault, Field, Kind};
 use super::datetime::{push_fraction, push_seconds, round_micros};
