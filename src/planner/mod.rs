@@ -1,4 +1,5 @@
 //! Plans: the typed tree, made better by rules, becomes what a road executes.
 
+mod access;
 pub mod columns;
 pub mod physical;

@@ -3,17 +3,18 @@
 //! One top-down pass: every operator is told which columns are read above it, adds those that it reads itself and hands
 //! the set on. So scans read no more than they must, and operators that materialise save only what is read later.
 
+use super::access::{self, Path};
 use super::columns::{
     self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_by_checks, used_in,
 };
 use crate::catalog::image::{Body, ConstraintKind, Relation};
 use crate::error::{Error, Result};
 use crate::executor::row::compile::{self, SubqueryPlanner, row_form};
-use crate::executor::row::expr::Code;
+use crate::executor::row::expr::{Code, operator_of};
 use crate::executor::row::plan::{self as p, Kind, Node, Plan, PlanKind, Slot};
 use crate::executor::row::subquery::{Quantified, SubqueryPlan, SubqueryUse};
 use crate::sql::tree::{
-    self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, JoinKind, Rel, Root, ScanColumn, SortKey, Statement,
+    self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, JoinKind, Rel, Root, RowOp, ScanColumn, SortKey, Statement,
     Subquery, SubqueryKind,
 };
 use crate::types::{Type, oid};
@@ -184,9 +185,23 @@ impl<'a> Planner<'a> {
         })
     }
 
-    pub(crate) fn node(&mut self, kind: Kind) -> Node {
+    /// A node that gives as many rows as its first input.
+    fn node(&mut self, kind: Kind) -> Node {
         self.nodes += 1;
-        Node { id: self.nodes - 1, estimate: p::Estimate::default(), kind }
+        let mut node = Node { id: self.nodes - 1, estimate: p::Estimate::default(), kind };
+        node.estimate.rows = match &node.kind {
+            Kind::Values(values) => values.rows.len() as f64,
+            Kind::Functions(_) | Kind::CteScan(_) | Kind::WorkingScan(_) => 100.0,
+            Kind::Aggregate(aggregate) if aggregate.keys.is_empty() => 1.0,
+            _ => node.inputs().first().map_or(1.0, |input| input.estimate.rows),
+        };
+        node
+    }
+
+    fn node_of(&mut self, kind: Kind, rows: f64) -> Node {
+        let mut node = self.node(kind);
+        node.estimate.rows = rows;
+        node
     }
 
     fn new_slot(&mut self) -> Slot {
@@ -258,7 +273,7 @@ impl<'a> Planner<'a> {
         let mut needed = needed.clone();
         columns::for_exprs(rel, &mut |expr| used_by(expr, &mut needed));
         match rel {
-            Rel::Scan { relation, columns } => self.scan(relation, columns, &needed, None),
+            Rel::Scan { relation, columns } => self.scan(relation, columns, &needed, &[]),
             Rel::Values { columns, rows } => {
                 let rows = rows.iter().map(|row| self.exprs(row)).collect::<Result<_>>()?;
                 Ok(self.node(Kind::Values(Arc::new(p::Values { slots: slots(columns), rows }))))
@@ -286,7 +301,7 @@ impl<'a> Planner<'a> {
             }
             Rel::Filter { input, predicate } => {
                 if let Rel::Scan { relation, columns } = &**input {
-                    return self.scan(relation, columns, &needed, Some(predicate));
+                    return self.scan(relation, columns, &needed, &conjuncts(predicate));
                 }
                 let input = self.rel(input, &needed)?;
                 let predicate = self.expr(predicate)?;
@@ -359,6 +374,10 @@ impl<'a> Planner<'a> {
         // `above` holds what all expressions use; those that nobody reads are dropped, and what they use is read a
         // little too often, which costs nothing but a decoded column.
         let node = self.rel(input, above)?;
+        self.project_over(node, exprs, above)
+    }
+
+    fn project_over(&mut self, node: Node, exprs: &[(ColumnId, Expr)], above: &ColumnSet) -> Result<Node> {
         let mut kept = Vec::with_capacity(exprs.len());
         for (column, expr) in exprs {
             if above.contains(*column) || is_volatile(expr) {
@@ -377,12 +396,10 @@ impl<'a> Planner<'a> {
         relation: &Relation,
         columns: &[(ScanColumn, ColumnId)],
         needed: &ColumnSet,
-        filter: Option<&Expr>,
+        conditions: &[&Expr],
     ) -> Result<p::TableColumns> {
         let mut filtered = ColumnSet::new();
-        if let Some(filter) = filter {
-            used_by(filter, &mut filtered);
-        }
+        conditions.iter().for_each(|condition| used_by(condition, &mut filtered));
         let mut result = p::TableColumns::default();
         let (mut first, mut rest) = (Vec::new(), Vec::new());
         for (what, column) in columns {
@@ -414,38 +431,143 @@ impl<'a> Planner<'a> {
         Ok(result)
     }
 
+    /// A table's rows for which all `conditions` hold, by the best index that they allow.
     fn scan(
         &mut self,
         relation: &Arc<Relation>,
         columns: &[(ScanColumn, ColumnId)],
         needed: &ColumnSet,
-        filter: Option<&Expr>,
+        conditions: &[&Expr],
     ) -> Result<Node> {
-        self.scanned_rows += relation.row_estimate.max(1.0);
         if let Body::System(_) = &relation.body {
-            let mut wanted = Vec::new();
-            let mut table_oid = None;
-            for (what, column) in columns.iter().filter(|(_, column)| needed.contains(*column)) {
-                match what {
-                    ScanColumn::Attribute(number) => {
-                        let name = &relation.attributes[*number as usize - 1].name;
-                        self.names[column.0 as usize] = Some(name.clone());
-                        wanted.push((*number, column.0));
-                    }
-                    ScanColumn::TableOid => table_oid = Some(column.0),
-                    ScanColumn::RowId | ScanColumn::Ctid | ScanColumn::Xmin => {
-                        return Err(Error::unsupported("this system column of a system relation"));
-                    }
+            return self.system_scan(relation, columns, needed, conditions);
+        }
+        if let Some(path) = access::best_path(relation, columns, conditions) {
+            return self.index_scan(relation, columns, needed, path);
+        }
+        let rows = access::table_rows(relation);
+        self.scanned_rows += rows;
+        let table = storage_of(relation)?;
+        let columns = self.table_columns(relation, columns, needed, conditions)?;
+        let filter = self.all_of(conditions)?;
+        let scan = p::SeqScan { relation: relation.clone(), table, columns, filter };
+        let rows = conditions.iter().fold(rows, |rows, condition| access::filtered_rows(condition, rows));
+        Ok(self.node_of(Kind::SeqScan(Arc::new(scan)), rows))
+    }
+
+    fn system_scan(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[(ScanColumn, ColumnId)],
+        needed: &ColumnSet,
+        conditions: &[&Expr],
+    ) -> Result<Node> {
+        let mut wanted = Vec::new();
+        let mut table_oid = None;
+        for (what, column) in columns.iter().filter(|(_, column)| needed.contains(*column)) {
+            match what {
+                ScanColumn::Attribute(number) => {
+                    let name = &relation.attributes[*number as usize - 1].name;
+                    self.names[column.0 as usize] = Some(name.clone());
+                    wanted.push((*number, column.0));
+                }
+                ScanColumn::TableOid => table_oid = Some(column.0),
+                ScanColumn::RowId | ScanColumn::Ctid | ScanColumn::Xmin => {
+                    return Err(Error::unsupported("this system column of a system relation"));
                 }
             }
-            let filter = filter.map(|filter| self.condition(filter)).transpose()?.flatten();
-            let scan = p::SystemScan { relation: relation.clone(), columns: wanted, key: None, filter, table_oid };
-            return Ok(self.node(Kind::SystemScan(Arc::new(scan))));
         }
+        let filter = self.all_of(conditions)?;
+        let scan = p::SystemScan { relation: relation.clone(), columns: wanted, key: None, filter, table_oid };
+        Ok(self.node_of(Kind::SystemScan(Arc::new(scan)), 100.0))
+    }
+
+    fn index_scan(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[(ScanColumn, ColumnId)],
+        needed: &ColumnSet,
+        path: Path<'_>,
+    ) -> Result<Node> {
+        self.scanned_rows += path.rows;
+        let mut side = |side: Option<(&Expr, bool)>| match side {
+            Some((value, inclusive)) => self.expr(value).map(|code| Some((code, inclusive))),
+            None => Ok(None),
+        };
+        let (lower, upper) = (side(path.lower)?, side(path.upper)?);
+        let range = p::KeyRange {
+            equals: path.equals.iter().map(|value| self.expr(value)).collect::<Result<_>>()?,
+            one_of: path.one_of.map(|array| self.expr(array)).transpose()?,
+            lower,
+            upper,
+            is_null: path.is_null,
+        };
         let table = storage_of(relation)?;
-        let columns = self.table_columns(relation, columns, needed, filter)?;
-        let filter = filter.map(|filter| self.condition(filter)).transpose()?.flatten();
-        Ok(self.node(Kind::SeqScan(Arc::new(p::SeqScan { relation: relation.clone(), table, columns, filter }))))
+        let columns = self.table_columns(relation, columns, needed, &path.residual)?;
+        let filter = self.all_of(&path.residual)?;
+        let rows = path.residual.iter().fold(path.rows, |rows, condition| access::filtered_rows(condition, rows));
+        let scan = p::IndexScan {
+            relation: relation.clone(),
+            table,
+            index: path.index,
+            columns,
+            range,
+            backward: path.backward,
+            filter,
+        };
+        Ok(self.node_of(Kind::IndexScan(Arc::new(scan)), rows))
+    }
+
+    /// The conjunction of conditions; `None` for none.
+    fn all_of(&mut self, conditions: &[&Expr]) -> Result<Option<Code>> {
+        let mut codes = conditions.iter().map(|condition| self.expr(condition)).collect::<Result<Vec<_>>>()?;
+        codes.retain(|code| !code.is_true());
+        Ok(match codes.len() {
+            0 => None,
+            1 => codes.pop(),
+            _ => Some(Code::And(codes.into())),
+        })
+    }
+
+    /// A join whose right side is a table read through an index for every left row, when that promises to be cheaper than
+    /// reading all of it once.
+    fn index_join(
+        &mut self,
+        kind: JoinKind,
+        left: &Node,
+        right: &Rel,
+        on: &Expr,
+        needed: &ColumnSet,
+    ) -> Result<Option<Node>> {
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            return Ok(None);
+        }
+        let mut conditions = conjuncts(on);
+        let (relation, columns) = match right {
+            Rel::Scan { relation, columns } => (relation, columns),
+            Rel::Filter { input, predicate } => match &**input {
+                Rel::Scan { relation, columns } => {
+                    conditions.extend(conjuncts(predicate));
+                    (relation, columns)
+                }
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        if !matches!(relation.body, Body::Table { .. }) {
+            return Ok(None);
+        }
+        let Some(path) = access::best_path(relation, columns, &conditions) else { return Ok(None) };
+        // What the filter alone would read, against a descent and the matching rows for every left row.
+        let own: Vec<&Expr> = conditions.iter().copied().filter(|c| !conjuncts(on).iter().any(|o| std::ptr::eq(*o, *c))).collect();
+        let alone = access::best_path(relation, columns, &own).map_or(access::table_rows(relation), |path| path.rows);
+        let looked_up = left.estimate.rows.max(1.0) * (4.0 + path.rows);
+        if path.equals.is_empty() || looked_up > alone + 20.0 {
+            return Ok(None);
+        }
+        let mut needed = needed.clone();
+        conditions.iter().for_each(|condition| used_by(condition, &mut needed));
+        self.index_scan(relation, columns, &needed, path).map(Some)
     }
 
     fn join(
@@ -463,49 +585,54 @@ impl<'a> Planner<'a> {
         }
         let right_depends = self.depends(right);
         let (left_slots, payload) = (Self::payload(left, &left_needed), Self::payload(right, needed));
+        let left_node = self.rel(left, &left_needed)?;
+        let rows = left_node.estimate.rows;
+        if !lateral && !right_depends
+            && let Some(inner) = self.index_join(kind, &left_node, right, on, needed)?
+        {
+            let rows = rows * inner.estimate.rows;
+            let join = p::NestedLoop {
+                kind,
+                left: left_node,
+                right: inner,
+                on: None,
+                right_slots: payload,
+                left_slots,
+                ctes: Box::default(),
+            };
+            return Ok(self.node_of(Kind::NestedLoop(Arc::new(join)), rows));
+        }
         if !lateral && let Some((pairs, residual)) = self.hash_keys(left, right, on) {
-            let left = self.rel(left, &left_needed)?;
             let right = self.rel(right, needed)?;
+            let rows = rows.max(right.estimate.rows);
             let mut left_keys = Vec::new();
             let mut right_keys = Vec::new();
             for (l, r) in pairs {
                 left_keys.push(self.expr(l)?);
                 right_keys.push(self.expr(r)?);
             }
-            let residual = residual.into_iter().map(|e| self.expr(e)).collect::<Result<Vec<_>>>()?;
-            let residual = match residual.len() {
-                0 => None,
-                1 => residual.into_iter().next(),
-                _ => Some(Code::And(residual.into())),
-            };
-            return Ok(self.node(Kind::HashJoin(Arc::new(p::HashJoin {
+            let join = p::HashJoin {
                 kind,
-                left,
+                left: left_node,
                 right,
                 left_keys: left_keys.into(),
                 right_keys: right_keys.into(),
-                residual,
+                residual: self.all_of(&residual)?,
                 payload,
                 left_slots,
                 right_depends,
-            }))));
+            };
+            return Ok(self.node_of(Kind::HashJoin(Arc::new(join)), rows));
         }
-        let left = self.rel(left, &left_needed)?;
         let ctes = self.correlated_ctes_in(right);
         let mut inner = self.rel(right, needed)?;
+        let rows = rows * inner.estimate.rows;
         if !right_depends && !lateral {
             inner = self.node(Kind::Materialize(Arc::new(p::Materialize { input: inner, payload: payload.clone() })));
         }
         let on = self.condition(on)?;
-        Ok(self.node(Kind::NestedLoop(Arc::new(p::NestedLoop {
-            kind,
-            left,
-            right: inner,
-            on,
-            right_slots: payload,
-            left_slots,
-            ctes,
-        }))))
+        let join = p::NestedLoop { kind, left: left_node, right: inner, on, right_slots: payload, left_slots, ctes };
+        Ok(self.node_of(Kind::NestedLoop(Arc::new(join)), rows))
     }
 
     /// The pairs of a join condition that are equalities of a left and a right expression by their type's own `=`, and
@@ -654,11 +781,43 @@ impl<'a> Planner<'a> {
         top: Option<(Option<Code>, Option<Code>)>,
         needed: &ColumnSet,
     ) -> Result<Node> {
+        if let Some(node) = self.presorted(input, keys, top.is_some(), needed)? {
+            return Ok(node);
+        }
         let depends = self.depends(input);
         let payload = Self::payload(input, needed);
         let node = self.rel(input, needed)?;
         let keys = self.sort_keys(keys)?;
         Ok(self.node(Kind::Sort(Arc::new(p::Sort { input: node, keys, payload, top, depends }))))
+    }
+
+    /// A table in the order of `keys` through an index: where the conditions bound that index best anyway, or where a LIMIT
+    /// makes it worth while to stop early. Projections on the way stay.
+    fn presorted(&mut self, input: &Rel, keys: &[SortKey], limited: bool, needed: &ColumnSet) -> Result<Option<Node>> {
+        let mut needed = needed.clone();
+        columns::for_exprs(input, &mut |expr| used_by(expr, &mut needed));
+        let (relation, columns, conditions) = match input {
+            Rel::Project { input, exprs } => {
+                let Some(below) = self.presorted(input, keys, limited, &needed)? else { return Ok(None) };
+                return self.project_over(below, exprs, &needed).map(Some);
+            }
+            Rel::Scan { relation, columns } => (relation, columns, Vec::new()),
+            Rel::Filter { input, predicate } => match &**input {
+                Rel::Scan { relation, columns } => (relation, columns, conjuncts(predicate)),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        if !matches!(relation.body, Body::Table { .. }) {
+            return Ok(None);
+        }
+        let Some(path) = access::ordered_path(relation, columns, &conditions, keys) else { return Ok(None) };
+        let best = access::best_path(relation, columns, &conditions);
+        let as_good = best.as_ref().is_some_and(|best| path.rows <= best.rows);
+        if !as_good && !(limited && best.is_none()) {
+            return Ok(None);
+        }
+        self.index_scan(relation, columns, &needed, path).map(Some)
     }
 
     fn limit(
@@ -704,7 +863,7 @@ impl<'a> Planner<'a> {
     ) -> Result<bool> {
         match rel {
             Rel::Scan { relation, columns } if columns.iter().any(|(_, column)| *column == target) => {
-                recheck.columns = self.table_columns(relation, columns, needed, None)?;
+                recheck.columns = self.table_columns(relation, columns, needed, &[])?;
                 Ok(true)
             }
             Rel::Filter { input, predicate } => {
@@ -852,7 +1011,7 @@ impl<'a> Planner<'a> {
         let scan: Vec<_> =
             update.existing_columns.iter().map(|(number, column)| (ScanColumn::Attribute(*number), *column)).collect();
         let all = update.existing_columns.iter().map(|(_, column)| *column).collect();
-        let existing = self.table_columns(relation, &scan, &all, None)?;
+        let existing = self.table_columns(relation, &scan, &all, &[])?;
         let keep = keep(&update.existing_columns, &update.row_columns, &update.assignments, None);
         Ok(p::ConflictUpdatePlan {
             existing,
@@ -969,11 +1128,8 @@ fn foreign_key_attributes(relation: &Relation) -> Vec<i16> {
 }
 
 /// Whether a function is its type's own equality, so that hashing agrees with it.
-pub(crate) fn is_equality(function: &crate::executor::functions::Function) -> bool {
-    function.symbol.ends_with("eq")
-        && function.result == oid::BOOL
-        && matches!(function.args, [a, b] if a == b)
-        && function.strict
+fn is_equality(function: &crate::executor::functions::Function) -> bool {
+    operator_of(function) == Some(RowOp::Eq) && matches!(function.args, [a, b] if a == b)
 }
 
 /// Nesting of an expression.

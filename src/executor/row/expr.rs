@@ -142,6 +142,26 @@ pub enum SubscriptCode {
     Slice(Option<Code>, Option<Code>),
 }
 
+/// The comparison operator of a btree operator class that a function of pg_proc is: its symbol ends in the operator's
+/// letters, and both arguments have one type, or are integers.
+pub fn operator_of(function: &Function) -> Option<RowOp> {
+    const INTEGERS: [Oid; 3] = [oid::INT2, oid::INT4, oid::INT8];
+    let [left, right] = function.args else { return None };
+    let comparable = left == right || INTEGERS.contains(left) && INTEGERS.contains(right);
+    if !comparable || function.result != oid::BOOL || !function.strict || function.symbol.contains("regex") {
+        return None;
+    }
+    match function.symbol.get(function.symbol.len().checked_sub(2)?..)? {
+        "eq" => Some(RowOp::Eq),
+        "ne" => Some(RowOp::Ne),
+        "lt" => Some(RowOp::Lt),
+        "le" => Some(RowOp::Le),
+        "gt" => Some(RowOp::Gt),
+        "ge" => Some(RowOp::Ge),
+        _ => None,
+    }
+}
+
 impl Comparison {
     /// The comparison that a function of pg_proc is, when both its operands are words.
     pub fn of(function: &Function) -> Option<Comparison> {
@@ -152,16 +172,14 @@ impl Comparison {
         {
             return None;
         }
-        // int84le, date_gt, timestamp_eq, …: the symbol ends in the operator's letters.
-        match function.symbol.get(function.symbol.len().checked_sub(2)?..)? {
-            "eq" => Some(Comparison::Eq),
-            "ne" => Some(Comparison::Ne),
-            "lt" => Some(Comparison::Lt),
-            "le" => Some(Comparison::Le),
-            "gt" => Some(Comparison::Gt),
-            "ge" => Some(Comparison::Ge),
-            _ => None,
-        }
+        Some(match operator_of(function)? {
+            RowOp::Eq => Comparison::Eq,
+            RowOp::Ne => Comparison::Ne,
+            RowOp::Lt => Comparison::Lt,
+            RowOp::Le => Comparison::Le,
+            RowOp::Gt => Comparison::Gt,
+            RowOp::Ge => Comparison::Ge,
+        })
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use super::plan::KeyRange;
 use super::value;
 use crate::catalog::image::{Index, IndexKey};
 use crate::error::Result;
-use crate::types::Datum;
+use crate::types::{Datum, oid};
 use lightning_storage::KeyRange as Range;
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -13,11 +13,8 @@ use std::ops::Bound;
 /// The ranges of one scan, in the index's order; none when a value is NULL.
 pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<Vec<Range>> {
     let mut prefix = Vec::with_capacity(range.equals.len() + 1);
-    for code in &range.equals {
-        let value = code.eval(f)?;
-        if value.is_null() {
-            return Ok(Vec::new());
-        }
+    for (code, key) in range.equals.iter().zip(&index.keys) {
+        let Fitted::Value(value) = fit(code.eval(f)?, key) else { return Ok(Vec::new()) };
         prefix.push(value);
     }
     let next = index.keys.get(prefix.len());
@@ -27,7 +24,11 @@ pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<V
     }
     if let Some(code) = &range.one_of {
         let Datum::Array(array) = code.eval(f)? else { return Ok(Vec::new()) };
-        let mut items: Vec<Datum> = array.items.iter().filter(|item| !item.is_null()).cloned().collect();
+        let fitting = |item: &Datum| match fit(item.clone(), next?) {
+            Fitted::Value(value) => Some(value),
+            Fitted::Null | Fitted::Below | Fitted::Above => None,
+        };
+        let mut items: Vec<Datum> = array.items.iter().filter_map(fitting).collect();
         items.sort_by(value::compare);
         items.dedup_by(|a, b| value::compare(a, b) == Ordering::Equal);
         if next.is_some_and(|key| key.descending) {
@@ -69,9 +70,17 @@ fn between(
     key: &IndexKey,
     index: &Index,
 ) -> Result<Vec<Range>> {
-    if [&lower, &upper].into_iter().flatten().any(|(value, _)| value.is_null()) {
-        return Ok(Vec::new());
-    }
+    // A bound beyond the column's type is no bound, or leaves nothing.
+    let lower = match lower.map(|(value, inclusive)| (fit(value, key), inclusive)) {
+        None | Some((Fitted::Below, _)) => None,
+        Some((Fitted::Value(value), inclusive)) => Some((value, inclusive)),
+        Some((Fitted::Null | Fitted::Above, _)) => return Ok(Vec::new()),
+    };
+    let upper = match upper.map(|(value, inclusive)| (fit(value, key), inclusive)) {
+        None | Some((Fitted::Above, _)) => None,
+        Some((Fitted::Value(value), inclusive)) => Some((value, inclusive)),
+        Some((Fitted::Null | Fitted::Below, _)) => return Ok(Vec::new()),
+    };
     let with = |value: Datum| -> Result<Vec<u8>> {
         let mut values = prefix.to_vec();
         values.push(value);
@@ -89,4 +98,35 @@ fn between(
     // In the index's own order a descending column's bounds change sides.
     let (first, last) = if key.descending { (upper, lower) } else { (lower, upper) };
     Ok(vec![Range { lower: bound(first, key.nulls_first)?, upper: bound(last, !key.nulls_first)? }])
+}
+
+/// A value seen as a key column's type.
+enum Fitted {
+    Value(Datum),
+    Null,
+    /// Less than every value of the type.
+    Below,
+    /// Greater than every value of the type.
+    Above,
+}
+
+/// Integers of other widths become the column's.
+fn fit(value: Datum, key: &IndexKey) -> Fitted {
+    let integer = match (&value, key.ty.oid) {
+        (Datum::Null, _) => return Fitted::Null,
+        (Datum::Int2(v), oid::INT4 | oid::INT8) => i64::from(*v),
+        (Datum::Int4(v), oid::INT2 | oid::INT8) => i64::from(*v),
+        (Datum::Int8(v), oid::INT2 | oid::INT4) => *v,
+        _ => return Fitted::Value(value),
+    };
+    let fitted = match key.ty.oid {
+        oid::INT2 => i16::try_from(integer).ok().map(Datum::Int2),
+        oid::INT4 => i32::try_from(integer).ok().map(Datum::Int4),
+        _ => Some(Datum::Int8(integer)),
+    };
+    match fitted {
+        Some(value) => Fitted::Value(value),
+        None if integer < 0 => Fitted::Below,
+        None => Fitted::Above,
+    }
 }

@@ -253,12 +253,13 @@ impl Quantified {
 
     /// Whether the comparison is membership by the type's own equality: `= ANY` or `<> ALL`.
     fn hashable(&self) -> bool {
-        let suffix = match (self.op, self.all) {
-            (RowOp::Eq, false) => "eq",
-            (RowOp::Ne, true) => "ne",
+        let wanted = match (self.op, self.all) {
+            (RowOp::Eq, false) => RowOp::Eq,
+            (RowOp::Ne, true) => RowOp::Ne,
             _ => return false,
         };
-        self.compare.iter().all(|(f, _)| f.symbol.ends_with(suffix) && f.args.len() == 2 && f.args[0] == f.args[1])
+        // One type on both sides: integers of two widths are equal, but do not hash alike.
+        self.compare.iter().all(|(f, _)| expr::operator_of(f) == Some(wanted) && f.args[0] == f.args[1])
     }
 
     fn over<'a>(&self, rows: impl Iterator<Item = &'a [Datum]>, left: &[Datum], f: &mut Frame) -> Result<Option<bool>> {
