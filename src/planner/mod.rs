@@ -3,3 +3,4 @@
 mod access;
 pub mod columns;
 pub mod physical;
+pub mod rewrite;

@@ -14,8 +14,8 @@ use crate::executor::row::expr::{Code, operator_of};
 use crate::executor::row::plan::{self as p, Kind, Node, Plan, PlanKind, Slot};
 use crate::executor::row::subquery::{Quantified, SubqueryPlan, SubqueryUse};
 use crate::sql::tree::{
-    self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, JoinKind, Rel, Root, RowOp, ScanColumn, SortKey, Statement,
-    Subquery, SubqueryKind,
+    self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, JoinKind, Rel, Root, RowOp, ScanColumn, SortKey,
+    Statement, Subquery, SubqueryKind,
 };
 use crate::types::{Type, oid};
 use lightning_storage::{ColumnNo, ObjectId};
@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 /// Plans a statement for the row road.
 pub fn plan(statement: &Statement) -> Result<Plan> {
-    Planner::new(statement).statement()
+    let statement = super::rewrite::statement(statement.clone());
+    Planner::new(&statement).statement()
 }
 
 /// The pass over one statement.
@@ -559,7 +560,8 @@ impl<'a> Planner<'a> {
         }
         let Some(path) = access::best_path(relation, columns, &conditions) else { return Ok(None) };
         // What the filter alone would read, against a descent and the matching rows for every left row.
-        let own: Vec<&Expr> = conditions.iter().copied().filter(|c| !conjuncts(on).iter().any(|o| std::ptr::eq(*o, *c))).collect();
+        let own: Vec<&Expr> =
+            conditions.iter().copied().filter(|c| !conjuncts(on).iter().any(|o| std::ptr::eq(*o, *c))).collect();
         let alone = access::best_path(relation, columns, &own).map_or(access::table_rows(relation), |path| path.rows);
         let looked_up = left.estimate.rows.max(1.0) * (4.0 + path.rows);
         if path.equals.is_empty() || looked_up > alone + 20.0 {
@@ -587,7 +589,8 @@ impl<'a> Planner<'a> {
         let (left_slots, payload) = (Self::payload(left, &left_needed), Self::payload(right, needed));
         let left_node = self.rel(left, &left_needed)?;
         let rows = left_node.estimate.rows;
-        if !lateral && !right_depends
+        if !lateral
+            && !right_depends
             && let Some(inner) = self.index_join(kind, &left_node, right, on, needed)?
         {
             let rows = rows * inner.estimate.rows;

@@ -91,6 +91,10 @@ impl Execution {
         };
         match step {
             Err(error) if error.is_pause() => Ok(Step::Yield),
+            Err(error) if error.waiter().is_none() => {
+                self.frame.ctx.constraints.lock().failed();
+                Err(error)
+            }
             other => other,
         }
     }

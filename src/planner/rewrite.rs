@@ -1,0 +1,637 @@
+//! Rules on the typed tree, run before a plan is made: conditions move down to where their columns come from, outer joins
+//! that a condition makes inner become so, and chains of inner joins are put in an order.
+//!
+//! A condition with a volatile function stays where it was written. Among conditions on one place, those that cannot raise
+//! an error come first, so that they guard the others.
+
+use super::access;
+use super::columns::{self, ColumnSet, is_volatile, produced_in, used_by};
+use crate::executor::row::expr::operator_of;
+use crate::sql::tree::{
+    Call, ColumnId, CteBody, Expr, ExprKind, JoinKind, Rel, Root, RowOp, Statement, SubqueryKind, Subscript,
+};
+use crate::types::{Datum, Type, oid};
+
+/// The statement with all its relations rewritten.
+pub fn statement(mut statement: Statement) -> Statement {
+    for cte in &mut statement.ctes {
+        match &mut cte.body {
+            CteBody::Query(rel) => rewrite(rel),
+            CteBody::Recursive { seed, step, .. } => {
+                rewrite(seed);
+                rewrite(step);
+            }
+            CteBody::Write(root) => rewrite_root(root),
+        }
+    }
+    rewrite_root(&mut statement.root);
+    statement
+}
+
+fn rewrite_root(root: &mut Root) {
+    match root {
+        Root::Query(rel) => rewrite(rel),
+        Root::Insert(insert) => {
+            rewrite(&mut insert.source);
+            insert.values.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            insert.returning.iter_mut().for_each(|(_, expr)| in_expr(expr));
+        }
+        Root::Update(update) => {
+            rewrite(&mut update.source);
+            update.assignments.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            update.returning.iter_mut().for_each(|(_, expr)| in_expr(expr));
+        }
+        Root::Delete(delete) => {
+            rewrite(&mut delete.source);
+            delete.returning.iter_mut().for_each(|(_, expr)| in_expr(expr));
+        }
+    }
+}
+
+fn rewrite(rel: &mut Rel) {
+    let taken = std::mem::replace(rel, nothing());
+    *rel = push(taken, Vec::new());
+}
+
+/// A placeholder while a tree is taken apart.
+fn nothing() -> Rel {
+    Rel::Values { columns: Vec::new(), rows: Vec::new() }
+}
+
+/// Rewrites the subqueries of an expression.
+fn in_expr(expr: &mut Expr) {
+    if let ExprKind::Subquery(subquery) = &mut expr.kind {
+        rewrite(&mut subquery.rel);
+    }
+    for_parts_mut(expr, &mut in_expr);
+}
+
+/// The conjunction: conditions that cannot raise an error first.
+fn all_of(mut conditions: Vec<Expr>) -> Expr {
+    conditions.sort_by_key(can_raise);
+    match conditions.len() {
+        0 => Expr { kind: ExprKind::Const(Datum::Bool(true)), ty: Type::new(oid::BOOL) },
+        1 => conditions.swap_remove(0),
+        _ => Expr { kind: ExprKind::And(conditions), ty: Type::new(oid::BOOL) },
+    }
+}
+
+fn filtered(input: Rel, conditions: Vec<Expr>) -> Rel {
+    if conditions.is_empty() { input } else { Rel::Filter { input: Box::new(input), predicate: all_of(conditions) } }
+}
+
+/// The conjuncts of a condition; constant true has none.
+fn split(predicate: Expr, out: &mut Vec<Expr>) {
+    match predicate.kind {
+        ExprKind::And(args) => args.into_iter().for_each(|arg| split(arg, out)),
+        ExprKind::Const(Datum::Bool(true)) => {}
+        _ => out.push(predicate),
+    }
+}
+
+/// Whether evaluating an expression may end in an error.
+fn can_raise(expr: &Expr) -> bool {
+    let mut raises = match &expr.kind {
+        ExprKind::Call(call) => call.function.implementation.is_none_or(|implementation| implementation.can_raise),
+        ExprKind::CoerceViaIo(_) | ExprKind::Subquery(_) | ExprKind::NextValue(_) => true,
+        _ => false,
+    };
+    columns::for_parts(expr, &mut |part| raises = raises || can_raise(part));
+    raises
+}
+
+fn produced(rel: &Rel) -> ColumnSet {
+    let mut set = ColumnSet::new();
+    produced_in(rel, &mut set);
+    set
+}
+
+fn used(expr: &Expr) -> ColumnSet {
+    let mut set = ColumnSet::new();
+    used_by(expr, &mut set);
+    set
+}
+
+/// Rewrites `rel` under conditions from above, which hold over its columns.
+fn push(rel: Rel, conditions: Vec<Expr>) -> Rel {
+    stacker::maybe_grow(64 * 1024, 1024 * 1024, || push_inner(rel, conditions))
+}
+
+fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
+    match rel {
+        Rel::Filter { input, mut predicate } => {
+            in_expr(&mut predicate);
+            let (mut own, mut stay) = (Vec::new(), Vec::new());
+            split(predicate, &mut own);
+            own.retain(|condition| {
+                let volatile = is_volatile(condition);
+                if volatile {
+                    stay.push(condition.clone());
+                }
+                !volatile
+            });
+            if !stay.is_empty() {
+                // Conditions from above come after a volatile one of below.
+                stay.append(&mut conditions);
+            }
+            own.append(&mut conditions);
+            filtered(push(*input, own), stay)
+        }
+        Rel::Join { kind, left, right, mut on, lateral } => {
+            in_expr(&mut on);
+            push_join(kind, *left, *right, on, lateral, conditions)
+        }
+        Rel::Project { input, mut exprs } => {
+            exprs.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            let own: ColumnSet = exprs.iter().map(|(column, _)| *column).collect();
+            let plain = |column: ColumnId| {
+                exprs.iter().find(|(c, _)| *c == column).and_then(|(_, expr)| match expr.kind {
+                    ExprKind::Column(_) => Some(expr.clone()),
+                    _ => None,
+                })
+            };
+            let (mut below, mut stay) = (Vec::new(), Vec::new());
+            for mut condition in conditions {
+                let names = used(&condition);
+                if names.iter().filter(|c| own.contains(*c)).all(|c| plain(c).is_some()) {
+                    substitute(&mut condition, &plain);
+                    below.push(condition);
+                } else {
+                    stay.push(condition);
+                }
+            }
+            filtered(Rel::Project { input: Box::new(push(*input, below)), exprs }, stay)
+        }
+        Rel::ProjectSet { input, mut calls } => {
+            calls.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            let own: ColumnSet = calls.iter().map(|(column, _)| *column).collect();
+            let (stay, below) = conditions.into_iter().partition(|condition| used(condition).intersects(&own));
+            filtered(Rel::ProjectSet { input: Box::new(push(*input, below)), calls }, stay)
+        }
+        Rel::Sort { input, keys } => Rel::Sort { input: Box::new(push(*input, conditions)), keys },
+        Rel::Distinct { input, on } => {
+            let keys: ColumnSet = on.iter().filter_map(plain_column).collect();
+            let free = free_of(&input, &conditions);
+            let (below, stay) = conditions
+                .into_iter()
+                .zip(free)
+                .partition::<Vec<_>, _>(|(condition, free)| used(condition).is_subset(&union(&keys, free)));
+            let below = below.into_iter().map(|(condition, _)| condition).collect();
+            let stay = stay.into_iter().map(|(condition, _)| condition).collect();
+            filtered(Rel::Distinct { input: Box::new(push(*input, below)), on }, stay)
+        }
+        Rel::Aggregate { input, mut keys, sets, mut aggregates, groupings } => {
+            keys.iter_mut().for_each(|(_, key)| in_expr(key));
+            for (_, call) in &mut aggregates {
+                call.args.iter_mut().chain(&mut call.filter).for_each(in_expr);
+            }
+            let own: ColumnSet = aggregates
+                .iter()
+                .map(|(column, _)| *column)
+                .chain(groupings.iter().map(|(column, _)| *column))
+                .chain(keys.iter().filter(|(_, key)| is_volatile(key)).map(|(column, _)| *column))
+                .collect();
+            let (mut below, mut stay) = (Vec::new(), Vec::new());
+            for mut condition in conditions {
+                if sets.is_none() && !keys.is_empty() && !used(&condition).intersects(&own) {
+                    substitute(&mut condition, &|column| {
+                        keys.iter().find(|(c, _)| *c == column).map(|(_, key)| key.clone())
+                    });
+                    below.push(condition);
+                } else {
+                    stay.push(condition);
+                }
+            }
+            let input = Box::new(push(*input, below));
+            filtered(Rel::Aggregate { input, keys, sets, aggregates, groupings }, stay)
+        }
+        Rel::SetOp { op, all, left, left_columns, right, right_columns, columns } => {
+            let as_side = |side: &[ColumnId]| -> Vec<Expr> {
+                let mut moved = conditions.clone();
+                for condition in &mut moved {
+                    substitute_columns(condition, &columns, side);
+                }
+                moved
+            };
+            let (for_left, for_right) = (as_side(&left_columns), as_side(&right_columns));
+            let (left, right) = (Box::new(push(*left, for_left)), Box::new(push(*right, for_right)));
+            Rel::SetOp { op, all, left, left_columns, right, right_columns, columns }
+        }
+        _ => {
+            match &mut rel {
+                Rel::Window { input, .. } | Rel::Limit { input, .. } | Rel::LockRows { input, .. } => rewrite(input),
+                Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(in_expr),
+                Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| in_expr(call)),
+                _ => {}
+            }
+            filtered(rel, conditions)
+        }
+    }
+}
+
+fn plain_column(expr: &Expr) -> Option<ColumnId> {
+    match expr.kind {
+        ExprKind::Column(column) => Some(column),
+        _ => None,
+    }
+}
+
+/// For each condition, its columns that the relation does not produce: an outer query's.
+fn free_of(rel: &Rel, conditions: &[Expr]) -> Vec<ColumnSet> {
+    let own = produced(rel);
+    conditions
+        .iter()
+        .map(|condition| {
+            let mut free = used(condition);
+            free.subtract(&own);
+            free
+        })
+        .collect()
+}
+
+fn union(a: &ColumnSet, b: &ColumnSet) -> ColumnSet {
+    let mut set = a.clone();
+    set.union(b);
+    set
+}
+
+/// A join under conditions from above.
+fn push_join(kind: JoinKind, left: Rel, right: Rel, on: Expr, lateral: bool, above: Vec<Expr>) -> Rel {
+    let mut ons = Vec::new();
+    split(on, &mut ons);
+    let (of_left, of_right) = (produced(&left), produced(&right));
+    match kind {
+        JoinKind::Inner => {
+            // A volatile join condition is evaluated per pair: nothing is moved around it.
+            if ons.iter().any(is_volatile) {
+                let on = all_of(ons);
+                let join = Rel::Join {
+                    kind,
+                    left: Box::new(push(left, Vec::new())),
+                    right: Box::new(push(right, Vec::new())),
+                    on,
+                    lateral,
+                };
+                return filtered(join, above);
+            }
+            ons.extend(above);
+            if lateral { inner_join(left, right, ons, true) } else { join_chain(left, right, ons) }
+        }
+        JoinKind::Right if !lateral => push_join(JoinKind::Left, right, left, all_of(ons), false, above),
+        JoinKind::Left => {
+            if above.iter().any(|condition| rejects_null(condition, &of_right)) {
+                return push_join(JoinKind::Inner, left, right, all_of(ons), lateral, above);
+            }
+            let (stay, to_left): (Vec<_>, Vec<_>) =
+                above.into_iter().partition(|condition| used(condition).intersects(&of_right));
+            let (to_right, ons): (Vec<_>, Vec<_>) = ons.into_iter().partition(|condition| {
+                let names = used(condition);
+                !names.intersects(&of_left) && names.intersects(&of_right) && !is_volatile(condition)
+            });
+            let join = Rel::Join {
+                kind,
+                left: Box::new(push(left, to_left)),
+                right: Box::new(push(right, to_right)),
+                on: all_of(ons),
+                lateral,
+            };
+            filtered(join, stay)
+        }
+        JoinKind::Semi | JoinKind::Anti => {
+            let left = push(left, above);
+            Rel::Join { kind, left: Box::new(left), right: Box::new(push(right, Vec::new())), on: all_of(ons), lateral }
+        }
+        JoinKind::Right | JoinKind::Full => {
+            let join = Rel::Join {
+                kind,
+                left: Box::new(push(left, Vec::new())),
+                right: Box::new(push(right, Vec::new())),
+                on: all_of(ons),
+                lateral,
+            };
+            filtered(join, above)
+        }
+    }
+}
+
+/// Whether a condition cannot be true when all of `columns` are NULL.
+fn rejects_null(condition: &Expr, columns: &ColumnSet) -> bool {
+    fn strict_in(expr: &Expr, columns: &ColumnSet) -> bool {
+        match &expr.kind {
+            ExprKind::Column(column) => columns.contains(*column),
+            ExprKind::Call(Call { function, args }) if function.strict && !function.set => {
+                args.iter().any(|arg| strict_in(arg, columns))
+            }
+            ExprKind::Relabel(arg) | ExprKind::CoerceViaIo(arg) | ExprKind::Not(arg) => strict_in(arg, columns),
+            ExprKind::ArrayComparison { left, compare, all: false, .. } => compare.strict && strict_in(left, columns),
+            _ => false,
+        }
+    }
+    match &condition.kind {
+        ExprKind::IsNotNull(arg) => strict_in(arg, columns),
+        ExprKind::And(args) => args.iter().any(|arg| rejects_null(arg, columns)),
+        ExprKind::Or(args) => args.iter().all(|arg| rejects_null(arg, columns)),
+        _ => strict_in(condition, columns),
+    }
+}
+
+/// An inner join of two sides with each condition where it belongs.
+fn inner_join(left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Rel {
+    let (of_left, of_right) = (produced(&left), produced(&right));
+    let (mut to_left, mut to_right, mut both) = (Vec::new(), Vec::new(), Vec::new());
+    for condition in conditions {
+        let names = used(&condition);
+        match (names.intersects(&of_left), names.intersects(&of_right)) {
+            (true, true) => both.push(condition),
+            (false, true) => to_right.push(condition),
+            (_, false) => to_left.push(condition),
+        }
+    }
+    let (left, right) = (Box::new(push(left, to_left)), Box::new(push(right, to_right)));
+    Rel::Join { kind: JoinKind::Inner, left, right, on: all_of(both), lateral }
+}
+
+/// The most relations whose order is searched.
+const CHAIN_MAX: usize = 64;
+
+/// Flattens a chain of inner joins and joins it anew: from the smallest relation on, always the one that the conditions
+/// connect to what is there and that promises the fewest rows.
+fn join_chain(left: Rel, right: Rel, mut conditions: Vec<Expr>) -> Rel {
+    let mut parts = Vec::new();
+    flatten(left, &mut parts, &mut conditions);
+    flatten(right, &mut parts, &mut conditions);
+    if parts.len() > CHAIN_MAX {
+        let mut parts = parts.into_iter();
+        let first = parts.next().unwrap_or_else(nothing);
+        let chain = parts.fold(first, |left, right| Rel::Join {
+            kind: JoinKind::Inner,
+            left: Box::new(left),
+            right: Box::new(right),
+            on: all_of(Vec::new()),
+            lateral: false,
+        });
+        return filtered(chain, conditions);
+    }
+    // Conditions on one relation go to it first: they decide its size.
+    let mut parts: Vec<(Rel, ColumnSet)> = parts
+        .into_iter()
+        .map(|part| {
+            let columns = produced(&part);
+            (part, columns)
+        })
+        .collect();
+    let mut joining = Vec::new();
+    let mut own: Vec<Vec<Expr>> = parts.iter().map(|_| Vec::new()).collect();
+    for condition in conditions {
+        let names = used(&condition);
+        let mut touched = (0..parts.len()).filter(|i| names.intersects(&parts[*i].1));
+        match (touched.next(), touched.next()) {
+            (Some(only), None) => own[only].push(condition),
+            (None, _) => own[0].push(condition),
+            _ => joining.push(condition),
+        }
+    }
+    for (part, conditions) in parts.iter_mut().zip(own) {
+        part.0 = push(std::mem::replace(&mut part.0, nothing()), conditions);
+    }
+    let start = smallest(&parts, |part| estimate(&part.0, &[]));
+    let (mut tree, mut there) = parts.remove(start);
+    while !parts.is_empty() {
+        let connects = |part: &(Rel, ColumnSet)| -> Vec<&Expr> {
+            let reach = union(&there, &part.1);
+            joining
+                .iter()
+                .filter(|condition| {
+                    let names = used(condition);
+                    names.intersects(&part.1) && names.intersects(&there) && {
+                        let mut foreign = names.clone();
+                        foreign.subtract(&reach);
+                        !parts.iter().any(|other| foreign.intersects(&other.1))
+                    }
+                })
+                .collect()
+        };
+        let next = smallest(&parts, |part| {
+            let connecting = connects(part);
+            let equal = connecting.iter().any(|condition| is_equation(condition));
+            estimate(&part.0, &connecting) * if equal { 1.0 } else { 1e6 }
+        });
+        let (part, columns) = parts.remove(next);
+        let reach = union(&there, &columns);
+        let (ready, later): (Vec<_>, Vec<_>) = joining.into_iter().partition(|condition| {
+            let names = used(condition);
+            !parts.iter().any(|other| names.intersects(&other.1))
+        });
+        joining = later;
+        there = reach;
+        let on = all_of(ready);
+        tree = Rel::Join { kind: JoinKind::Inner, left: Box::new(tree), right: Box::new(part), on, lateral: false };
+    }
+    filtered(tree, joining)
+}
+
+fn smallest(parts: &[(Rel, ColumnSet)], size: impl Fn(&(Rel, ColumnSet)) -> f64) -> usize {
+    let sizes: Vec<f64> = parts.iter().map(size).collect();
+    (0..parts.len()).min_by(|a, b| sizes[*a].total_cmp(&sizes[*b])).unwrap_or(0)
+}
+
+fn is_equation(condition: &Expr) -> bool {
+    matches!(&condition.kind, ExprKind::Call(Call { function, .. }) if operator_of(function) == Some(RowOp::Eq))
+}
+
+/// Takes a chain of inner joins apart.
+fn flatten(rel: Rel, parts: &mut Vec<Rel>, conditions: &mut Vec<Expr>) {
+    match rel {
+        Rel::Join { kind: JoinKind::Inner, left, right, mut on, lateral: false } if !is_volatile(&on) => {
+            flatten(*left, parts, conditions);
+            flatten(*right, parts, conditions);
+            in_expr(&mut on);
+            split(on, conditions);
+        }
+        Rel::Filter { input, mut predicate }
+            if matches!(&*input, Rel::Join { kind: JoinKind::Inner, lateral: false, .. })
+                && !is_volatile(&predicate) =>
+        {
+            flatten(*input, parts, conditions);
+            in_expr(&mut predicate);
+            split(predicate, conditions);
+        }
+        other => parts.push(other),
+    }
+}
+
+/// Rows that a relation is thought to give when these conditions hold as well.
+fn estimate(rel: &Rel, more: &[&Expr]) -> f64 {
+    let (relation, columns, predicate) = match rel {
+        Rel::Scan { relation, columns } => (relation, columns, None),
+        Rel::Filter { input, predicate } => match &**input {
+            Rel::Scan { relation, columns } => (relation, columns, Some(predicate)),
+            other => return access::filtered_rows(predicate, estimate(other, more)),
+        },
+        Rel::Values { rows, .. } => return rows.len() as f64,
+        Rel::Aggregate { keys, .. } if keys.is_empty() => return 1.0,
+        Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Distinct { input, .. } => {
+            return estimate(input, more);
+        }
+        _ => return 1000.0,
+    };
+    let own = predicate.map(super::physical::conjuncts).unwrap_or_default();
+    let rows = own.iter().fold(access::table_rows(relation), |rows, condition| access::filtered_rows(condition, rows));
+    let all: Vec<&Expr> = own.into_iter().chain(more.iter().copied()).collect();
+    access::best_path(relation, columns, &all).map_or(rows, |path| path.rows.min(rows))
+}
+
+/// Replaces columns by expressions.
+fn substitute(expr: &mut Expr, by: &dyn Fn(ColumnId) -> Option<Expr>) {
+    if let ExprKind::Column(column) = expr.kind {
+        if let Some(other) = by(column) {
+            *expr = other;
+        }
+        return;
+    }
+    if let ExprKind::Subquery(subquery) = &mut expr.kind {
+        substitute_in(&mut subquery.rel, by);
+    }
+    for_parts_mut(expr, &mut |part| substitute(part, by));
+}
+
+fn substitute_columns(expr: &mut Expr, from: &[ColumnId], to: &[ColumnId]) {
+    fn walk(expr: &mut Expr, from: &[ColumnId], to: &[ColumnId]) {
+        if let ExprKind::Column(column) = &mut expr.kind
+            && let Some(at) = from.iter().position(|c| c == column)
+        {
+            *column = to[at];
+        }
+        if let ExprKind::Subquery(subquery) = &mut expr.kind {
+            for_exprs_mut(&mut subquery.rel, &mut |expr| walk(expr, from, to));
+        }
+        for_parts_mut(expr, &mut |part| walk(part, from, to));
+    }
+    walk(expr, from, to);
+}
+
+fn substitute_in(rel: &mut Rel, by: &dyn Fn(ColumnId) -> Option<Expr>) {
+    for_exprs_mut(rel, &mut |expr| substitute(expr, by));
+}
+
+/// Calls `visit` for every expression of a relation and of those below it.
+fn for_exprs_mut(rel: &mut Rel, visit: &mut dyn FnMut(&mut Expr)) {
+    match rel {
+        Rel::Scan { .. } | Rel::CteScan { .. } | Rel::Working { .. } => {}
+        Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(visit),
+        Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| visit(call)),
+        Rel::Project { input, exprs } => {
+            exprs.iter_mut().for_each(|(_, expr)| visit(expr));
+            for_exprs_mut(input, visit);
+        }
+        Rel::ProjectSet { input, calls } => {
+            calls.iter_mut().for_each(|(_, expr)| visit(expr));
+            for_exprs_mut(input, visit);
+        }
+        Rel::Filter { input, predicate } => {
+            visit(predicate);
+            for_exprs_mut(input, visit);
+        }
+        Rel::Join { left, right, on, .. } => {
+            visit(on);
+            for_exprs_mut(left, visit);
+            for_exprs_mut(right, visit);
+        }
+        Rel::Aggregate { input, keys, aggregates, .. } => {
+            keys.iter_mut().for_each(|(_, key)| visit(key));
+            for (_, call) in aggregates {
+                call.direct.iter_mut().chain(&mut call.args).chain(&mut call.filter).for_each(&mut *visit);
+                call.order.iter_mut().for_each(|key| visit(&mut key.expr));
+            }
+            for_exprs_mut(input, visit);
+        }
+        Rel::Window { input, partition, order, calls } => {
+            partition.iter_mut().for_each(&mut *visit);
+            order.iter_mut().for_each(|key| visit(&mut key.expr));
+            for (_, call) in calls {
+                call.args.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
+            }
+            for_exprs_mut(input, visit);
+        }
+        Rel::Sort { input, keys } => {
+            keys.iter_mut().for_each(|key| visit(&mut key.expr));
+            for_exprs_mut(input, visit);
+        }
+        Rel::Distinct { input, on } => {
+            on.iter_mut().for_each(&mut *visit);
+            for_exprs_mut(input, visit);
+        }
+        Rel::Limit { input, limit, offset, ties } => {
+            limit.iter_mut().chain(offset).for_each(&mut *visit);
+            ties.iter_mut().flatten().for_each(|key| visit(&mut key.expr));
+            for_exprs_mut(input, visit);
+        }
+        Rel::SetOp { left, right, .. } => {
+            for_exprs_mut(left, visit);
+            for_exprs_mut(right, visit);
+        }
+        Rel::LockRows { input, .. } => for_exprs_mut(input, visit),
+    }
+}
+
+/// Calls `visit` for every direct part of an expression; see [`columns::for_parts`].
+fn for_parts_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
+    match &mut expr.kind {
+        ExprKind::Const(_)
+        | ExprKind::Param(_)
+        | ExprKind::Column(_)
+        | ExprKind::SqlValue(_)
+        | ExprKind::NextValue(_) => {}
+        ExprKind::Call(call) => call.args.iter_mut().for_each(visit),
+        ExprKind::And(args) | ExprKind::Or(args) | ExprKind::Coalesce(args) | ExprKind::Row(args) => {
+            args.iter_mut().for_each(visit);
+        }
+        ExprKind::Not(arg)
+        | ExprKind::IsNull(arg)
+        | ExprKind::IsNotNull(arg)
+        | ExprKind::Relabel(arg)
+        | ExprKind::CoerceViaIo(arg) => visit(arg),
+        ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
+            visit(left);
+            visit(right);
+        }
+        ExprKind::Case { operand, arms, otherwise } => {
+            if let Some((_, operand)) = operand {
+                visit(operand);
+            }
+            for (when, then) in arms {
+                visit(when);
+                visit(then);
+            }
+            if let Some(otherwise) = otherwise {
+                visit(otherwise);
+            }
+        }
+        ExprKind::MinMax { args, .. } => args.iter_mut().for_each(visit),
+        ExprKind::ArrayComparison { left, array, .. } => {
+            visit(left);
+            visit(array);
+        }
+        ExprKind::ArrayOf { items, .. } => items.iter_mut().for_each(visit),
+        ExprKind::Subscript { array, subscripts } => {
+            visit(array);
+            for subscript in subscripts {
+                match subscript {
+                    Subscript::Index(index) => visit(index),
+                    Subscript::Slice(from, to) => from.iter_mut().chain(to).for_each(&mut *visit),
+                }
+            }
+        }
+        ExprKind::Field { record, .. } => visit(record),
+        ExprKind::RowComparison { left, right, .. } => left.iter_mut().chain(right).for_each(visit),
+        ExprKind::Subquery(subquery) => {
+            if let SubqueryKind::Quantified { left, .. } = &mut subquery.kind {
+                left.iter_mut().for_each(visit);
+            }
+        }
+        ExprKind::CoerceArray { array, element, .. } => {
+            visit(array);
+            visit(element);
+        }
+    }
+}
