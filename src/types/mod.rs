@@ -4,13 +4,18 @@
 //! A value carries no type of its own beyond its physical class: `text`, `varchar`, `char(n)`, `name` and `unknown` are
 //! all [`Datum::Text`]; which of them it is, is known by the typed tree ([`Type`]).
 
+pub mod binary_io;
+pub mod compare;
 pub mod datetime;
 mod datum;
 pub mod format;
 pub mod interval;
 pub mod numeric;
 pub mod oid;
+pub mod physical;
+pub mod text_io;
 pub mod timezone;
+pub mod typmod;
 
 pub use datum::{Array, ArrayDim, Datum, Interval, Text};
 pub use oid::{Oid, Type};

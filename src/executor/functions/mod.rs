@@ -112,8 +112,20 @@ pub struct CallContext {
     pub host: std::sync::Arc<dyn Host>,
 }
 
+impl CallContext {
+    /// What the types' text forms depend on.
+    pub fn text(&self) -> crate::types::text_io::TextContext<'_> {
+        crate::types::text_io::TextContext {
+            format: &self.format,
+            time_zone: &self.time_zone,
+            now: self.transaction_time,
+            names: &*self.host,
+        }
+    }
+}
+
 /// What system information functions and functions with effects ask of the session. Implemented by the session and executor.
-pub trait Host: Send + Sync {
+pub trait Host: Send + Sync + crate::types::text_io::Names {
     /// The catalog as the statement sees it.
     fn catalog(&self) -> std::sync::Arc<crate::catalog::image::Image>;
     /// `current_setting`; `None` when there is no such setting.

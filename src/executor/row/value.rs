@@ -1,13 +1,12 @@
 //! Values between the row road and its neighbours: text and key comparison for operators, storage's cells for scans and writes.
 //!
-//! The one file of the row road that names `types::compare`, `types::physical` and the text forms; until these exist,
-//! `provisional` stands in for the commonest types and refuses others.
+//! The one file of the row road that names `types::compare`, `types::physical` and the text forms.
 
 use super::frame::Frame;
 use crate::catalog::image::{Index, Relation};
 use crate::error::{Error, Result};
 use crate::executor::functions::CallContext;
-use crate::types::{Datum, Type};
+use crate::types::{Datum, Type, physical, text_io};
 use lightning_storage::key::KeyEncoder;
 use lightning_storage::{RowId, Value};
 use std::cmp::Ordering;
@@ -19,7 +18,7 @@ pub(super) fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Datum::Int8(a), Datum::Int8(b)) => a.cmp(b),
         (Datum::Text(a), Datum::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Datum::Date(a), Datum::Date(b)) => a.cmp(b),
-        _ => provisional::compare(left, right),
+        _ => crate::types::compare::compare(left, right),
     }
 }
 
@@ -53,7 +52,7 @@ fn hash_one(value: &Datum) -> u64 {
         Datum::Int8(v) => mix(*v as u64),
         Datum::Int2(v) => mix(i64::from(*v) as u64),
         Datum::Date(v) => mix(*v as u64),
-        other => provisional::hash(other),
+        other => crate::types::compare::hash(other),
     }
 }
 
@@ -98,12 +97,13 @@ pub(super) fn text(value: &Datum, ty: Type, ctx: &CallContext) -> Result<String>
 
 /// The type's output function.
 pub(super) fn output(value: &Datum, ty: Type, ctx: &CallContext, out: &mut String) -> Result<()> {
-    provisional::output(value, ty, ctx, out)
+    text_io::output(value, ty, &ctx.text(), out);
+    Ok(())
 }
 
 /// The type's input function.
 pub(super) fn input(text: &str, ty: Type, ctx: &CallContext) -> Result<Datum> {
-    provisional::input(text, ty, ctx)
+    text_io::input(text, ty, &ctx.text())
 }
 
 /// The value of a stored cell.
@@ -111,7 +111,7 @@ pub(super) fn input(text: &str, ty: Type, ctx: &CallContext) -> Result<Datum> {
 pub(super) fn from_storage(cell: Value<'_>, ty: Type) -> Result<Datum> {
     match cell {
         Value::Null => Ok(Datum::Null),
-        other => provisional::from_value(other, ty),
+        other => physical::from_value(other, ty),
     }
 }
 
@@ -125,9 +125,9 @@ pub(super) fn encode_key(values: &[Datum], index: &Index) -> Result<Vec<u8>> {
     let mut encoder = KeyEncoder::new();
     let mut scratch = Vec::new();
     for (value, key) in values.iter().zip(&index.keys) {
-        let physical = provisional::column_type(key.ty);
+        let physical = physical::column_type(key.ty);
         scratch.clear();
-        let cell = provisional::to_value(value, key.ty, &mut scratch)?;
+        let cell = physical::to_value(value, key.ty, &mut scratch)?;
         encoder.push(cell, physical, key.descending, key.nulls_first);
     }
     Ok(encoder.finish()?.to_vec())
@@ -146,91 +146,5 @@ pub(super) fn system_rows(
 /// The stored cell of a value.
 #[inline]
 pub(super) fn to_storage<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Result<Value<'a>> {
-    provisional::to_value(value, ty, scratch)
-}
-
-/// Stands in for `types::{compare, physical, output, input}`.
-mod provisional {
-    use super::*;
-    use crate::types::numeric::Numeric;
-    use crate::types::oid;
-    use lightning_storage::ColumnType;
-
-    pub(super) fn compare(left: &Datum, right: &Datum) -> Ordering {
-        match (left, right) {
-            (Datum::Bool(a), Datum::Bool(b)) => a.cmp(b),
-            (Datum::Int2(a), Datum::Int2(b)) => a.cmp(b),
-            (Datum::Float8(a), Datum::Float8(b)) => a.total_cmp(b),
-            (Datum::Timestamp(a), Datum::Timestamp(b)) | (Datum::TimestampTz(a), Datum::TimestampTz(b)) => a.cmp(b),
-            (Datum::Oid(a), Datum::Oid(b)) => a.cmp(b),
-            (
-                Datum::Numeric(Numeric::Small { coefficient: a, scale: p }),
-                Datum::Numeric(Numeric::Small { coefficient: b, scale: q }),
-            ) => {
-                let scale = (*p).max(*q);
-                let wide = |v: i64, s: u16| i128::from(v).saturating_mul(10_i128.saturating_pow(u32::from(scale - s)));
-                wide(*a, *p).cmp(&wide(*b, *q))
-            }
-            _ => Ordering::Equal,
-        }
-    }
-
-    pub(super) fn hash(value: &Datum) -> u64 {
-        match value {
-            Datum::Text(text) => text
-                .bytes()
-                .fold(14_695_981_039_346_656_037, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(1_099_511_628_211)),
-            Datum::Oid(oid) => mix(u64::from(oid.0)),
-            _ => 7,
-        }
-    }
-
-    pub(super) fn output(value: &Datum, ty: Type, _: &CallContext, out: &mut String) -> Result<()> {
-        match value {
-            Datum::Bool(v) => out.push_str(if *v { "t" } else { "f" }),
-            Datum::Int2(v) => out.push_str(&v.to_string()),
-            Datum::Int4(v) => out.push_str(&v.to_string()),
-            Datum::Int8(v) => out.push_str(&v.to_string()),
-            Datum::Text(v) => out.push_str(v),
-            _ => return Err(Error::unsupported(format!("the text of a value of type {}", ty.oid))),
-        }
-        Ok(())
-    }
-
-    pub(super) fn input(_: &str, ty: Type, _: &CallContext) -> Result<Datum> {
-        Err(Error::unsupported(format!("reading a value of type {}", ty.oid)))
-    }
-
-    pub(super) fn column_type(ty: Type) -> ColumnType {
-        match ty.oid {
-            oid::BOOL => ColumnType::Bool,
-            oid::INT2 => ColumnType::Int16,
-            oid::INT4 => ColumnType::Int32,
-            oid::INT8 => ColumnType::Int64,
-            _ => ColumnType::Bytes,
-        }
-    }
-
-    pub(super) fn from_value(cell: Value<'_>, ty: Type) -> Result<Datum> {
-        match cell {
-            Value::Bool(v) => Ok(Datum::Bool(v)),
-            Value::Int16(v) => Ok(Datum::Int2(v)),
-            Value::Int32(v) => Ok(Datum::Int4(v)),
-            Value::Int64(v) => Ok(Datum::Int8(v)),
-            Value::Bytes(v) => Ok(Datum::Text(String::from_utf8_lossy(v).into())),
-            _ => Err(Error::unsupported(format!("a stored value of type {}", ty.oid))),
-        }
-    }
-
-    pub(super) fn to_value<'a>(value: &'a Datum, ty: Type, _: &'a mut Vec<u8>) -> Result<Value<'a>> {
-        match value {
-            Datum::Null => Ok(Value::Null),
-            Datum::Bool(v) => Ok(Value::Bool(*v)),
-            Datum::Int2(v) => Ok(Value::Int16(*v)),
-            Datum::Int4(v) => Ok(Value::Int32(*v)),
-            Datum::Int8(v) => Ok(Value::Int64(*v)),
-            Datum::Text(v) => Ok(Value::Bytes(v.as_bytes())),
-            _ => Err(Error::unsupported(format!("storing a value of type {}", ty.oid))),
-        }
-    }
+    physical::to_value(value, ty, scratch)
 }

@@ -373,7 +373,7 @@ fn divide(numerator: &BigInt, scale: u16, denominator: &BigInt, denominator_scal
     }
     let negative = numerator.is_negative() != denominator.is_negative();
     let (numerator, denominator) = (numerator.abs(), denominator.abs());
-    let rounded = (numerator * 2 + &denominator) / (denominator * 2);
+    let rounded: BigInt = (numerator * 2 + &denominator) / (denominator * 2);
     if negative { -rounded } else { rounded }
 }
 

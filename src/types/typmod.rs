@@ -1,0 +1,90 @@
+//! Type modifiers: what `varchar(n)`, `numeric(p, s)`, `timestamp(p)` … do to a value.
+
+use super::{Datum, Text, Type, datetime, interval, oid};
+use crate::error::{Error, Result, SqlState};
+use std::sync::Arc;
+
+/// Precision and scale of numeric's modifier; `None`: unconstrained.
+pub fn numeric(typmod: i32) -> Option<(i32, i32)> {
+    let packed = typmod.checked_sub(4).filter(|packed| *packed >= 0)?;
+    // The scale is 11 bits, signed.
+    Some((packed >> 16 & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024))
+}
+
+/// The modifier of `numeric(precision, scale)`.
+pub fn of_numeric(precision: i32, scale: i32) -> i32 {
+    ((precision << 16) | (scale & 0x7ff)) + 4
+}
+
+/// Fits a value into `ty`'s modifier: `explicit` casts cut text silently, assignments raise 22001 unless only blanks go.
+///
+/// # Errors
+/// 22001, 22003, 22008.
+pub fn apply(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
+    if ty.typmod < 0 {
+        return Ok(match value {
+            Datum::Text(text) if ty.oid == oid::BPCHAR => Datum::Text(trim_blanks(text)),
+            other => other,
+        });
+    }
+    Ok(match value {
+        Datum::Text(text) if ty.oid == oid::VARCHAR || ty.oid == oid::BPCHAR => {
+            let cut = limit(text, (ty.typmod - 4).max(0) as usize, ty, explicit)?;
+            Datum::Text(if ty.oid == oid::BPCHAR { trim_blanks(cut) } else { cut })
+        }
+        Datum::Numeric(v) => match numeric(ty.typmod) {
+            Some((precision, scale)) => Datum::Numeric(v.fit(precision, scale)?),
+            None => Datum::Numeric(v),
+        },
+        Datum::Timestamp(v) => Datum::Timestamp(datetime::timestamp_typmod(v, ty.typmod)?),
+        Datum::TimestampTz(v) => Datum::TimestampTz(datetime::timestamp_typmod(v, ty.typmod)?),
+        Datum::Time(v) => Datum::Time(datetime::time_typmod(v, ty.typmod)),
+        Datum::TimeTz(v, west) => Datum::TimeTz(datetime::time_typmod(v, ty.typmod), west),
+        Datum::Interval(v) => Datum::Interval(interval::interval_typmod(v, ty.typmod)?),
+        Datum::Array(array) => {
+            let element = Type::with_typmod(array.element, ty.typmod);
+            let items = array.items.iter().map(|item| apply(item.clone(), element, explicit)).collect::<Result<_>>()?;
+            Datum::Array(Arc::new(super::Array { element: array.element, dims: array.dims.clone(), items }))
+        }
+        other => other,
+    })
+}
+
+fn trim_blanks(text: Text) -> Text {
+    if text.ends_with(' ') { text.trim_end_matches(' ').into() } else { text }
+}
+
+fn limit(text: Text, max_chars: usize, ty: Type, explicit: bool) -> Result<Text> {
+    if text.len() <= max_chars {
+        return Ok(text);
+    }
+    let Some((end, _)) = text.char_indices().nth(max_chars) else { return Ok(text) };
+    if !explicit && text[end..].bytes().any(|b| b != b' ') {
+        let name = if ty.oid == oid::BPCHAR { "character" } else { "character varying" };
+        let message = format!("value too long for type {name}({max_chars})");
+        return Err(Error::new(SqlState::StringDataRightTruncation, message));
+    }
+    Ok(text[..end].into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numeric_modifiers() {
+        for (p, s) in [(10, 2), (5, 0), (3, -2), (1000, 1000)] {
+            assert_eq!(numeric(of_numeric(p, s)), Some((p, s)));
+        }
+        assert_eq!(numeric(-1), None);
+    }
+
+    #[test]
+    fn only_blanks_are_cut_silently_at_assignment() {
+        let ty = Type::with_typmod(oid::VARCHAR, 4 + 2);
+        let text = |v: &str| Datum::Text(v.into());
+        assert!(matches!(apply(text("äb  "), ty, false).unwrap(), Datum::Text(t) if t == "äb"));
+        assert!(matches!(apply(text("abc"), ty, true).unwrap(), Datum::Text(t) if t == "ab"));
+        assert_eq!(apply(text("abc"), ty, false).unwrap_err().code(), SqlState::StringDataRightTruncation);
+    }
+}
