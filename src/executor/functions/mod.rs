@@ -9,7 +9,14 @@
 //! `strict!` derives the row form ([`RowForm`]) and the batch form ([`BatchForm`]: null mask, scalars broadcast, selected rows only).
 
 pub mod aggregate;
+mod datetime;
+mod formatting;
+mod macros;
+pub mod registry;
+mod series;
 pub mod window;
+
+pub use registry::implementation;
 
 use crate::error::Result;
 use crate::types::{Datum, Oid};
@@ -196,5 +203,3 @@ pub trait Accumulator: Send {
         0
     }
 }
-
-// `implementation(symbol) -> Option<&'static Implementation>` joins the tables of the modules of this folder.

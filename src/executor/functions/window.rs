@@ -1,8 +1,15 @@
 //! Window functions proper, and what a RANGE frame's offsets mean for each type.
 
 use super::CallContext;
+use super::datetime::arithmetic::{add_to_moment, add_to_timestamp};
+use super::datetime::date_to_timestamp;
 use crate::error::{Error, Result, SqlState};
-use crate::types::Datum;
+use crate::types::interval::comparison_value;
+use crate::types::numeric::Numeric;
+use crate::types::{Datum, Interval};
+use num_bigint::BigInt;
+use num_traits::Signed;
+use std::cmp::Ordering;
 
 /// What a window function sees: one row of a sorted partition. Rows are numbered from 0 within the partition.
 pub trait WindowSource {
@@ -142,7 +149,136 @@ fn nth_value(source: &dyn WindowSource) -> Result<Datum> {
 
 /// PostgreSQL's `in_range`: whether `value` is, by the type's order, at most (`less`) or at least `base` minus (`sub`)
 /// or plus `offset`. 22013 when the offset is negative, 0A000 when the types have no in_range.
+///
+/// A sum that overflows its type lies beyond every value: the answer is then known without it.
 pub fn in_range(ctx: &CallContext, value: &Datum, base: &Datum, offset: &Datum, sub: bool, less: bool) -> Result<bool> {
-    let _ = (ctx, value, base, offset, sub, less);
-    Err(Error::unsupported("RANGE with an offset"))
+    let toward = |ordering: Ordering| if less { ordering.is_le() } else { ordering.is_ge() };
+    if let (Some(value), Some(base), Some(offset)) = (integer(value), integer(base), integer(offset)) {
+        check_sign(offset < 0)?;
+        return Ok(toward(value.cmp(&if sub { base - offset } else { base + offset })));
+    }
+    match (value, base, offset) {
+        (Datum::Float4(value), Datum::Float4(base), Datum::Float8(offset)) => {
+            float_in_range(f64::from(*value), f64::from(*base), *offset, sub, less)
+        }
+        (Datum::Float8(value), Datum::Float8(base), Datum::Float8(offset)) => {
+            float_in_range(*value, *base, *offset, sub, less)
+        }
+        (Datum::Numeric(value), Datum::Numeric(base), Datum::Numeric(offset)) => {
+            numeric_in_range(value, base, offset, sub, less)
+        }
+        (value, base, Datum::Interval(offset)) => {
+            check_sign(comparison_value(*offset) < 0)?;
+            let offset = if sub { offset.negated()? } else { *offset };
+            datetime_in_range(ctx, value, base, offset).map(toward)
+        }
+        _ => Err(Error::unsupported("RANGE with an offset for this type")),
+    }
+}
+
+fn check_sign(negative: bool) -> Result<()> {
+    if negative {
+        return Err(Error::new(
+            SqlState::InvalidPrecedingOrFollowingSize,
+            "invalid preceding or following size in window function",
+        ));
+    }
+    Ok(())
+}
+
+fn integer(datum: &Datum) -> Option<i128> {
+    match datum {
+        Datum::Int2(value) => Some((*value).into()),
+        Datum::Int4(value) => Some((*value).into()),
+        Datum::Int8(value) => Some((*value).into()),
+        _ => None,
+    }
+}
+
+/// NaN is one value, above all others; an infinite base and an infinite offset that cancel put all non-NaN in range.
+fn float_in_range(value: f64, base: f64, offset: f64, sub: bool, less: bool) -> Result<bool> {
+    check_sign(offset.is_nan() || offset < 0.0)?;
+    if value.is_nan() {
+        return Ok(if base.is_nan() { true } else { !less });
+    }
+    if base.is_nan() {
+        return Ok(less);
+    }
+    if offset.is_infinite() && base.is_infinite() && (base > 0.0) == sub {
+        return Ok(true);
+    }
+    let bound = if sub { base - offset } else { base + offset };
+    Ok(if less { value <= bound } else { value >= bound })
+}
+
+fn numeric_in_range(value: &Numeric, base: &Numeric, offset: &Numeric, sub: bool, less: bool) -> Result<bool> {
+    let sign = |numeric: &Numeric| match numeric {
+        Numeric::Small { coefficient, .. } => coefficient.signum(),
+        Numeric::Big(big) if big.0.is_negative() => -1,
+        Numeric::NegativeInfinity | Numeric::NaN => -1,
+        Numeric::Big(_) | Numeric::Infinity => 1,
+    };
+    check_sign(sign(offset) < 0)?;
+    let infinite = |numeric: &Numeric| matches!(numeric, Numeric::Infinity | Numeric::NegativeInfinity);
+    match (value, base) {
+        (Numeric::NaN, Numeric::NaN) => return Ok(true),
+        (Numeric::NaN, _) => return Ok(!less),
+        (_, Numeric::NaN) => return Ok(less),
+        _ => {}
+    }
+    if infinite(offset) && infinite(base) && (sign(base) > 0) == sub {
+        return Ok(true);
+    }
+    let bound_sign = if infinite(base) {
+        Some(sign(base))
+    } else if infinite(offset) {
+        Some(if sub { -1 } else { 1 })
+    } else {
+        None
+    };
+    let value_sign = infinite(value).then(|| sign(value));
+    let ordering = match (value_sign, bound_sign) {
+        (Some(value), bound) => value.cmp(&bound.unwrap_or(0)),
+        (None, Some(bound)) => 0.cmp(&bound),
+        (None, None) => {
+            let [value, base, offset] = aligned([value, base, offset]);
+            value.cmp(&if sub { base - offset } else { base + offset })
+        }
+    };
+    Ok(if less { ordering.is_le() } else { ordering.is_ge() })
+}
+
+/// Finite numerics at one scale.
+fn aligned(values: [&Numeric; 3]) -> [BigInt; 3] {
+    let parts = values.map(|value| match value {
+        Numeric::Small { coefficient, scale } => (BigInt::from(*coefficient), *scale),
+        Numeric::Big(big) => (big.0.clone(), big.1),
+        Numeric::NaN | Numeric::Infinity | Numeric::NegativeInfinity => (BigInt::default(), 0),
+    });
+    let scale = parts.iter().map(|part| part.1).max().unwrap_or(0);
+    parts.map(|(coefficient, own)| coefficient * BigInt::from(10).pow(u32::from(scale - own)))
+}
+
+/// How a date/time value compares with `base + offset`.
+fn datetime_in_range(ctx: &CallContext, value: &Datum, base: &Datum, offset: Interval) -> Result<Ordering> {
+    match (value, base) {
+        (Datum::Date(value), Datum::Date(base)) => {
+            Ok(date_to_timestamp(*value)?.cmp(&add_to_timestamp(date_to_timestamp(*base)?, offset)?))
+        }
+        (Datum::Timestamp(value), Datum::Timestamp(base)) => Ok(value.cmp(&add_to_timestamp(*base, offset)?)),
+        (Datum::TimestampTz(value), Datum::TimestampTz(base)) => {
+            Ok(value.cmp(&add_to_moment(&ctx.time_zone, *base, offset)?))
+        }
+        (Datum::Interval(value), Datum::Interval(base)) => {
+            Ok(comparison_value(*value).cmp(&comparison_value(base.plus(offset)?)))
+        }
+        // Times do not wrap around here: what passes midnight is beyond all times.
+        (Datum::Time(value), Datum::Time(base)) => Ok(value.cmp(&base.saturating_add(offset.micros))),
+        (Datum::TimeTz(value, value_west), Datum::TimeTz(base, west)) => {
+            let utc = |micros: i64, west: i32| micros.saturating_add(i64::from(west) * 1_000_000);
+            let bound = base.saturating_add(offset.micros);
+            Ok(utc(*value, *value_west).cmp(&utc(bound, *west)).then(value_west.cmp(west)))
+        }
+        _ => Err(Error::unsupported("RANGE with an offset for this type")),
+    }
 }

@@ -323,7 +323,7 @@ fn spread(wanted: Wanted, count: i64, sum: &BigInt, scale: u16, squares: &BigInt
 }
 
 /// A quotient with as many digits as PostgreSQL's numeric division gives.
-fn quotient(numerator: &BigInt, scale: u16, denominator: &BigInt, denominator_scale: u16) -> Numeric {
+pub(crate) fn quotient(numerator: &BigInt, scale: u16, denominator: &BigInt, denominator_scale: u16) -> Numeric {
     let digits = quotient_scale(numerator, scale, denominator, denominator_scale);
     numeric(divide(numerator, scale, denominator, denominator_scale, digits), digits)
 }

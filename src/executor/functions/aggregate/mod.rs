@@ -12,6 +12,8 @@ mod exact;
 mod float;
 mod ordered;
 
+pub(super) use exact::quotient as exact_quotient;
+
 use super::Accumulator;
 use crate::error::Result;
 use crate::types::Datum;

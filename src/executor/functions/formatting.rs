@@ -1,0 +1,3 @@
+//! to_char.
+use super::macros::strict;
+strict! { TABLE: }

@@ -1,0 +1,23 @@
+//! All implementations by symbol.
+
+use super::Implementation;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// The tables of this folder's modules.
+static TABLES: &[&[Implementation]] = &[
+    super::datetime::arithmetic::TABLE,
+    super::datetime::compare::TABLE,
+    super::datetime::field::TABLE,
+    super::datetime::make::TABLE,
+    super::formatting::TABLE,
+    super::series::TABLE,
+];
+
+static BY_SYMBOL: LazyLock<HashMap<&'static str, &'static Implementation>> =
+    LazyLock::new(|| TABLES.iter().copied().flatten().map(|entry| (entry.symbol, entry)).collect());
+
+/// The implementation of a `prosrc`; for functions that PostgreSQL writes in SQL (whose prosrc is empty), of a `proname`.
+pub fn implementation(symbol: &str) -> Option<&'static Implementation> {
+    BY_SYMBOL.get(symbol).copied()
+}
