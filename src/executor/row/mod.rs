@@ -33,3 +33,10 @@ mod subscript;
 mod value;
 mod window;
 mod write;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_engine;
+#[cfg(test)]
+mod tests_write;
