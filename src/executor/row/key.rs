@@ -5,7 +5,9 @@ use super::plan::KeyRange;
 use super::value;
 use crate::catalog::image::{Index, IndexKey};
 use crate::error::Result;
-use crate::types::{Datum, oid};
+use crate::types::numeric::Numeric;
+use crate::types::{self, Datum, Type, oid};
+use lightning_storage::ColumnType;
 use lightning_storage::KeyRange as Range;
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -26,7 +28,7 @@ pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<V
         let Datum::Array(array) = code.eval(f)? else { return Ok(Vec::new()) };
         let fitting = |item: &Datum| match fit(item.clone(), next?) {
             Fitted::Value(value) => Some(value),
-            Fitted::Null | Fitted::Below | Fitted::Above => None,
+            Fitted::Null | Fitted::Below | Fitted::Above | Fitted::After(_) => None,
         };
         let mut items: Vec<Datum> = array.items.iter().filter_map(fitting).collect();
         items.sort_by(value::compare);
@@ -74,11 +76,13 @@ fn between(
     let lower = match lower.map(|(value, inclusive)| (fit(value, key), inclusive)) {
         None | Some((Fitted::Below, _)) => None,
         Some((Fitted::Value(value), inclusive)) => Some((value, inclusive)),
+        Some((Fitted::After(value), _)) => Some((value, false)),
         Some((Fitted::Null | Fitted::Above, _)) => return Ok(Vec::new()),
     };
     let upper = match upper.map(|(value, inclusive)| (fit(value, key), inclusive)) {
         None | Some((Fitted::Above, _)) => None,
         Some((Fitted::Value(value), inclusive)) => Some((value, inclusive)),
+        Some((Fitted::After(value), _)) => Some((value, true)),
         Some((Fitted::Null | Fitted::Below, _)) => return Ok(Vec::new()),
     };
     let with = |value: Datum| -> Result<Vec<u8>> {
@@ -108,12 +112,45 @@ enum Fitted {
     Below,
     /// Greater than every value of the type.
     Above,
+    /// Between this value of the type and the next.
+    After(Datum),
+}
+
+/// A numeric as a column stores it that keeps scaled integers: rounded down where it has more digits.
+fn fit_numeric(value: &Numeric, ty: Type) -> Fitted {
+    let scale = types::typmod::numeric(ty.typmod).map_or(0, |(_, scale)| scale);
+    if !value.is_finite() {
+        return match value {
+            Numeric::NaN => Fitted::Value(Datum::Numeric(Numeric::NaN)),
+            _ if value.signum() < 0 => Fitted::Below,
+            // NaN is stored above all numbers: nothing lies between infinity and it, and a range to infinity ends before it.
+            _ => Fitted::After(Datum::Numeric(Numeric::Small { coefficient: i64::MAX - 1, scale: scale as u16 })),
+        };
+    }
+    match value.round(scale) {
+        Ok(Numeric::Small { coefficient, scale }) => {
+            let rounded = Numeric::Small { coefficient, scale };
+            match rounded.cmp(value) {
+                Ordering::Equal => Fitted::Value(Datum::Numeric(rounded)),
+                Ordering::Less => Fitted::After(Datum::Numeric(rounded)),
+                Ordering::Greater => {
+                    let below = Numeric::Small { coefficient: coefficient.saturating_sub(1), scale };
+                    Fitted::After(Datum::Numeric(below))
+                }
+            }
+        }
+        _ if value.signum() < 0 => Fitted::Below,
+        _ => Fitted::After(Datum::Numeric(Numeric::Small { coefficient: i64::MAX - 1, scale: scale as u16 })),
+    }
 }
 
 /// Integers of other widths become the column's.
 fn fit(value: Datum, key: &IndexKey) -> Fitted {
     let integer = match (&value, key.ty.oid) {
         (Datum::Null, _) => return Fitted::Null,
+        (Datum::Numeric(v), oid::NUMERIC) if types::physical::column_type(key.ty) == ColumnType::Int64 => {
+            return fit_numeric(v, key.ty);
+        }
         (Datum::Int2(v), oid::INT4 | oid::INT8) => i64::from(*v),
         (Datum::Int4(v), oid::INT2 | oid::INT8) => i64::from(*v),
         (Datum::Int8(v), oid::INT2 | oid::INT4) => *v,

@@ -16,6 +16,15 @@ use std::sync::Arc;
 
 struct NoHost;
 
+impl crate::types::text_io::Names for NoHost {
+    fn read(&self, _: Oid, text: &str) -> Result<Oid> {
+        Err(Error::unsupported(text))
+    }
+    fn show(&self, _: Oid, _: Oid) -> Option<String> {
+        None
+    }
+}
+
 impl Host for NoHost {
     fn catalog(&self) -> Arc<Image> {
         Arc::new(Image::default())
@@ -168,11 +177,7 @@ fn context() -> StatementContext {
     context_over(engine, Arc::new(Mutex::new(Some(transaction))), snapshot)
 }
 
-pub(super) fn context_over(
-    engine: Engine,
-    transaction: SharedTransaction,
-    snapshot: Snapshot,
-) -> StatementContext {
+pub(super) fn context_over(engine: Engine, transaction: SharedTransaction, snapshot: Snapshot) -> StatementContext {
     let call = CallContext {
         time_zone: jiff::tz::TimeZone::UTC,
         time_zone_name: "UTC".into(),
@@ -326,7 +331,11 @@ fn in_and_not_in_have_three_values() {
             let inner = || {
                 let rel = values(&[5], &rows.iter().map(|row| &row[..]).collect::<Vec<_>>());
                 // Naming an outer column makes it correlated.
-                if correlated { filter(rel, expr(ExprKind::Or(vec![yes(), call(eq, vec![col(0), col(0)])]), BOOL)) } else { rel }
+                if correlated {
+                    filter(rel, expr(ExprKind::Or(vec![yes(), call(eq, vec![col(0), col(0)])]), BOOL))
+                } else {
+                    rel
+                }
             };
             let member = |op, all, compare: &'static Function| {
                 let kind = SubqueryKind::Quantified { left: vec![col(0)], compare: vec![compare], op, all };
@@ -383,10 +392,8 @@ fn set_operations_count_duplicates() {
 fn a_recursive_part_runs_until_a_round_is_empty() {
     for (all, step, expected) in [(true, 1, "1 | 2 | 3 | 4 | 5"), (false, 0, "1")] {
         let working = Rel::Working { cte: CteId(0), columns: vec![ColumnId(2)] };
-        let next = project(
-            filter(working, call(lt, vec![col(2), int(5)])),
-            vec![(3, call(plus, vec![col(2), int(step)]))],
-        );
+        let next =
+            project(filter(working, call(lt, vec![col(2), int(5)])), vec![(3, call(plus, vec![col(2), int(step)]))]);
         let cte = Cte {
             id: CteId(0),
             name: "t".into(),
@@ -434,7 +441,8 @@ fn logic_is_lazy_and_three_valued() {
         expr(ExprKind::Const(Datum::Array(Arc::new(Array::of(oid::INT4, items)))), Type::new(oid::INT4_ARRAY))
     };
     let any = |items, all| {
-        let kind = ExprKind::ArrayComparison { left: Box::new(int(1)), array: Box::new(array(items)), all, compare: eq };
+        let kind =
+            ExprKind::ArrayComparison { left: Box::new(int(1)), array: Box::new(array(items)), all, compare: eq };
         expr(kind, BOOL)
     };
     let exprs = vec![
@@ -558,9 +566,8 @@ fn window_frames_by_rows_and_groups_with_exclusion() {
 fn window_functions_by_partition() {
     let rows: &[&[Option<i32>]] =
         &[&[Some(1), Some(10)], &[Some(2), Some(5)], &[Some(1), Some(20)], &[Some(1), Some(10)], &[Some(2), Some(6)]];
-    let whole = || {
-        frame(FrameUnit::Range, FrameBound::UnboundedPreceding, FrameBound::CurrentRow, FrameExclude::NoOthers)
-    };
+    let whole =
+        || frame(FrameUnit::Range, FrameBound::UnboundedPreceding, FrameBound::CurrentRow, FrameExclude::NoOthers);
     let rel = Rel::Window {
         input: Box::new(values(&[0, 1], rows)),
         partition: vec![col(0)],

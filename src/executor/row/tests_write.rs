@@ -53,7 +53,15 @@ fn table(transaction: &mut lightning_storage::Transaction, unique: Unique, secon
     (table, indexes)
 }
 
-fn index(number: u32, name: &str, table: u32, attribute: i16, storage: ObjectId, unique: bool, deferrable: bool) -> Arc<Index> {
+fn index(
+    number: u32,
+    name: &str,
+    table: u32,
+    attribute: i16,
+    storage: ObjectId,
+    unique: bool,
+    deferrable: bool,
+) -> Arc<Index> {
     Arc::new(Index {
         oid: Oid(number),
         name: name.into(),
@@ -460,8 +468,7 @@ fn an_inserter_runs_the_statement_once_per_row() {
     copy.output.clear();
     if let Root::Insert(insert) = &mut copy.root {
         let param = |n| expr(ExprKind::Param(n), INT);
-        insert.source =
-            Rel::Values { columns: vec![ColumnId(5), ColumnId(6)], rows: vec![vec![param(0), param(1)]] };
+        insert.source = Rel::Values { columns: vec![ColumnId(5), ColumnId(6)], rows: vec![vec![param(0), param(1)]] };
     }
     let plan: Arc<Plan> = Arc::new(crate::planner::physical::plan(&copy).unwrap());
     let mut inserter = Inserter::start(plan, client.context()).unwrap();
