@@ -56,7 +56,8 @@ pub fn float(a: f64, b: f64) -> Ordering {
     }
 }
 
-fn arrays(a: &Array, b: &Array) -> Ordering {
+/// The order of two arrays: items first, then size and shape.
+pub fn arrays(a: &Array, b: &Array) -> Ordering {
     let items = a.items.iter().zip(&b.items).map(|(x, y)| nullable(x, y));
     items
         .into_iter()

@@ -9,11 +9,17 @@
 //! `strict!` derives the row form ([`RowForm`]) and the batch form ([`BatchForm`]: null mask, scalars broadcast, selected rows only).
 
 pub mod aggregate;
+mod arithmetic;
+mod cast;
+mod comparison;
 mod datetime;
 mod formatting;
+mod inline;
 mod macros;
+mod math;
 pub mod registry;
 mod series;
+pub mod string;
 pub mod window;
 
 pub use registry::implementation;

@@ -6,6 +6,11 @@ use std::sync::LazyLock;
 
 /// The tables of this folder's modules.
 static TABLES: &[&[Implementation]] = &[
+    super::arithmetic::TABLE,
+    super::cast::TABLE,
+    super::comparison::TABLE,
+    super::math::TABLE,
+    super::string::TABLE,
     super::datetime::arithmetic::TABLE,
     super::datetime::compare::TABLE,
     super::datetime::field::TABLE,

@@ -1,0 +1,390 @@
+//! The manual's string functions.
+
+use super::inline::functions;
+use crate::error::{Error, Result, SqlState};
+use crate::types::{Array, Datum, oid};
+use bytes::Bytes;
+
+/// What a text may grow to.
+const TEXT_BYTES_MAX: usize = 1 << 30;
+
+fn too_large() -> Error {
+    Error::new(SqlState::ProgramLimitExceeded, "requested length too large")
+}
+
+/// Characters `start` (1-based) to before `end`, as SQL's substring counts them: positions before 1 are empty.
+fn substring(text: &str, start: i64, len: Option<i64>) -> Result<&str> {
+    let end = match len {
+        Some(len) if len < 0 => {
+            return Err(Error::new(SqlState::SubstringError, "negative substring length not allowed"));
+        }
+        Some(len) => start.saturating_add(len),
+        None => i64::MAX,
+    };
+    let skip = (start.max(1) - 1) as usize;
+    let take = (end - start.max(1)).max(0) as usize;
+    if text.is_ascii() {
+        let from = skip.min(text.len());
+        return Ok(&text[from..from.saturating_add(take).min(text.len())]);
+    }
+    let at = |n: usize, text: &str| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
+    let rest = &text[at(skip, text)..];
+    Ok(&rest[..at(take, rest)])
+}
+
+fn left(text: &str, n: i32) -> &str {
+    let keep = if n >= 0 { n as usize } else { text.chars().count().saturating_sub(n.unsigned_abs() as usize) };
+    text.char_indices().nth(keep).map_or(text, |(at, _)| &text[..at])
+}
+
+fn right(text: &str, n: i32) -> &str {
+    let count = text.chars().count();
+    let skip = if n >= 0 { count.saturating_sub(n as usize) } else { n.unsigned_abs() as usize };
+    text.char_indices().nth(skip).map_or("", |(at, _)| &text[at..])
+}
+
+fn pad(text: &str, len: i32, fill: &str, before: bool) -> Result<String> {
+    let (len, have) = (len.max(0) as usize, text.chars().count());
+    if len.saturating_mul(fill.len().max(1)) > TEXT_BYTES_MAX {
+        return Err(too_large());
+    }
+    if have >= len || fill.is_empty() {
+        return Ok(left(text, len as i32).to_owned());
+    }
+    let padding: String = fill.chars().cycle().take(len - have).collect();
+    Ok(if before { padding + text } else { text.to_owned() + &padding })
+}
+
+fn repeat(text: &str, n: i32) -> Result<String> {
+    let n = n.max(0) as usize;
+    if text.len().saturating_mul(n) > TEXT_BYTES_MAX { Err(too_large()) } else { Ok(text.repeat(n)) }
+}
+
+/// The position of `part` in `text` in characters, 1-based; 0: not in it.
+fn position(text: &str, part: &str) -> i32 {
+    text.find(part).map_or(0, |at| text[..at].chars().count() as i32 + 1)
+}
+
+fn initcap(text: &str) -> String {
+    let mut inside = false;
+    let map = |c: char| {
+        let mapped = if inside { lower_char(c) } else { upper_char(c) };
+        inside = c.is_alphanumeric();
+        mapped
+    };
+    text.chars().map(map).collect()
+}
+
+/// C.UTF-8 maps one character to one.
+fn upper_char(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+fn lower_char(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+fn upper(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_uppercase() } else { text.chars().map(upper_char).collect() }
+}
+
+fn lower(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(lower_char).collect() }
+}
+
+fn translate(text: &str, from: &str, to: &str) -> String {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let map = |c: char| match from.iter().position(|f| *f == c) {
+        Some(at) => to.get(at).copied(),
+        None => Some(c),
+    };
+    text.chars().filter_map(map).collect()
+}
+
+fn split_part(text: &str, separator: &str, n: i32) -> Result<String> {
+    if n == 0 {
+        return Err(Error::new(SqlState::InvalidParameterValue, "field position must not be zero"));
+    }
+    if separator.is_empty() {
+        return Ok(if n == 1 || n == -1 { text.to_owned() } else { String::new() });
+    }
+    let part = if n > 0 {
+        text.split(separator).nth(n as usize - 1)
+    } else {
+        let parts: Vec<&str> = text.split(separator).collect();
+        parts.len().checked_sub(n.unsigned_abs() as usize).map(|at| parts[at])
+    };
+    Ok(part.unwrap_or_default().to_owned())
+}
+
+fn chr(code: i32) -> Result<String> {
+    if code == 0 {
+        return Err(Error::new(SqlState::ProgramLimitExceeded, "null character not permitted"));
+    }
+    match u32::try_from(code).ok().and_then(char::from_u32) {
+        Some(c) => Ok(c.to_string()),
+        None if code < 0 => Err(Error::new(SqlState::ProgramLimitExceeded, "character number must be positive")),
+        None => {
+            let message = format!("requested character not valid for encoding: {code}");
+            Err(Error::new(SqlState::ProgramLimitExceeded, message))
+        }
+    }
+}
+
+fn trim<'a>(text: &'a str, set: &str, start: bool, end: bool) -> &'a str {
+    let inside = |c: char| set.contains(c);
+    let text = if start { text.trim_start_matches(inside) } else { text };
+    if end { text.trim_end_matches(inside) } else { text }
+}
+
+fn replace(text: &str, from: &str, to: &str) -> String {
+    if from.is_empty() { text.to_owned() } else { text.replace(from, to) }
+}
+
+fn overlay(text: &str, with: &str, start: i32, len: Option<i32>) -> Result<String> {
+    let len = i64::from(len.unwrap_or_else(|| with.chars().count() as i32));
+    let start = i64::from(start);
+    if start <= 0 {
+        return Err(Error::new(SqlState::SubstringError, "negative substring length not allowed"));
+    }
+    Ok([substring(text, 1, Some(start - 1))?, with, substring(text, start + len, None)?].concat())
+}
+
+/// `quote_ident`: quoted unless it is a plain lower-case identifier that is no keyword.
+pub fn quote_identifier(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !is_reserved(name);
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// PostgreSQL 15's keywords that are not unreserved.
+fn is_reserved(word: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "all",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "authorization",
+        "between",
+        "bigint",
+        "binary",
+        "bit",
+        "boolean",
+        "both",
+        "case",
+        "cast",
+        "char",
+        "character",
+        "check",
+        "coalesce",
+        "collate",
+        "collation",
+        "column",
+        "concurrently",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "dec",
+        "decimal",
+        "default",
+        "deferrable",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "extract",
+        "false",
+        "fetch",
+        "float",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "greatest",
+        "group",
+        "grouping",
+        "having",
+        "ilike",
+        "in",
+        "initially",
+        "inner",
+        "inout",
+        "int",
+        "integer",
+        "intersect",
+        "interval",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "lateral",
+        "leading",
+        "least",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "national",
+        "natural",
+        "nchar",
+        "none",
+        "normalize",
+        "not",
+        "notnull",
+        "null",
+        "nullif",
+        "numeric",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "out",
+        "outer",
+        "overlaps",
+        "overlay",
+        "placing",
+        "position",
+        "precision",
+        "primary",
+        "real",
+        "references",
+        "returning",
+        "right",
+        "row",
+        "select",
+        "session_user",
+        "setof",
+        "similar",
+        "smallint",
+        "some",
+        "substring",
+        "symmetric",
+        "table",
+        "tablesample",
+        "then",
+        "time",
+        "timestamp",
+        "to",
+        "trailing",
+        "treat",
+        "trim",
+        "true",
+        "union",
+        "unique",
+        "user",
+        "using",
+        "values",
+        "varchar",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
+        "xmlattributes",
+        "xmlconcat",
+        "xmlelement",
+        "xmlexists",
+        "xmlforest",
+        "xmlnamespaces",
+        "xmlparse",
+        "xmlpi",
+        "xmlroot",
+        "xmlserialize",
+        "xmltable",
+    ];
+    WORDS.binary_search(&word).is_ok()
+}
+
+/// `quote_literal`.
+pub fn quote_literal(text: &str) -> String {
+    let escaped = text.replace('\'', "''");
+    if text.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
+}
+
+fn to_base(v: u64, bits: u32) -> String {
+    if bits == 4 { format!("{v:x}") } else { format!("{v:o}") }
+}
+
+fn string_to_array(text: Option<&str>, separator: Option<&str>, null: Option<&str>) -> Option<Array> {
+    let text = text?;
+    let item = |part: &str| if null == Some(part) { Datum::Null } else { Datum::Text(part.into()) };
+    let items = match separator {
+        _ if text.is_empty() => Vec::new(),
+        None => text.chars().map(|c| item(c.encode_utf8(&mut [0; 4]))).collect(),
+        Some("") => vec![item(text)],
+        Some(separator) => text.split(separator).map(item).collect(),
+    };
+    Some(Array::of(oid::TEXT, items))
+}
+
+functions! {
+    TABLE:
+    safe textcat(a: &str, b: &str) -> String = [a, b].concat();
+    safe textlen(a: &str) -> i32 = a.chars().count() as i32;
+    safe bpcharlen_text(a: &str) -> i32 = a.chars().count() as i32;
+    safe bpcharlen(a: &str) -> i32 = a.trim_end_matches(' ').chars().count() as i32;
+    safe textoctetlen(a: &str) -> i32 = a.len() as i32;
+    safe upper(a: &str) -> String = upper(a);
+    safe lower(a: &str) -> String = lower(a);
+    safe initcap(a: &str) -> String = initcap(a);
+    raises text_substr(a: &str, b: i32, c: i32) -> &str = substring(a, i64::from(b), Some(i64::from(c)));
+    raises text_substr_no_len(a: &str, b: i32) -> &str = substring(a, i64::from(b), None);
+    safe text_left(a: &str, b: i32) -> &str = left(a, b);
+    safe text_right(a: &str, b: i32) -> &str = right(a, b);
+    raises lpad(a: &str, b: i32, c: &str) -> String = pad(a, b, c, true);
+    raises rpad(a: &str, b: i32, c: &str) -> String = pad(a, b, c, false);
+    raises repeat(a: &str, b: i32) -> String = repeat(a, b);
+    safe textpos(a: &str, b: &str) -> i32 = position(a, b);
+    safe replace_text(a: &str, b: &str, c: &str) -> String = replace(a, b, c);
+    safe text_reverse(a: &str) -> String = a.chars().rev().collect::<String>();
+    safe translate(a: &str, b: &str, c: &str) -> String = translate(a, b, c);
+    raises split_part(a: &str, b: &str, c: i32) -> String = split_part(a, b, c);
+    safe ascii(a: &str) -> i32 = a.chars().next().map_or(0, |c| c as i32);
+    raises chr(a: i32) -> String = chr(a);
+    safe btrim(a: &str, b: &str) -> &str = trim(a, b, true, true);
+    safe btrim1(a: &str) -> &str = trim(a, " ", true, true);
+    safe ltrim(a: &str, b: &str) -> &str = trim(a, b, true, false);
+    safe ltrim1(a: &str) -> &str = trim(a, " ", true, false);
+    safe rtrim(a: &str, b: &str) -> &str = trim(a, b, false, true);
+    safe text_starts_with(a: &str, b: &str) -> bool = a.starts_with(b);
+    raises textoverlay(a: &str, b: &str, c: i32, d: i32) -> String = overlay(a, b, c, Some(d));
+    raises textoverlay_no_len(a: &str, b: &str, c: i32) -> String = overlay(a, b, c, None);
+    safe quote_ident(a: &str) -> String = quote_identifier(a);
+    safe quote_literal(a: &str) -> String = quote_literal(a);
+    safe quote_nullable(a: Option<&str>) -> String = a.map_or_else(|| "NULL".to_owned(), quote_literal);
+    safe to_hex32(a: i32) -> String = to_base(u64::from(a as u32), 4);
+    safe to_hex64(a: i64) -> String = to_base(a as u64, 4);
+    safe text_to_array(a: Option<&str>, b: Option<&str>) -> Option<Array> = string_to_array(a, b, None);
+    safe text_to_array_null(a: Option<&str>, b: Option<&str>, c: Option<&str>) -> Option<Array> = string_to_array(a, b, c);
+    safe byteacat(a: &[u8], b: &[u8]) -> Bytes = [a, b].concat().into();
+    safe byteaoctetlen(a: &[u8]) -> i32 = a.len() as i32;
+}
