@@ -606,18 +606,19 @@ impl<'a> Planner<'a> {
             return Ok(self.node_of(Kind::NestedLoop(Arc::new(join)), rows));
         }
         if !lateral && let Some((pairs, residual)) = self.hash_keys(left, right, on) {
-            let right = self.rel(right, needed)?;
-            let rows = rows.max(right.estimate.rows);
+            let left_depends = self.depends(left);
+            let right_node = self.rel(right, needed)?;
+            let rows = rows.max(right_node.estimate.rows);
             let mut left_keys = Vec::new();
             let mut right_keys = Vec::new();
             for (l, r) in pairs {
                 left_keys.push(self.expr(l)?);
                 right_keys.push(self.expr(r)?);
             }
-            let join = p::HashJoin {
+            let mut join = p::HashJoin {
                 kind,
                 left: left_node,
-                right,
+                right: right_node,
                 left_keys: left_keys.into(),
                 right_keys: right_keys.into(),
                 residual: self.all_of(&residual)?,
@@ -625,6 +626,23 @@ impl<'a> Planner<'a> {
                 left_slots,
                 right_depends,
             };
+            // The smaller side makes the table.
+            let mirrored = match kind {
+                JoinKind::Inner => Some(JoinKind::Inner),
+                JoinKind::Left => Some(JoinKind::Right),
+                JoinKind::Right => Some(JoinKind::Left),
+                JoinKind::Full => Some(JoinKind::Full),
+                JoinKind::Semi | JoinKind::Anti => None,
+            };
+            if let Some(mirrored) = mirrored
+                && join.left.estimate.rows < join.right.estimate.rows
+            {
+                join.kind = mirrored;
+                std::mem::swap(&mut join.left, &mut join.right);
+                std::mem::swap(&mut join.left_keys, &mut join.right_keys);
+                std::mem::swap(&mut join.left_slots, &mut join.payload);
+                join.right_depends = left_depends;
+            }
             return Ok(self.node_of(Kind::HashJoin(Arc::new(join)), rows));
         }
         let ctes = self.correlated_ctes_in(right);
@@ -691,7 +709,10 @@ impl<'a> Planner<'a> {
         needed: &ColumnSet,
     ) -> Result<Node> {
         let depends = self.depends(input);
-        let node = self.rel(input, needed)?;
+        let node = match self.extreme(input, keys, sets, aggregates, needed)? {
+            Some(node) => node,
+            None => self.rel(input, needed)?,
+        };
         let all = || (0..keys.len() as u32).collect::<Box<[u32]>>();
         let sets = match sets {
             None => vec![all()],
@@ -720,6 +741,38 @@ impl<'a> Planner<'a> {
             sorted: false,
             depends,
         }))))
+    }
+
+    /// min(column) or max(column) alone: the input's first row in an index's order that is not NULL.
+    fn extreme(
+        &mut self,
+        input: &Rel,
+        keys: &[(ColumnId, Expr)],
+        sets: Option<&[Vec<usize>]>,
+        aggregates: &[(ColumnId, tree::AggregateCall)],
+        needed: &ColumnSet,
+    ) -> Result<Option<Node>> {
+        let [(_, call)] = aggregates else { return Ok(None) };
+        let descending = match call.name {
+            "min" => false,
+            "max" => true,
+            _ => return Ok(None),
+        };
+        let [arg] = &call.args[..] else { return Ok(None) };
+        if !keys.is_empty() || sets.is_some() || call.filter.is_some() || !matches!(arg.kind, ExprKind::Column(_)) {
+            return Ok(None);
+        }
+        for nulls_first in [descending, !descending] {
+            let key = SortKey { expr: arg.clone(), descending, nulls_first };
+            if let Some(node) = self.presorted(input, &[key], true, needed)? {
+                let predicate = Code::IsNotNull(Box::new(self.expr(arg)?));
+                let input = self.node(Kind::Filter(Arc::new(p::Filter { input: node, predicate })));
+                let limit = Some(Code::Const(crate::types::Datum::Int8(1)));
+                let limit = p::Limit { input, limit, offset: None, ties: None };
+                return Ok(Some(self.node_of(Kind::Limit(Arc::new(limit)), 1.0)));
+            }
+        }
+        Ok(None)
     }
 
     fn window(

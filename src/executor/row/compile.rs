@@ -68,13 +68,14 @@ pub fn compile(expr: &Expr, planner: &mut dyn SubqueryPlanner) -> Result<Code> {
         ExprKind::Coalesce(args) => Code::Coalesce(all(args, planner)?),
         ExprKind::NullIf { left, right, equal } => Code::NullIf(two(left, right, planner)?, row_form(equal)?),
         ExprKind::MinMax { greatest, args } => Code::MinMax(*greatest, all(args, planner)?),
-        ExprKind::ArrayComparison { left, array, all, compare } => Code::ArrayComparison(Box::new(ArrayComparison {
+        ExprKind::ArrayComparison { left, array, all, compare } => ArrayComparison {
             left: compile(left, planner)?,
             array: compile(array, planner)?,
             all: *all,
             function: compare,
             form: row_form(compare)?,
-        })),
+        }
+        .optimized(),
         ExprKind::ArrayOf { items, nested } => {
             Code::ArrayOf(element_type(expr.ty.oid, items, *nested), *nested, all(items, planner)?)
         }

@@ -508,11 +508,8 @@ impl Explainer<'_> {
             Code::MinMax(greatest, args) => {
                 format!("{}({})", if *greatest { "GREATEST" } else { "LEAST" }, self.list(args, ", "))
             }
-            Code::ArrayComparison(c) => {
-                let quantifier = if c.all { "ALL" } else { "ANY" };
-                let operator = operator_text(c.function).unwrap_or(c.function.name);
-                format!("({} {operator} {quantifier} ({}))", self.code(&c.left), self.code(&c.array))
-            }
+            Code::ArrayComparison(c) => self.array_comparison(c),
+            Code::InWords(set) => self.array_comparison(&set.0),
             Code::ArrayOf(_, _, items) => format!("ARRAY[{}]", self.list(items, ", ")),
             Code::Subscript(parts) => {
                 let mut text = format!("({})", self.code(&parts.0));
@@ -544,6 +541,12 @@ impl Explainer<'_> {
             Code::SqlValue(what, _) => format!("{what:?}").to_uppercase(),
             Code::NextValue(sequence, _) => format!("nextval({sequence})"),
         }
+    }
+
+    fn array_comparison(&self, c: &super::expr::ArrayComparison) -> String {
+        let quantifier = if c.all { "ALL" } else { "ANY" };
+        let operator = operator_text(c.function).unwrap_or(c.function.name);
+        format!("({} {operator} {quantifier} ({}))", self.code(&c.left), self.code(&c.array))
     }
 
     fn subquery(&self, subquery: &SubqueryPlan) -> String {

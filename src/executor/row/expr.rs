@@ -61,6 +61,9 @@ pub enum Code {
     MinMax(bool, Box<[Code]>),
     /// `left op ANY/ALL (array)`.
     ArrayComparison(Box<ArrayComparison>),
+    /// `left = ANY (constant array)` over machine words: sorted words, whether the array holds a NULL, and the general form
+    /// for EXPLAIN.
+    InWords(Box<(ArrayComparison, Box<[i64]>, bool)>),
     /// ARRAY[…]: element type; whether items are arrays.
     ArrayOf(Oid, bool, Box<[Code]>),
     /// Subscripts.
@@ -253,6 +256,7 @@ impl Code {
                 visit(&comparison.left);
                 visit(&comparison.array);
             }
+            Code::InWords(set) => visit(&set.0.left),
             Code::Subscript(parts) => {
                 visit(&parts.0);
                 for subscript in &parts.1 {
@@ -298,7 +302,7 @@ impl Code {
             Code::Call(function, form, args) => call(function, *form, args, f),
             Code::Compare(..) | Code::And(_) | Code::Or(_) | Code::Not(_) => Ok(from_truth(self.truth(f)?)),
             Code::IsNull(_) | Code::IsNotNull(_) | Code::IsDistinct(..) => Ok(from_truth(self.truth(f)?)),
-            Code::ArrayComparison(_) | Code::RowComparison(_) => Ok(from_truth(self.truth(f)?)),
+            Code::ArrayComparison(_) | Code::InWords(_) | Code::RowComparison(_) => Ok(from_truth(self.truth(f)?)),
             Code::Case(case) => match case.choose(f)? {
                 Some(code) => code.eval(f),
                 None => Ok(Datum::Null),
@@ -412,6 +416,14 @@ impl Code {
                 Ok(Some(distinct != *negated))
             }
             Code::ArrayComparison(comparison) => comparison.truth(f),
+            Code::InWords(set) => {
+                let (comparison, words, holds_null) = &**set;
+                Ok(match comparison.left.word(f)? {
+                    None => None,
+                    Some(word) if words.binary_search(&word).is_ok() => Some(true),
+                    Some(_) => (!holds_null).then_some(false),
+                })
+            }
             Code::RowComparison(comparison) => comparison.truth(f),
             Code::Slot(slot) => as_truth(&f.slots[*slot as usize]),
             Code::Const(value) => as_truth(value),
@@ -545,6 +557,25 @@ impl CaseCode {
 }
 
 impl ArrayComparison {
+    /// The faster form, where there is one. An empty array is left alone: it is false for NULL too.
+    pub fn optimized(self) -> Code {
+        let words = match &self.array {
+            Code::Const(Datum::Array(array)) if !self.all && Comparison::of(self.function) == Some(Comparison::Eq) => {
+                array
+            }
+            _ => return Code::ArrayComparison(Box::new(self)),
+        };
+        let mut sorted: Vec<i64> = words.items.iter().filter_map(word).collect();
+        let holds_null = words.items.iter().any(Datum::is_null);
+        // A comparison of words has words and NULLs for items.
+        if words.items.is_empty() {
+            return Code::ArrayComparison(Box::new(self));
+        }
+        sorted.sort_unstable();
+        sorted.dedup();
+        Code::InWords(Box::new((self, sorted.into(), holds_null)))
+    }
+
     /// ANY: true if one comparison is; NULL if none is and one gave NULL. ALL: the mirror image.
     fn truth(&self, f: &mut Frame) -> Result<Option<bool>> {
         let left = self.left.eval(f)?;
