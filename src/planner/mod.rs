@@ -4,3 +4,4 @@ mod access;
 pub mod columns;
 pub mod physical;
 pub mod rewrite;
+mod unnest;

@@ -119,10 +119,11 @@ fn push(rel: Rel, conditions: Vec<Expr>) -> Rel {
 
 fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     match rel {
-        Rel::Filter { input, mut predicate } => {
-            in_expr(&mut predicate);
+        Rel::Filter { input, predicate } => {
             let (mut own, mut stay) = (Vec::new(), Vec::new());
             split(predicate, &mut own);
+            let (input, mut own) = super::unnest::unnest(*input, own);
+            own.iter_mut().for_each(in_expr);
             own.retain(|condition| {
                 let volatile = is_volatile(condition);
                 if volatile {
@@ -135,7 +136,7 @@ fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                 stay.append(&mut conditions);
             }
             own.append(&mut conditions);
-            filtered(push(*input, own), stay)
+            filtered(push(input, own), stay)
         }
         Rel::Join { kind, left, right, mut on, lateral } => {
             in_expr(&mut on);

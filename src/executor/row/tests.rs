@@ -601,3 +601,28 @@ fn conditions_above_joins_keep_their_meaning() {
     assert_eq!(run(filter(cross, on), &[0, 1, 2]), "3 3 3");
     let _ = ne;
 }
+
+/// Correlated membership and scalar aggregates in a filter are joins now; the answers are those of the subqueries.
+#[test]
+fn unnested_subqueries_answer_as_before() {
+    let inner = || filter(one_column(5, &[2, 3, 3]), call(eq, vec![col(5), col(0)]));
+    let outer = || values(&[0], &[&[Some(1)], &[Some(2)], &[None], &[Some(3)]]);
+    let exists = || subquery(inner(), &[5], SubqueryKind::Exists, BOOL);
+    assert_eq!(run(filter(outer(), exists()), &[0]), "2 | 3");
+    assert_eq!(run(filter(outer(), expr(ExprKind::Not(Box::new(exists())), BOOL)), &[0]), "1 | -");
+    let kind = SubqueryKind::Quantified { left: vec![col(0)], compare: vec![eq], op: RowOp::Eq, all: false };
+    assert_eq!(run(filter(outer(), subquery(inner(), &[5], kind, BOOL)), &[0]), "2 | 3");
+    // WHERE 2 < (SELECT max(v) FROM … WHERE key = outer)
+    let rows = &[&[Some(2), Some(1)][..], &[Some(3), Some(7)], &[Some(3), Some(2)]];
+    let max = Rel::Aggregate {
+        input: Box::new(filter(values(&[5, 6], rows), call(eq, vec![col(5), col(0)]))),
+        keys: Vec::new(),
+        sets: None,
+        aggregates: vec![(ColumnId(7), aggregate("max", vec![col(6)]))],
+        groupings: Vec::new(),
+    };
+    let scalar = || subquery(max.clone(), &[7], SubqueryKind::Scalar, INT);
+    assert_eq!(run(filter(outer(), call(lt, vec![int(2), scalar()])), &[0]), "3");
+    let missing = expr(ExprKind::IsNull(Box::new(scalar())), BOOL);
+    assert_eq!(run(filter(outer(), missing), &[0]), "1 | -");
+}
