@@ -1,10 +1,12 @@
 //! The memory account of a statement: what can grow (sorts, hash tables, tuple stores, groups) draws on it.
 //!
-//! Amounts are estimates of heap bytes. An operator holds a [`Reservation`], which gives everything back when dropped;
+//! Two limits: the statement's budget, beyond which it ends with 53200, and work_mem, at which one operator that knows
+//! how to goes on in temporary files. Amounts are estimates of heap bytes. An operator holds a [`Reservation`], which gives everything back when dropped;
 //! it grows in steps of at least 64 KiB so that a row costs no atomic operation.
 
 use crate::error::{Error, Result, SqlState};
 use crate::types::Datum;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,12 +15,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Memory {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
+    /// work_mem, and where temporary files go; `None`: nothing is spilled.
+    spill: Option<(usize, PathBuf)>,
 }
 
 impl Memory {
     /// A budget of `limit_bytes`.
     pub fn new(limit_bytes: usize) -> Arc<Memory> {
-        Arc::new(Memory { limit_bytes, used_bytes: AtomicUsize::new(0) })
+        Arc::new(Memory { limit_bytes, used_bytes: AtomicUsize::new(0), spill: None })
+    }
+
+    /// A budget of `limit_bytes`; an operator that holds more than `work_mem_bytes` goes on in temporary files in `folder`.
+    pub fn with_spilling(limit_bytes: usize, work_mem_bytes: usize, folder: PathBuf) -> Arc<Memory> {
+        let spill = Some((work_mem_bytes, folder));
+        Arc::new(Memory { limit_bytes, used_bytes: AtomicUsize::new(0), spill })
+    }
+
+    /// The folder for the temporary files of an operator that holds `bytes`, if it is to spill.
+    pub fn spill_folder(&self, bytes: usize) -> Option<&Path> {
+        match &self.spill {
+            Some((work_mem, folder)) if bytes > *work_mem => Some(folder),
+            _ => None,
+        }
     }
 
     /// Bytes drawn.
@@ -67,6 +85,11 @@ impl Reservation {
             self.reserved += more;
         }
         Ok(())
+    }
+
+    /// Bytes taken.
+    pub fn used(&self) -> usize {
+        self.used
     }
 
     /// Gives all back.

@@ -4,6 +4,7 @@ pub mod context;
 pub mod functions;
 pub mod memory;
 pub mod row;
+pub mod spill;
 
 pub use context::{SharedTransaction, StatementContext};
 pub use row::execution::{Execution, Step};

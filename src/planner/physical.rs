@@ -196,13 +196,42 @@ impl<'a> Planner<'a> {
             Kind::Aggregate(aggregate) if aggregate.keys.is_empty() => 1.0,
             _ => node.inputs().first().map_or(1.0, |input| input.estimate.rows),
         };
+        let rows = node.estimate.rows;
+        self.cost(node, rows)
+    }
+
+    /// Estimates in PostgreSQL's units (1 is a page read in sequence), for EXPLAIN.
+    fn cost(&self, mut node: Node, rows: f64) -> Node {
+        let inputs = node.inputs();
+        let total: f64 = inputs.iter().map(|input| input.estimate.total).sum();
+        let read: f64 = inputs.iter().map(|input| input.estimate.rows).sum();
+        let width = inputs.iter().map(|input| input.estimate.width).sum();
+        let last_startup = inputs.last().map_or(0.0, |input| input.estimate.total);
+        let (startup, total, width) = match &node.kind {
+            Kind::SeqScan(scan) => {
+                let all = access::table_rows(&scan.relation);
+                (0.0, all * 0.0125 + (all / 100.0).ceil(), row_width(&scan.columns))
+            }
+            Kind::IndexScan(scan) => (0.15, 0.15 + 8.0 + rows * 0.02, row_width(&scan.columns)),
+            Kind::NestedLoop(join) => {
+                let again = join.left.estimate.rows.max(1.0) * join.right.estimate.total;
+                (join.left.estimate.startup, join.left.estimate.total + again, width)
+            }
+            Kind::HashJoin(_) => (last_startup, total + read * 0.01, width),
+            Kind::Sort(_) | Kind::Window(_) => {
+                let sorting = total + read * read.max(2.0).log2() * 0.005;
+                (sorting, sorting + read * 0.0025, width)
+            }
+            Kind::Aggregate(_) | Kind::Distinct(_) | Kind::SetOp(_) => (total, total + read * 0.0125, width),
+            _ => (inputs.first().map_or(0.0, |input| input.estimate.startup), total + rows * 0.0025, width),
+        };
+        node.estimate = p::Estimate { startup, total, rows, width };
         node
     }
 
     fn node_of(&mut self, kind: Kind, rows: f64) -> Node {
-        let mut node = self.node(kind);
-        node.estimate.rows = rows;
-        node
+        let node = self.node(kind);
+        self.cost(node, rows)
     }
 
     fn new_slot(&mut self) -> Slot {
@@ -1165,6 +1194,20 @@ fn keep(
         })
         .filter_map(|(number, column)| old.iter().find(|(n, _)| n == number).map(|(_, old)| (old.0, column.0)))
         .collect()
+}
+
+/// The average bytes of the columns that a scan reads, as PostgreSQL guesses them.
+fn row_width(columns: &p::TableColumns) -> u32 {
+    let width = |ty: &Type| match ty.oid {
+        oid::BOOL | oid::CHAR => 1,
+        oid::INT2 => 2,
+        oid::INT4 | oid::FLOAT4 | oid::DATE | oid::OID => 4,
+        oid::INT8 | oid::FLOAT8 | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => 8,
+        oid::UUID | oid::INTERVAL => 16,
+        oid::VARCHAR | oid::BPCHAR if ty.typmod > 4 => (ty.typmod as u32 - 4).div_ceil(2).max(1),
+        _ => 32,
+    };
+    columns.stored.iter().map(|column| width(&column.ty)).sum()
 }
 
 /// Attributes that take part in foreign keys, on either side.

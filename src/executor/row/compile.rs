@@ -41,6 +41,10 @@ pub fn row_form(function: &'static Function) -> Result<RowForm> {
 
 /// Compiles an expression.
 pub fn compile(expr: &Expr, planner: &mut dyn SubqueryPlanner) -> Result<Code> {
+    stacker::maybe_grow(64 * 1024, 1024 * 1024, || compile_inner(expr, planner))
+}
+
+fn compile_inner(expr: &Expr, planner: &mut dyn SubqueryPlanner) -> Result<Code> {
     Ok(match &expr.kind {
         ExprKind::Const(value) => Code::Const(value.clone()),
         ExprKind::Param(n) => Code::Param(*n as u32),

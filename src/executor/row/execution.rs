@@ -78,7 +78,7 @@ impl Execution {
             frame.instruments = Some(vec![Instrument::default(); plan.nodes as usize]);
         }
         let root = operator::build(&plan.root, &frame);
-        let stack_bytes = if plan.depth > 200 { plan.depth * 1024 } else { 0 };
+        let stack_bytes = if plan.depth > 200 { plan.depth * 4096 } else { 0 };
         Ok(Execution { plan, frame, root, phase: Phase::Main, rows: 0, stack_bytes })
     }
 

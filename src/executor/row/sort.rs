@@ -1,4 +1,7 @@
 //! ORDER BY: rows with their keys in a tuple store, sorted by number; under a LIMIT only the first rows are kept.
+//!
+//! Beyond work_mem what is there is sorted and written to a temporary file as a run; at the end all runs are merged. A
+//! heap of the runs' next rows picks the least; among equals the earlier run comes first, so that the sort is stable.
 
 use super::basic::limit_counts;
 use super::frame::Frame;
@@ -7,6 +10,7 @@ use super::plan::{Sort, SortBy};
 use super::store::TupleStore;
 use super::value;
 use crate::error::Result;
+use crate::executor::spill::{SpillReader, SpillWriter};
 use crate::types::Datum;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -36,6 +40,17 @@ pub(super) struct SortOp {
     pending: bool,
     sorted: bool,
     at: usize,
+    runs: Vec<Run>,
+    /// Numbers of the runs that have a row, as a heap: the least row's run first.
+    heap: Vec<usize>,
+    /// Rows given by the merge.
+    given: usize,
+}
+
+/// A sorted run on disk, and its next row.
+struct Run {
+    reader: SpillReader,
+    row: Vec<Datum>,
 }
 
 impl SortOp {
@@ -50,7 +65,85 @@ impl SortOp {
             pending: false,
             sorted: false,
             at: 0,
+            runs: Vec::new(),
+            heap: Vec::new(),
+            given: 0,
         }
+    }
+
+    fn width(&self) -> usize {
+        self.plan.keys.len() + self.plan.payload.len()
+    }
+
+    /// Writes what is there as a sorted run.
+    fn spill(&mut self, folder: &std::path::Path) -> Result<()> {
+        self.sort();
+        let mut writer = SpillWriter::create(folder)?;
+        for number in &self.order {
+            writer.push(self.store.row(*number as usize))?;
+        }
+        self.store.clear();
+        self.order.clear();
+        self.runs.push(Run { reader: writer.finish()?, row: Vec::new() });
+        Ok(())
+    }
+
+    /// Reads the first row of every run and builds the heap.
+    fn begin_merge(&mut self) -> Result<()> {
+        let width = self.width();
+        for number in 0..self.runs.len() {
+            let run = &mut self.runs[number];
+            if run.reader.next(width, &mut run.row)? {
+                self.heap.push(number);
+                self.sift_up(self.heap.len() - 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the next row of run `a` comes before that of run `b`.
+    fn before(&self, a: usize, b: usize) -> bool {
+        compare_rows(&self.plan.keys, &self.runs[a].row, &self.runs[b].row).then(a.cmp(&b)) == Ordering::Less
+    }
+
+    fn sift_up(&mut self, mut at: usize) {
+        while at > 0 && self.before(self.heap[at], self.heap[(at - 1) / 2]) {
+            self.heap.swap(at, (at - 1) / 2);
+            at = (at - 1) / 2;
+        }
+    }
+
+    fn sift_down(&mut self) {
+        let mut at = 0;
+        loop {
+            let mut least = at;
+            for child in [2 * at + 1, 2 * at + 2] {
+                if child < self.heap.len() && self.before(self.heap[child], self.heap[least]) {
+                    least = child;
+                }
+            }
+            if least == at {
+                return;
+            }
+            self.heap.swap(at, least);
+            at = least;
+        }
+    }
+
+    /// The merge's next row.
+    fn next_merged(&mut self, f: &mut Frame) -> Result<bool> {
+        let enough = self.top.flatten().is_some_and(|top| self.given >= top);
+        let Some(first) = self.heap.first().copied().filter(|_| !enough) else { return Ok(false) };
+        f.tick()?;
+        let width = self.width();
+        let run = &mut self.runs[first];
+        f.restore(&self.plan.payload, &run.row[self.plan.keys.len()..]);
+        self.given += 1;
+        if !run.reader.next(width, &mut run.row)? {
+            self.heap.swap_remove(0);
+        }
+        self.sift_down();
+        Ok(true)
     }
 
     fn fill(&mut self, f: &mut Frame) -> Result<()> {
@@ -87,6 +180,20 @@ impl SortOp {
             {
                 self.cut(top, f)?;
             }
+            let memory = f.ctx.memory.clone();
+            if let Some(folder) = memory.spill_folder(self.store.bytes()) {
+                self.worst = None;
+                self.spill(folder)?;
+            }
+        }
+        if !self.runs.is_empty() {
+            let memory = f.ctx.memory.clone();
+            if let Some(folder) = memory.spill_folder(usize::MAX) {
+                self.spill(folder)?;
+            }
+            self.begin_merge()?;
+            self.sorted = true;
+            return Ok(());
         }
         self.sort();
         if let Some(top) = top {
@@ -120,6 +227,9 @@ impl Operator for SortOp {
         if !self.sorted {
             self.fill(f)?;
         }
+        if !self.runs.is_empty() {
+            return self.next_merged(f);
+        }
         let Some(number) = self.order.get(self.at) else { return Ok(false) };
         f.tick()?;
         f.restore(&self.plan.payload, &self.store.row(*number as usize)[self.plan.keys.len()..]);
@@ -130,11 +240,14 @@ impl Operator for SortOp {
     fn rewind(&mut self, f: &mut Frame) -> Result<()> {
         self.at = 0;
         // The number of rows wanted may hang on an outer value too, so that a cut sort is never used again.
-        if self.sorted && !self.plan.depends && self.plan.top.is_none() {
+        if self.sorted && !self.plan.depends && self.plan.top.is_none() && self.runs.is_empty() {
             return Ok(());
         }
         self.store.clear();
         self.order.clear();
+        self.runs.clear();
+        self.heap.clear();
+        self.given = 0;
         self.top = None;
         self.worst = None;
         self.pending = false;

@@ -41,6 +41,11 @@ impl TupleStore {
         &self.data[at * self.width..(at + 1) * self.width]
     }
 
+    /// Estimated heap bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.reservation.used()
+    }
+
     /// Drops all rows.
     pub(super) fn clear(&mut self) {
         self.rows = 0;

@@ -202,8 +202,12 @@ pub(super) fn context_over(engine: Engine, transaction: SharedTransaction, snaps
 
 /// Rows as text, `-` for NULL.
 fn run_statement(statement: &Statement) -> Result<Vec<String>> {
+    run_in(statement, context())
+}
+
+fn run_in(statement: &Statement, ctx: StatementContext) -> Result<Vec<String>> {
     let plan = Arc::new(crate::planner::physical::plan(statement)?);
-    let mut execution = Execution::start(plan.clone(), Arc::new([]), context())?;
+    let mut execution = Execution::start(plan.clone(), Arc::new([]), ctx)?;
     let mut rows = Vec::new();
     loop {
         match execution.next()? {
@@ -625,4 +629,15 @@ fn unnested_subqueries_answer_as_before() {
     assert_eq!(run(filter(outer(), call(lt, vec![int(2), scalar()])), &[0]), "3");
     let missing = expr(ExprKind::IsNull(Box::new(scalar())), BOOL);
     assert_eq!(run(filter(outer(), missing), &[0]), "1 | -");
+}
+
+#[test]
+fn a_sort_beyond_work_mem_merges_runs_from_disk() {
+    let items: Vec<i32> = (0..20_000).map(|i| (i * 7919) % 20_000).collect();
+    let rel = sort(one_column(0, &items), vec![key(col(0), true)]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut ctx = context();
+    ctx.memory = Memory::with_spilling(1 << 20, 100_000, folder.path().to_owned());
+    let rows = run_in(&statement(rel, &[0], Vec::new()), ctx).unwrap();
+    assert!(rows.iter().enumerate().all(|(i, row)| *row == (19_999 - i).to_string()));
 }

@@ -1,0 +1,256 @@
+//! Temporary files of rows: where a sort puts what does not fit into work_mem.
+//!
+//! ```text
+//! row   := values            value := tag (1 byte) payload
+//! tags   0 NULL · 1 false · 2 true · 3 char · 4 int2 · 5 int4 · 6 int8 · 7 float4 · 8 float8 · 9 numeric · 10 text ·
+//!        11 bytea · 12 date · 13 time · 14 timetz · 15 timestamp · 16 timestamptz · 17 interval · 18 uuid · 19 oid ·
+//!        20 array · 21 record; lengths are u32, numbers little endian
+//! ```
+//! A file is removed from its folder as soon as it is open, so that nothing remains whatever happens to the process. The
+//! form is private to one execution and may change at will.
+
+use crate::error::{Error, Result, SqlState};
+use crate::types::numeric::Numeric;
+use crate::types::{Array, ArrayDim, Datum, Interval, Oid, Type};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Rows being written.
+pub struct SpillWriter {
+    file: BufWriter<File>,
+    rows: u64,
+}
+
+/// Rows being read, from the first on.
+pub struct SpillReader {
+    file: BufReader<File>,
+    rows: u64,
+}
+
+fn io_error(error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Error::new(SqlState::DiskFull, "could not write to temporary file: No space left on device")
+        }
+        _ => Error::new(SqlState::IoError, format!("could not use a temporary file: {error}")),
+    }
+}
+
+impl SpillWriter {
+    /// A new file in `folder`.
+    pub fn create(folder: &Path) -> Result<SpillWriter> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("lightning_tmp.{}.{number}", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(io_error)?;
+        std::fs::remove_file(&path).map_err(io_error)?;
+        Ok(SpillWriter { file: BufWriter::with_capacity(BUFFER_BYTES, file), rows: 0 })
+    }
+
+    /// Appends a row.
+    pub fn push(&mut self, row: &[Datum]) -> Result<()> {
+        for value in row {
+            write_value(value, &mut self.file).map_err(io_error)?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// The rows, to be read.
+    pub fn finish(self) -> Result<SpillReader> {
+        let mut file = self.file.into_inner().map_err(|error| io_error(error.into_error()))?;
+        file.seek(SeekFrom::Start(0)).map_err(io_error)?;
+        Ok(SpillReader { file: BufReader::with_capacity(BUFFER_BYTES, file), rows: self.rows })
+    }
+}
+
+impl SpillReader {
+    /// The next row of `width` values into `row`; `false` at the end.
+    pub fn next(&mut self, width: usize, row: &mut Vec<Datum>) -> Result<bool> {
+        row.clear();
+        if self.rows == 0 {
+            return Ok(false);
+        }
+        self.rows -= 1;
+        for _ in 0..width {
+            row.push(read_value(&mut self.file).map_err(io_error)?);
+        }
+        Ok(true)
+    }
+}
+
+type Io<T> = std::io::Result<T>;
+
+fn write_bytes(tag: u8, bytes: &[u8], out: &mut impl Write) -> Io<()> {
+    out.write_all(&[tag])?;
+    out.write_all(&(bytes.len() as u32).to_le_bytes())?;
+    out.write_all(bytes)
+}
+
+fn write_fixed<const N: usize>(tag: u8, bytes: [u8; N], out: &mut impl Write) -> Io<()> {
+    out.write_all(&[tag])?;
+    out.write_all(&bytes)
+}
+
+fn write_value(value: &Datum, out: &mut impl Write) -> Io<()> {
+    match value {
+        Datum::Null => out.write_all(&[0]),
+        Datum::Bool(v) => out.write_all(&[1 + u8::from(*v)]),
+        Datum::Char(v) => out.write_all(&[3, *v]),
+        Datum::Int2(v) => write_fixed(4, v.to_le_bytes(), out),
+        Datum::Int4(v) => write_fixed(5, v.to_le_bytes(), out),
+        Datum::Int8(v) => write_fixed(6, v.to_le_bytes(), out),
+        Datum::Float4(v) => write_fixed(7, v.to_le_bytes(), out),
+        Datum::Float8(v) => write_fixed(8, v.to_le_bytes(), out),
+        Datum::Numeric(v) => {
+            let mut bytes = Vec::new();
+            v.send(&mut bytes);
+            write_bytes(9, &bytes, out)
+        }
+        Datum::Text(v) => write_bytes(10, v.as_bytes(), out),
+        Datum::Bytea(v) => write_bytes(11, v, out),
+        Datum::Date(v) => write_fixed(12, v.to_le_bytes(), out),
+        Datum::Time(v) => write_fixed(13, v.to_le_bytes(), out),
+        Datum::TimeTz(v, west) => {
+            write_fixed(14, v.to_le_bytes(), out)?;
+            out.write_all(&west.to_le_bytes())
+        }
+        Datum::Timestamp(v) => write_fixed(15, v.to_le_bytes(), out),
+        Datum::TimestampTz(v) => write_fixed(16, v.to_le_bytes(), out),
+        Datum::Interval(v) => {
+            write_fixed(17, v.months.to_le_bytes(), out)?;
+            out.write_all(&v.days.to_le_bytes())?;
+            out.write_all(&v.micros.to_le_bytes())
+        }
+        Datum::Uuid(v) => write_fixed(18, *v, out),
+        Datum::Oid(v) => write_fixed(19, v.0.to_le_bytes(), out),
+        Datum::Array(array) => {
+            write_fixed(20, array.element.0.to_le_bytes(), out)?;
+            out.write_all(&(array.dims.len() as u32).to_le_bytes())?;
+            for dim in &array.dims {
+                out.write_all(&dim.len.to_le_bytes())?;
+                out.write_all(&dim.lower.to_le_bytes())?;
+            }
+            out.write_all(&(array.items.len() as u32).to_le_bytes())?;
+            array.items.iter().try_for_each(|item| write_value(item, out))
+        }
+        Datum::Record(fields) => {
+            write_fixed(21, (fields.len() as u32).to_le_bytes(), out)?;
+            fields.iter().try_for_each(|(ty, field)| {
+                out.write_all(&ty.oid.0.to_le_bytes())?;
+                out.write_all(&ty.typmod.to_le_bytes())?;
+                write_value(field, out)
+            })
+        }
+    }
+}
+
+fn fixed<const N: usize>(input: &mut impl Read) -> Io<[u8; N]> {
+    let mut bytes = [0; N];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn u32_of(input: &mut impl Read) -> Io<u32> {
+    Ok(u32::from_le_bytes(fixed(input)?))
+}
+
+fn i32_of(input: &mut impl Read) -> Io<i32> {
+    Ok(i32::from_le_bytes(fixed(input)?))
+}
+
+fn i64_of(input: &mut impl Read) -> Io<i64> {
+    Ok(i64::from_le_bytes(fixed(input)?))
+}
+
+fn bytes_of(input: &mut impl Read) -> Io<Vec<u8>> {
+    let mut bytes = vec![0; u32_of(input)? as usize];
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn damaged() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, "it does not hold what was written")
+}
+
+fn read_value(input: &mut impl Read) -> Io<Datum> {
+    let [tag] = fixed::<1>(input)?;
+    Ok(match tag {
+        0 => Datum::Null,
+        1 => Datum::Bool(false),
+        2 => Datum::Bool(true),
+        3 => Datum::Char(fixed::<1>(input)?[0]),
+        4 => Datum::Int2(i16::from_le_bytes(fixed(input)?)),
+        5 => Datum::Int4(i32_of(input)?),
+        6 => Datum::Int8(i64_of(input)?),
+        7 => Datum::Float4(f32::from_le_bytes(fixed(input)?)),
+        8 => Datum::Float8(f64::from_le_bytes(fixed(input)?)),
+        9 => Datum::Numeric(Numeric::receive(&bytes_of(input)?).map_err(|_| damaged())?),
+        10 => Datum::Text(String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into()),
+        11 => Datum::Bytea(bytes_of(input)?.into()),
+        12 => Datum::Date(i32_of(input)?),
+        13 => Datum::Time(i64_of(input)?),
+        14 => Datum::TimeTz(i64_of(input)?, i32_of(input)?),
+        15 => Datum::Timestamp(i64_of(input)?),
+        16 => Datum::TimestampTz(i64_of(input)?),
+        17 => Datum::Interval(Interval { months: i32_of(input)?, days: i32_of(input)?, micros: i64_of(input)? }),
+        18 => Datum::Uuid(fixed(input)?),
+        19 => Datum::Oid(Oid(u32_of(input)?)),
+        20 => {
+            let element = Oid(u32_of(input)?);
+            let dims = (0..u32_of(input)?)
+                .map(|_| Ok(ArrayDim { len: i32_of(input)?, lower: i32_of(input)? }))
+                .collect::<Io<Vec<_>>>()?;
+            let items = (0..u32_of(input)?).map(|_| read_value(input)).collect::<Io<Vec<_>>>()?;
+            Datum::Array(Arc::new(Array { element, dims, items }))
+        }
+        21 => {
+            let fields = (0..u32_of(input)?)
+                .map(|_| {
+                    let ty = Type::with_typmod(Oid(u32_of(input)?), i32_of(input)?);
+                    Ok((ty, read_value(input)?))
+                })
+                .collect::<Io<Vec<_>>>()?;
+            Datum::Record(fields.into())
+        }
+        _ => return Err(damaged()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::oid;
+
+    #[test]
+    fn rows_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = vec![
+            Datum::Null,
+            Datum::Bool(true),
+            Datum::Int4(-5),
+            Datum::Text("a text longer than what fits inline, certainly".into()),
+            Datum::Numeric(Numeric::parse("-12345678901234567890.5000").unwrap()),
+            Datum::TimeTz(7, -3600),
+            Datum::Interval(Interval { months: 1, days: -2, micros: 3 }),
+            Datum::Array(Arc::new(Array::of(oid::INT4, vec![Datum::Int4(1), Datum::Null]))),
+            Datum::Record(vec![(Type::new(oid::TEXT), Datum::Text("x".into()))].into()),
+        ];
+        let mut writer = SpillWriter::create(folder.path()).unwrap();
+        for _ in 0..1000 {
+            writer.push(&row).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name any more");
+        let (mut reader, mut back, mut count) = (writer.finish().unwrap(), Vec::new(), 0);
+        while reader.next(row.len(), &mut back).unwrap() {
+            assert_eq!(format!("{back:?}"), format!("{row:?}"));
+            count += 1;
+        }
+        assert_eq!(count, 1000);
+    }
+}
