@@ -2,4 +2,5 @@
 
 pub mod ast;
 pub mod bind;
+pub mod parse;
 pub mod tree;
