@@ -1,3 +1,0 @@
-//! to_char.
-use super::macros::strict;
-strict! { TABLE: }
