@@ -5,6 +5,7 @@
 
 use crate::types::{Datum, Oid, Type};
 use lightning_storage::ObjectId;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub struct Image {
 }
 
 /// A schema.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Schema {
     pub oid: Oid,
@@ -41,7 +42,7 @@ pub struct Schema {
 }
 
 /// A role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Role {
     pub oid: Oid,
@@ -58,7 +59,7 @@ pub struct Role {
 }
 
 /// A database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Database {
     pub oid: Oid,
@@ -70,7 +71,7 @@ pub struct Database {
 }
 
 /// pg_class.relkind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum RelationKind {
     Table,
@@ -80,13 +81,14 @@ pub enum RelationKind {
 }
 
 /// A relation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Relation {
     /// pg_class.oid
     pub oid: Oid,
     /// Schema.
     pub schema: Oid,
     /// Schema name, for messages.
+    #[serde(skip)]
     pub schema_name: String,
     /// Name.
     pub name: String,
@@ -103,8 +105,10 @@ pub struct Relation {
     /// Constraints (CHECK, PRIMARY KEY, UNIQUE, FOREIGN KEY) of this table.
     pub constraints: Vec<Arc<Constraint>>,
     /// Foreign keys of other tables (and this one) that refer to this table.
+    #[serde(skip)]
     pub referenced_by: Vec<Arc<Constraint>>,
     /// Indexes, by oid order.
+    #[serde(skip)]
     pub indexes: Vec<Arc<Index>>,
     /// What is behind it.
     pub body: Body,
@@ -113,16 +117,18 @@ pub struct Relation {
 }
 
 /// What is behind a relation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Body {
     /// A stored table.
     Table {
         /// Its storage object.
+        #[serde(with = "object_id")]
         storage: ObjectId,
         /// ON COMMIT of a temporary table.
         on_commit: OnCommit,
     },
     /// A system relation: a generator named by this static description.
+    #[serde(skip)]
     System(&'static crate::catalog::system::SystemRelation),
     /// A view: its SELECT as text, bound anew at use with `search_path` fixed to what it was at creation.
     View {
@@ -138,7 +144,7 @@ pub enum Body {
 }
 
 /// ON COMMIT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum OnCommit {
     PreserveRows,
@@ -147,9 +153,10 @@ pub enum OnCommit {
 }
 
 /// A sequence's definition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Sequence {
+    #[serde(with = "object_id")]
     pub storage: ObjectId,
     pub ty: Oid,
     pub start: i64,
@@ -164,7 +171,7 @@ pub struct Sequence {
 }
 
 /// An attribute of a relation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attribute {
     /// 1-based.
     pub number: i16,
@@ -185,11 +192,12 @@ pub struct Attribute {
     /// The storage column.
     pub storage: u16,
     /// What rows older than the column read as (already in `storage`'s default): the constant, for catalogs.
+    #[serde(skip)]
     pub missing: Option<Datum>,
 }
 
 /// Identity columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum Identity {
     Always,
@@ -197,7 +205,7 @@ pub enum Identity {
 }
 
 /// An index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Index {
     /// pg_class.oid
     pub oid: Oid,
@@ -206,6 +214,7 @@ pub struct Index {
     /// Its table.
     pub table: Oid,
     /// Its storage object.
+    #[serde(with = "object_id")]
     pub storage: ObjectId,
     /// Key columns in order.
     pub keys: Vec<IndexKey>,
@@ -224,7 +233,7 @@ pub struct Index {
 }
 
 /// One key column of an index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IndexKey {
     /// The attribute, or 0 for an expression.
     pub attribute: i16,
@@ -241,7 +250,7 @@ pub struct IndexKey {
 }
 
 /// A table constraint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Constraint {
     /// pg_constraint.oid
     pub oid: Oid,
@@ -260,7 +269,7 @@ pub struct Constraint {
 }
 
 /// Constraint kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum ConstraintKind {
     /// Expression text, and the attributes it names.
@@ -292,7 +301,7 @@ pub enum ConstraintKind {
 }
 
 /// ON UPDATE / ON DELETE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub enum ReferentialAction {
     NoAction,
@@ -318,5 +327,18 @@ impl Image {
     /// The relation of this schema and name.
     pub fn relation(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
         self.relations.get(self.relation_names.get(&(schema, name.to_owned()))?)
+    }
+}
+
+mod object_id {
+    use super::ObjectId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(id.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectId, D::Error> {
+        u32::deserialize(deserializer).map(ObjectId)
     }
 }

@@ -1,4 +1,7 @@
 //! Names, types, oids: the catalog image, its storage, pg_catalog and information_schema.
 
 pub mod image;
+pub mod store;
 pub mod system;
+
+pub use store::Catalog;

@@ -1,9 +1,10 @@
 //! Oids of the built-in types, and [`Type`]: an oid with its type modifier.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An object identifier, as PostgreSQL's. Zero is "none"; user objects begin at 16,384.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Oid(pub u32);
 
 impl Oid {
@@ -20,7 +21,7 @@ impl fmt::Display for Oid {
 }
 
 /// A SQL type: PostgreSQL's type oid and its modifier (`atttypmod`; -1 is none).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Type {
     /// The oid in pg_type.
     pub oid: Oid,

@@ -1,0 +1,508 @@
+//! The catalog's own storage: one storage table whose rows are definitions, and the images built of it.
+//!
+//! A row is (kind, database, oid, sub, body): the body is the definition as JSON, which a new field with a default extends.
+//! Rows are written inside the transaction of the DDL, so that ROLLBACK and a crash undo names and data together. A transaction with
+//! DDL of its own works on a private image ([`Change`]); after its commit is durable the database's image is read anew.
+//! Roles and databases are shared: their rows have database 0.
+
+use super::image::{Body, Database, Image, Relation, RelationKind, Role, Schema};
+use crate::error::{Error, Result};
+use crate::types::Oid;
+use lightning_storage::{
+    Base, ColumnDef, ColumnNo, ColumnType, Direction, Engine, IndexDef, Isolation, KeyColumn, KeyEncoder, KeyRange,
+    ObjectId, OwnedValue, RowBuffer, RowId, Snapshot, TableDef, Transaction, Unique, Value,
+};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Oids that PostgreSQL gives at bootstrap.
+pub mod fixed {
+    use crate::types::Oid;
+
+    /// The superuser.
+    pub const POSTGRES_ROLE: Oid = Oid(10);
+    /// pg_catalog
+    pub const PG_CATALOG: Oid = Oid(11);
+    /// information_schema
+    pub const INFORMATION_SCHEMA: Oid = Oid(13_214);
+    /// public
+    pub const PUBLIC: Oid = Oid(2200);
+    /// template1
+    pub const TEMPLATE1: Oid = Oid(1);
+    /// template0
+    pub const TEMPLATE0: Oid = Oid(4);
+    /// postgres
+    pub const POSTGRES: Oid = Oid(5);
+}
+
+/// What a catalog row defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Schema = 1,
+    Relation = 2,
+    Role = 3,
+    Database = 4,
+    Comment = 5,
+}
+
+/// The server's catalog.
+pub struct Catalog {
+    engine: Engine,
+    rows: Rows,
+    images: Mutex<HashMap<Oid, Arc<Image>>>,
+    version: std::sync::atomic::AtomicU64,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").finish_non_exhaustive()
+    }
+}
+
+/// The storage table and its key index.
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    table: ObjectId,
+    index: ObjectId,
+}
+
+/// The first objects that a new engine hands out.
+const ROWS: Rows = Rows { table: ObjectId(2), index: ObjectId(3) };
+
+impl Catalog {
+    /// Opens the catalog of an engine, filling a new one.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn open(engine: Engine) -> Result<Catalog> {
+        let catalog =
+            Catalog { engine, rows: ROWS, images: Mutex::default(), version: std::sync::atomic::AtomicU64::new(1) };
+        let mut tx = catalog.engine.begin(Isolation::ReadCommitted);
+        let snapshot = tx.snapshot();
+        let mut rows = RowBuffer::new();
+        match tx.scan(&snapshot, ROWS.table, RowId(1)..RowId(u64::MAX), 1, &mut rows) {
+            Ok(_) if !rows.is_empty() => {}
+            _ => catalog.bootstrap(tx)?,
+        }
+        Ok(catalog)
+    }
+
+    fn bootstrap(&self, mut tx: Transaction) -> Result<()> {
+        let column = |no: u16, ty| ColumnDef { no: ColumnNo(no), ty, default: OwnedValue::Null, dropped: false };
+        let columns = vec![
+            column(0, ColumnType::Int16),
+            column(1, ColumnType::Int64),
+            column(2, ColumnType::Int64),
+            column(3, ColumnType::Int32),
+            column(4, ColumnType::Bytes),
+        ];
+        let table = tx.create_table(TableDef { columns, temporary: false })?;
+        let key = |no: u16| KeyColumn { column: ColumnNo(no), descending: false, nulls_first: false };
+        let index = tx.create_index(IndexDef {
+            table,
+            columns: (0..4).map(key).collect(),
+            unique: Unique::Immediate,
+            nulls_distinct: true,
+            predicate: None,
+        })?;
+        if (table, index) != (ROWS.table, ROWS.index) {
+            return Err(Error::internal("a new engine handed out unexpected object ids"));
+        }
+        let mut snapshot = tx.snapshot();
+        while !tx.build_index(&snapshot, index, 1000)? {}
+        let role = Role {
+            oid: fixed::POSTGRES_ROLE,
+            name: "postgres".to_owned(),
+            superuser: true,
+            login: true,
+            create_db: true,
+            create_role: true,
+            inherit: true,
+            connection_limit: -1,
+            password: None,
+            valid_until: None,
+        };
+        snapshot = tx.snapshot();
+        let rows = self.rows;
+        rows.put(&mut tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
+        let databases =
+            [(fixed::TEMPLATE1, "template1", true), (fixed::TEMPLATE0, "template0", true), (fixed::POSTGRES, "postgres", false)];
+        for (oid, name, is_template) in databases {
+            let database = Database {
+                oid,
+                name: name.to_owned(),
+                owner: fixed::POSTGRES_ROLE,
+                is_template,
+                allow_connections: oid != fixed::TEMPLATE0,
+                connection_limit: -1,
+            };
+            rows.put(&mut tx, &snapshot, (Kind::Database, Oid::NONE, oid, 0), &database)?;
+            let schemas = [
+                (fixed::PG_CATALOG, "pg_catalog"),
+                (fixed::INFORMATION_SCHEMA, "information_schema"),
+                (fixed::PUBLIC, "public"),
+            ];
+            for (schema, name) in schemas {
+                let schema = Schema { oid: schema, name: name.to_owned(), owner: fixed::POSTGRES_ROLE };
+                rows.put(&mut tx, &snapshot, (Kind::Schema, oid, schema.oid, 0), &schema)?;
+            }
+        }
+        drop(snapshot);
+        let position = tx.commit()?;
+        while self.engine.durable() < position {
+            self.engine.log_step()?;
+        }
+        Ok(())
+    }
+
+    /// The image of a database as last committed; read from storage when it is not at hand.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn image(&self, database: Oid) -> Result<Arc<Image>> {
+        if let Some(image) = self.images.lock().get(&database) {
+            return Ok(image.clone());
+        }
+        self.reload(database)
+    }
+
+    /// Reads a database's image anew: after a commit with DDL, once it is durable. Shared changes (`shared`: roles, databases)
+    /// concern every image.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn reload(&self, database: Oid) -> Result<Arc<Image>> {
+        let mut tx = self.engine.begin(Isolation::ReadCommitted);
+        let snapshot = tx.snapshot();
+        let mut image = Image { database, ..Image::default() };
+        image.version = self.version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.rows.each(&tx, &snapshot, |(kind, owner, oid, sub), body| {
+            if owner == Oid::NONE || owner == database {
+                image.take(kind, oid, sub, body)?;
+            }
+            Ok(())
+        })?;
+        image.link();
+        let image = Arc::new(image);
+        self.images.lock().insert(database, image.clone());
+        Ok(image)
+    }
+
+    /// Roles or databases have changed: every image is read anew when next asked for.
+    pub fn forget_all(&self) {
+        self.images.lock().clear();
+    }
+
+    /// The databases and roles, which are the same in every image.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn shared(&self) -> Result<Arc<Image>> {
+        self.image(fixed::TEMPLATE1)
+    }
+}
+
+type Key = (Kind, Oid, Oid, i32);
+
+impl Rows {
+    fn key(key: Key) -> Result<Vec<u8>> {
+        let mut encoder = KeyEncoder::new();
+        encoder.push(Value::Int16(key.0 as i16), ColumnType::Int16, false, false);
+        encoder.push(Value::Int64(i64::from(key.1.0)), ColumnType::Int64, false, false);
+        encoder.push(Value::Int64(i64::from(key.2.0)), ColumnType::Int64, false, false);
+        encoder.push(Value::Int32(key.3), ColumnType::Int32, false, false);
+        Ok(encoder.finish()?.to_vec())
+    }
+
+    fn find(self, tx: &Transaction, snapshot: &Snapshot, key: Key) -> Result<Option<RowId>> {
+        let bytes = Rows::key(key)?;
+        let range = KeyRange { lower: Bound::Included(bytes.clone()), upper: Bound::Included(bytes) };
+        let mut cursor = tx.index_cursor(self.index, range, Direction::Forward);
+        let mut rows = RowBuffer::new();
+        tx.index_next(snapshot, &mut cursor, 1, &mut rows)?;
+        Ok((!rows.is_empty()).then(|| rows.row_id(0)))
+    }
+
+    fn put<T: serde::Serialize>(self, tx: &mut Transaction, snapshot: &Snapshot, key: Key, body: &T) -> Result<()> {
+        let body = serde_json::to_vec(body).map_err(|e| Error::internal(e.to_string()))?;
+        if let Some(row) = self.find(tx, snapshot, key)? {
+            let changes = [(ColumnNo(4), Value::Bytes(&body))];
+            tx.update(snapshot, self.table, row, Base::Snapshot, &changes)?;
+            return Ok(());
+        }
+        let values = [
+            Value::Int16(key.0 as i16),
+            Value::Int64(i64::from(key.1.0)),
+            Value::Int64(i64::from(key.2.0)),
+            Value::Int32(key.3),
+            Value::Bytes(&body),
+        ];
+        tx.insert(snapshot, self.table, &values)?;
+        Ok(())
+    }
+
+    fn remove(self, tx: &mut Transaction, snapshot: &Snapshot, key: Key) -> Result<()> {
+        if let Some(row) = self.find(tx, snapshot, key)? {
+            tx.delete(snapshot, self.table, row, Base::Snapshot)?;
+        }
+        Ok(())
+    }
+
+    fn each(
+        self,
+        tx: &Transaction,
+        snapshot: &Snapshot,
+        mut each: impl FnMut((i16, Oid, Oid, i32), &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut next = Some(RowId(1));
+        let mut rows = RowBuffer::new();
+        while let Some(from) = next {
+            rows.clear();
+            next = tx.scan(snapshot, self.table, from..RowId(u64::MAX), 256, &mut rows)?;
+            for i in 0..rows.len() {
+                let row = rows.row(i);
+                let cells = [0, 1, 2, 3, 4].map(|no| row.get(ColumnNo(no)));
+                let [Value::Int16(kind), Value::Int64(database), Value::Int64(oid), Value::Int32(sub), Value::Bytes(body)] = cells
+                else {
+                    return Err(Error::internal("a catalog row has other columns"));
+                };
+                each((kind, Oid(database as u32), Oid(oid as u32), sub), body)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|e| {
+        Error::new(crate::error::SqlState::DataCorrupted, format!("a catalog row cannot be read: {e}"))
+    })
+}
+
+impl Image {
+    fn take(&mut self, kind: i16, oid: Oid, sub: i32, body: &[u8]) -> Result<()> {
+        match kind {
+            k if k == Kind::Schema as i16 => self.put_schema(decode(body)?),
+            k if k == Kind::Relation as i16 => {
+                let relation: Relation = decode(body)?;
+                self.relations.insert(oid, Arc::new(relation));
+            }
+            k if k == Kind::Role as i16 => {
+                self.roles.insert(oid, Arc::new(decode(body)?));
+            }
+            k if k == Kind::Database as i16 => {
+                self.databases.insert(oid, Arc::new(decode(body)?));
+            }
+            k if k == Kind::Comment as i16 => {
+                let (class, text): (u32, String) = decode(body)?;
+                self.comments.insert((oid, Oid(class), sub), text);
+            }
+            other => return Err(Error::internal(format!("catalog rows of kind {other} are unknown"))),
+        }
+        Ok(())
+    }
+
+    fn put_schema(&mut self, schema: Schema) {
+        self.schema_names.insert(schema.name.clone(), schema.oid);
+        self.schemas.insert(schema.oid, Arc::new(schema));
+    }
+
+    /// Derives what relations say of each other: names, a table's indexes, the foreign keys that refer to it.
+    pub fn link(&mut self) {
+        for system in super::system::relations() {
+            self.relations.insert(system.oid, system.clone());
+        }
+        let mut indexes: HashMap<Oid, Vec<Arc<super::image::Index>>> = HashMap::new();
+        let mut referencing: HashMap<Oid, Vec<Arc<super::image::Constraint>>> = HashMap::new();
+        for relation in self.relations.values() {
+            if let Body::Index(index) = &relation.body {
+                indexes.entry(index.table).or_default().push(index.clone());
+            }
+            for constraint in &relation.constraints {
+                if let super::image::ConstraintKind::ForeignKey { references, .. } = constraint.kind {
+                    referencing.entry(references).or_default().push(constraint.clone());
+                }
+            }
+        }
+        self.relation_names.clear();
+        let oids: Vec<Oid> = self.relations.keys().copied().collect();
+        for oid in oids {
+            let Some(relation) = self.relations.get_mut(&oid) else { continue };
+            self.relation_names.insert((relation.schema, relation.name.clone()), oid);
+            if matches!(relation.body, Body::System(_)) {
+                continue;
+            }
+            let relation = Arc::make_mut(relation);
+            relation.schema_name = self.schemas.get(&relation.schema).map_or_else(String::new, |s| s.name.clone());
+            relation.indexes = indexes.remove(&oid).unwrap_or_default();
+            relation.indexes.sort_by_key(|index| index.oid);
+            relation.referenced_by = referencing.remove(&oid).unwrap_or_default();
+            relation.referenced_by.sort_by_key(|constraint| constraint.oid);
+        }
+    }
+}
+
+/// The catalog as one transaction changes it: its private image, written through to storage.
+#[derive(Debug)]
+pub struct Change {
+    /// The image with the changes so far.
+    pub image: Arc<Image>,
+    /// Roles or databases were changed.
+    pub shared: bool,
+    rows: Rows,
+}
+
+impl Change {
+    /// Begins on the image that the transaction sees.
+    pub fn new(image: Arc<Image>) -> Change {
+        Change { image, shared: false, rows: ROWS }
+    }
+
+    /// Adds or replaces a relation.
+    ///
+    /// # Errors
+    /// Storage errors, waits included: the same call is made again then.
+    pub fn put_relation(&mut self, tx: &mut Transaction, relation: Relation) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.put(tx, &snapshot, (Kind::Relation, self.image.database, relation.oid, 0), &relation)?;
+        let image = Arc::make_mut(&mut self.image);
+        image.relations.insert(relation.oid, Arc::new(relation));
+        image.version += 1 << 32;
+        image.link();
+        Ok(())
+    }
+
+    /// Removes a relation.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn remove_relation(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.remove(tx, &snapshot, (Kind::Relation, self.image.database, oid, 0))?;
+        let image = Arc::make_mut(&mut self.image);
+        image.relations.remove(&oid);
+        image.version += 1 << 32;
+        image.link();
+        Ok(())
+    }
+
+    /// Adds or replaces a schema.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn put_schema(&mut self, tx: &mut Transaction, schema: Schema) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.put(tx, &snapshot, (Kind::Schema, self.image.database, schema.oid, 0), &schema)?;
+        let image = Arc::make_mut(&mut self.image);
+        image.schema_names.retain(|_, oid| *oid != schema.oid);
+        image.put_schema(schema);
+        image.version += 1 << 32;
+        image.link();
+        Ok(())
+    }
+
+    /// Removes a schema.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn remove_schema(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.remove(tx, &snapshot, (Kind::Schema, self.image.database, oid, 0))?;
+        let image = Arc::make_mut(&mut self.image);
+        image.schemas.remove(&oid);
+        image.schema_names.retain(|_, schema| *schema != oid);
+        image.version += 1 << 32;
+        Ok(())
+    }
+
+    /// Adds or replaces a role.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn put_role(&mut self, tx: &mut Transaction, role: Role) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.put(tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
+        Arc::make_mut(&mut self.image).roles.insert(role.oid, Arc::new(role));
+        self.shared = true;
+        Ok(())
+    }
+
+    /// Sets or removes a comment.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn comment(&mut self, tx: &mut Transaction, object: Oid, class: Oid, sub: i32, text: Option<&str>) -> Result<()> {
+        let snapshot = tx.snapshot();
+        let key = (Kind::Comment, self.image.database, object, sub);
+        let image = Arc::make_mut(&mut self.image);
+        match text {
+            Some(text) => {
+                self.rows.put(tx, &snapshot, key, &(class.0, text))?;
+                image.comments.insert((object, class, sub), text.to_owned());
+            }
+            None => {
+                self.rows.remove(tx, &snapshot, key)?;
+                image.comments.remove(&(object, class, sub));
+            }
+        }
+        Ok(())
+    }
+
+    /// A name in a schema that is not taken: PostgreSQL's `ChooseRelationName` (`a_b_label`, cut to 63 bytes, then numbered).
+    pub fn choose_name(&self, schema: Oid, first: &str, second: Option<&str>, label: &str) -> String {
+        for pass in 0.. {
+            let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
+            let name = make_name(first, second, &label);
+            let constraint_taken = || {
+                self.image
+                    .relations
+                    .values()
+                    .any(|r| r.schema == schema && r.constraints.iter().any(|c| c.name == name))
+            };
+            if self.image.relation(schema, &name).is_none() && !constraint_taken() {
+                return name;
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    /// The kind of relation that has a name, for messages.
+    pub fn taken(&self, schema: Oid, name: &str) -> Option<RelationKind> {
+        self.image.relation(schema, name).map(|relation| relation.kind)
+    }
+}
+
+/// PostgreSQL's `makeObjectName`: the longer of the two names is cut until all fits in 63 bytes.
+fn make_name(first: &str, second: Option<&str>, label: &str) -> String {
+    let overhead = 1 + label.len() + second.map_or(0, |_| 1);
+    let (mut a, mut b) = (first.len(), second.map_or(0, str::len));
+    while a + b > 63 - overhead {
+        if a > b { a -= 1 } else { b -= 1 }
+    }
+    let cut = |text: &str, mut len: usize| {
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
+        text[..len].to_owned()
+    };
+    match second {
+        Some(second) => format!("{}_{}_{label}", cut(first, a), cut(second, b)),
+        None => format!("{}_{label}", cut(first, a)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_as_postgresql_makes_them() {
+        assert_eq!(make_name("t", Some("a"), "key"), "t_a_key");
+        assert_eq!(make_name("t", None, "pkey"), "t_pkey");
+        let long = "x".repeat(63);
+        assert_eq!(make_name(&long, Some("abc"), "fkey").len(), 63);
+        assert!(make_name(&long, Some("abc"), "fkey").ends_with("_abc_fkey"));
+    }
+}
