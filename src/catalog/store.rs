@@ -127,8 +127,11 @@ impl Catalog {
         snapshot = tx.snapshot();
         let rows = self.rows;
         rows.put(&mut tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
-        let databases =
-            [(fixed::TEMPLATE1, "template1", true), (fixed::TEMPLATE0, "template0", true), (fixed::POSTGRES, "postgres", false)];
+        let databases = [
+            (fixed::TEMPLATE1, "template1", true),
+            (fixed::TEMPLATE0, "template0", true),
+            (fixed::POSTGRES, "postgres", false),
+        ];
         for (oid, name, is_template) in databases {
             let database = Database {
                 oid,
@@ -264,7 +267,13 @@ impl Rows {
             for i in 0..rows.len() {
                 let row = rows.row(i);
                 let cells = [0, 1, 2, 3, 4].map(|no| row.get(ColumnNo(no)));
-                let [Value::Int16(kind), Value::Int64(database), Value::Int64(oid), Value::Int32(sub), Value::Bytes(body)] = cells
+                let [
+                    Value::Int16(kind),
+                    Value::Int64(database),
+                    Value::Int64(oid),
+                    Value::Int32(sub),
+                    Value::Bytes(body),
+                ] = cells
                 else {
                     return Err(Error::internal("a catalog row has other columns"));
                 };
@@ -276,9 +285,8 @@ impl Rows {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|e| {
-        Error::new(crate::error::SqlState::DataCorrupted, format!("a catalog row cannot be read: {e}"))
-    })
+    serde_json::from_slice(body)
+        .map_err(|e| Error::new(crate::error::SqlState::DataCorrupted, format!("a catalog row cannot be read: {e}")))
 }
 
 impl Image {
@@ -433,7 +441,14 @@ impl Change {
     ///
     /// # Errors
     /// As [`Change::put_relation`].
-    pub fn comment(&mut self, tx: &mut Transaction, object: Oid, class: Oid, sub: i32, text: Option<&str>) -> Result<()> {
+    pub fn comment(
+        &mut self,
+        tx: &mut Transaction,
+        object: Oid,
+        class: Oid,
+        sub: i32,
+        text: Option<&str>,
+    ) -> Result<()> {
         let snapshot = tx.snapshot();
         let key = (Kind::Comment, self.image.database, object, sub);
         let image = Arc::make_mut(&mut self.image);

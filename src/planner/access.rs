@@ -225,6 +225,22 @@ pub(crate) fn best_path<'e>(
         .min_by(|a, b| a.rows.total_cmp(&b.rows).then(a.index.keys.len().cmp(&b.index.keys.len())))
 }
 
+/// The condition that a system relation's generator can use as a key: its attribute, its place among the conditions, and
+/// the value.
+pub(crate) fn system_key<'e>(
+    relation: &Relation,
+    keys: &[i16],
+    columns: &[(ScanColumn, ColumnId)],
+    conditions: &[&'e Expr],
+) -> Option<(i16, usize, &'e Expr)> {
+    sargs(conditions, columns).into_iter().find_map(|sarg| {
+        let Term::Compare(RowOp::Eq, value) = sarg.term else { return None };
+        let ty = relation.attributes[sarg.attribute as usize - 1].ty.oid;
+        let at = conditions.iter().position(|condition| std::ptr::eq(*condition, sarg.conjunct))?;
+        (keys.contains(&sarg.attribute) && value.ty.oid == ty).then_some((sarg.attribute, at, value))
+    })
+}
+
 /// An index that gives the rows in the order of `keys` (forwards or backwards), its range bounded as far as the conditions
 /// allow. Columns bound by an equality may be left out of the order.
 pub(crate) fn ordered_path<'e>(

@@ -469,8 +469,8 @@ impl<'a> Planner<'a> {
         needed: &ColumnSet,
         conditions: &[&Expr],
     ) -> Result<Node> {
-        if let Body::System(_) = &relation.body {
-            return self.system_scan(relation, columns, needed, conditions);
+        if let Body::System(system) = &relation.body {
+            return self.system_scan(relation, system.keys, columns, needed, conditions);
         }
         if let Some(path) = access::best_path(relation, columns, conditions) {
             return self.index_scan(relation, columns, needed, path);
@@ -488,6 +488,7 @@ impl<'a> Planner<'a> {
     fn system_scan(
         &mut self,
         relation: &Arc<Relation>,
+        keys: &[i16],
         columns: &[(ScanColumn, ColumnId)],
         needed: &ColumnSet,
         conditions: &[&Expr],
@@ -507,9 +508,18 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let filter = self.all_of(conditions)?;
-        let scan = p::SystemScan { relation: relation.clone(), columns: wanted, key: None, filter, table_oid };
-        Ok(self.node_of(Kind::SystemScan(Arc::new(scan)), 100.0))
+        let mut conditions = conditions.to_vec();
+        let key = match access::system_key(relation, keys, columns, &conditions) {
+            Some((attribute, at, value)) => {
+                conditions.remove(at);
+                Some((attribute, self.expr(value)?))
+            }
+            None => None,
+        };
+        let rows = if key.is_some() { 10.0 } else { 300.0 };
+        let filter = self.all_of(&conditions)?;
+        let scan = p::SystemScan { relation: relation.clone(), columns: wanted, key, filter, table_oid };
+        Ok(self.node_of(Kind::SystemScan(Arc::new(scan)), rows))
     }
 
     fn index_scan(

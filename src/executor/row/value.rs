@@ -3,7 +3,8 @@
 //! The one file of the row road that names `types::compare`, `types::physical` and the text forms.
 
 use super::frame::Frame;
-use crate::catalog::image::{Index, Relation};
+use crate::catalog::image::{Body, Index, Relation};
+use crate::catalog::system::SystemRows;
 use crate::error::{Error, Result};
 use crate::executor::functions::CallContext;
 use crate::types::{Datum, Type, physical, text_io};
@@ -134,13 +135,16 @@ pub(super) fn encode_key(values: &[Datum], index: &Index) -> Result<Vec<u8>> {
 }
 
 /// A system relation's rows, each with all attributes in order.
-pub(super) fn system_rows(
-    relation: &Relation,
-    key: Option<(i16, Datum)>,
-    f: &Frame,
-) -> Result<Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>> {
-    let _ = (key, f);
-    Err(Error::unsupported(format!("reading \"{}\"", relation.name)))
+pub(super) fn system_rows(relation: &Relation, key: Option<(i16, Datum)>, f: &Frame) -> Result<SystemRows> {
+    let Body::System(system) = &relation.body else {
+        return Err(Error::internal(format!("\"{}\" is not a system relation", relation.name)));
+    };
+    match key {
+        // Nothing equals NULL.
+        Some((_, Datum::Null)) => Ok(Box::new(std::iter::empty())),
+        Some((attribute, value)) => (system.rows)(&f.call, Some((attribute, &value))),
+        None => (system.rows)(&f.call, None),
+    }
 }
 
 /// The stored cell of a value.
