@@ -1,11 +1,32 @@
 //! The engine: opens a database, begins transactions, and does background work in steps.
+//!
+//! It spawns no thread. A server's log thread calls [`Engine::log_step`] in a loop; embedded use and tests call
+//! [`Engine::flush`] after a commit.
 
+use crate::btree::Tree;
+use crate::buffer::{Cut, Pool};
+use crate::check;
 use crate::error::{Error, Result};
 use crate::io::{Clock, Io};
+use crate::recovery::{Redo, notes};
+use crate::space::Store;
 use crate::sync::Waiter;
-use crate::transaction::{Isolation, SessionId, Transaction};
-use crate::types::Position;
-use std::sync::Arc;
+use crate::table::definition::{self, CATALOG, FIRST_OBJECT};
+use crate::table::{Index, Object, Sequence, Table};
+use crate::transaction::finish::{self, Garbage, Unfinished};
+use crate::transaction::lock::{LockTable, Owner};
+use crate::transaction::redo;
+use crate::transaction::state::{Snapshots, WaitGraph};
+use crate::transaction::version::Versions;
+use crate::transaction::{Isolation, LockInfo, LockMode, LockTag, SessionId, Transaction};
+use crate::types::{ObjectId, Position, TxnId};
+use crate::wal::{self, Log};
+use hashbrown::{DefaultHashBuilder, HashMap};
+use parking_lot::{Mutex, RwLock};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What the engine may use.
 #[derive(Clone, Debug)]
@@ -25,8 +46,8 @@ impl Default for Config {
 }
 
 /// An open database. Clones are the same one.
-#[derive(Clone, Debug)]
-pub struct Engine(());
+#[derive(Clone)]
+pub struct Engine(Arc<Shared>);
 
 /// What a step of the log thread did.
 #[derive(Debug)]
@@ -50,7 +71,7 @@ pub struct CheckReport {
     pub entries: u64,
 }
 
-/// Counters since the engine was opened.
+/// Counters since the engine was opened, and gauges.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Stats {
@@ -58,47 +79,335 @@ pub struct Stats {
     pub rollbacks: u64,
     pub live_transactions: u64,
     pub live_versions: u64,
+    pub undo_bytes: u64,
     pub deadlocks: u64,
 }
 
-#[allow(missing_docs, unused_variables)]
+/// What all parts of an open engine share.
+pub(crate) struct Shared {
+    pub(crate) pool: Pool,
+    log: OnceLock<Log>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Config,
+    pub(crate) versions: Versions,
+    pub(crate) locks: LockTable,
+    pub(crate) graph: Arc<WaitGraph>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) objects: RwLock<HashMap<ObjectId, Object>>,
+    /// Held while a unique key is judged and its entry put in.
+    pub(crate) stripes: Box<[Mutex<()>]>,
+    hasher: DefaultHashBuilder,
+    next_transaction: AtomicU64,
+    next_object: AtomicU32,
+    /// Acknowledged ahead of the disk, by synchronous_commit = off.
+    ahead: AtomicU64,
+    pub(crate) garbage: Mutex<VecDeque<Garbage>>,
+    pub(crate) unfinished: Mutex<Vec<Unfinished>>,
+    pub(crate) oids: Mutex<Oids>,
+    pub(crate) counters: Counters,
+    checkpoint: Mutex<Option<Checkpoint>>,
+    /// Position of the newest checkpoint.
+    checkpointed: AtomicU64,
+}
+
+/// A checkpoint under way.
+struct Checkpoint {
+    cut: Cut,
+    position: Position,
+    notes: Vec<u8>,
+}
+
+/// Oids reserved and not given out.
+pub(crate) struct Oids {
+    pub(crate) next: u32,
+    pub(crate) bound: u32,
+    /// Position of the reservation.
+    pub(crate) logged: Position,
+}
+
+/// See [`Stats`].
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) rollbacks: AtomicU64,
+    pub(crate) undone: AtomicU64,
+    pub(crate) live: AtomicI64,
+}
+
+const STRIPES: usize = 1024;
+const FIRST_OID: u32 = 16384;
+
+impl Shared {
+    /// Everything but the log and the objects.
+    fn new(pool: Pool, clock: Arc<dyn Clock>, config: Config) -> Shared {
+        Shared {
+            pool,
+            log: OnceLock::new(),
+            clock,
+            config,
+            versions: Versions::new(),
+            locks: LockTable::new(),
+            graph: Arc::default(),
+            snapshots: Arc::new(Snapshots::new()),
+            objects: RwLock::default(),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            hasher: DefaultHashBuilder::default(),
+            next_transaction: AtomicU64::new(1),
+            next_object: AtomicU32::new(FIRST_OBJECT),
+            ahead: AtomicU64::new(0),
+            garbage: Mutex::default(),
+            unfinished: Mutex::default(),
+            oids: Mutex::new(Oids { next: FIRST_OID, bound: FIRST_OID, logged: Position(0) }),
+            counters: Counters::default(),
+            checkpoint: Mutex::default(),
+            checkpointed: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        self.log.get().expect("the log is opened with the engine")
+    }
+
+    /// Everything up to here is what a new snapshot sees.
+    pub(crate) fn acknowledged(&self) -> Position {
+        Position(self.log().durable().0.max(self.ahead.load(Ordering::SeqCst)))
+    }
+
+    /// Acknowledges a commit before it is durable. Called while nobody else can append: all before it have their positions.
+    pub(crate) fn acknowledge(&self, position: Position) {
+        self.ahead.fetch_max(position.0, Ordering::SeqCst);
+    }
+
+    /// No live or later snapshot is below this.
+    pub(crate) fn horizon(&self) -> Position {
+        let now = self.acknowledged();
+        self.snapshots.horizon(now)
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.log().is_poisoned() { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    pub(crate) fn take_transaction_id(&self) -> TxnId {
+        self.counters.live.fetch_add(1, Ordering::Relaxed);
+        TxnId(self.next_transaction.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn take_object_id(&self) -> ObjectId {
+        ObjectId(self.next_object.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn next_object_id(&self) -> u32 {
+        self.next_object.load(Ordering::Relaxed)
+    }
+
+    /// No object id at or below `id` will be given out.
+    pub(crate) fn raise_object_id(&self, id: ObjectId) {
+        self.next_object.fetch_max(id.0 + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn object(&self, id: ObjectId) -> Option<Object> {
+        self.objects.read().get(&id).cloned()
+    }
+
+    pub(crate) fn table(&self, id: ObjectId) -> Result<Arc<Table>> {
+        match self.objects.read().get(&id) {
+            Some(Object::Table(table)) => Ok(table.clone()),
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    pub(crate) fn index(&self, id: ObjectId) -> Result<Arc<Index>> {
+        match self.objects.read().get(&id) {
+            Some(Object::Index(index)) => Ok(index.clone()),
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    pub(crate) fn sequence(&self, id: ObjectId) -> Result<Arc<Sequence>> {
+        match self.objects.read().get(&id) {
+            Some(Object::Sequence(sequence)) => Ok(sequence.clone()),
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    pub(crate) fn remove_object(&self, id: ObjectId) -> Option<Object> {
+        let object = self.objects.write().remove(&id);
+        if let Some(Object::Index(index)) = &object {
+            index.table.detach(id);
+        }
+        object
+    }
+
+    pub(crate) fn stripe_number(&self, index: ObjectId, key: &[u8]) -> usize {
+        self.hasher.hash_one((index.0, key)) as usize % STRIPES
+    }
+
+    pub(crate) fn stripe(&self, index: ObjectId, key: &[u8]) -> &Mutex<()> {
+        &self.stripes[self.stripe_number(index, key)]
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("durable", &self.durable()).finish_non_exhaustive()
+    }
+}
+
 impl Engine {
+    /// Opens the database in `io`: creates it when there is none, recovers it when it was not closed.
+    ///
+    /// # Errors
+    /// `Corrupt`, I/O errors.
     pub fn open(io: Arc<dyn Io>, clock: Arc<dyn Clock>, config: Config) -> Result<Engine> {
-        Err(Error::Unsupported("opening"))
+        let (store, opened) = Store::open(&*io)?;
+        let store = Arc::new(store);
+        // Places that the log names are in use before anything is allocated.
+        wal::read(&*io, opened.position, |position, record| {
+            redo::extents(record)?.into_iter().for_each(|extent| store.claim_for_log(position, extent));
+            Ok(())
+        })?;
+        let shared = Shared::new(Pool::new(store, config.pool_bytes), clock, config);
+        if opened.notes.is_empty() {
+            let catalog = Table::new(CATALOG, Tree::create(&shared.pool, CATALOG)?, definition::catalog());
+            shared.objects.write().insert(CATALOG, Object::Table(Arc::new(catalog)));
+        } else {
+            notes::restore(&shared, &opened.notes)?;
+        }
+        let mut redo = Redo::new(&shared);
+        let tail = wal::read(&*io, opened.position, |_, record| redo.apply(record))?;
+        redo.finish();
+        let log = Log::open(io, opened.incarnation, tail.end)?;
+        shared.checkpointed.store(opened.position.0, Ordering::Relaxed);
+        let _ = shared.log.set(log);
+        Ok(Engine(Arc::new(shared)))
     }
+
+    /// Begins a transaction.
     pub fn begin(&self, isolation: Isolation) -> Transaction {
-        unreachable!("no engine can be open yet")
+        Transaction::begin(&self.0, isolation)
     }
+
+    /// Everything up to here survives a crash.
     pub fn durable(&self) -> Position {
-        Position(0)
+        self.0.log().durable()
     }
+
+    /// A waiter for `position` to become durable; `None`: it is (or never will be: see [`Self::is_poisoned`]).
     pub fn wait_durable(&self, position: Position) -> Option<Waiter> {
-        None
+        self.0.log().wait(position).unwrap_or(None)
     }
+
+    /// Whether a sync has failed: commits that were not durable by then may be lost.
+    pub fn is_poisoned(&self) -> bool {
+        self.0.log().is_poisoned()
+    }
+
+    /// One write and sync of the log for all who wait. The log thread calls it in a loop.
     pub fn log_step(&self) -> Result<LogStep> {
-        Ok(LogStep::Synced(Position(0)))
+        Ok(match self.0.log().step()? {
+            wal::LogStep::Flushed(position) => LogStep::Synced(position),
+            wal::LogStep::Idle(waiter) => LogStep::Idle(waiter),
+        })
     }
+
+    /// Makes everything appended so far durable.
+    pub fn flush(&self) -> Result<Position> {
+        while let LogStep::Synced(_) = self.log_step()? {}
+        Ok(self.durable())
+    }
+
+    /// A whole checkpoint, after the one that may be under way.
     pub fn checkpoint(&self) -> Result<()> {
+        while self.checkpoint_step(usize::MAX)? {}
+        while self.checkpoint_step(usize::MAX)? {}
         Ok(())
     }
+
+    /// Begins a checkpoint, or writes up to `budget_pages` of the one under way; `true`: it is not complete yet.
+    ///
+    /// # Errors
+    /// I/O, `Full`: the checkpoint is given up, what it would have written is left to the next one.
     pub fn checkpoint_step(&self, budget_pages: usize) -> Result<bool> {
+        let shared = &self.0;
+        let mut running = shared.checkpoint.lock();
+        let Some(checkpoint) = &mut *running else {
+            let _closed = shared.pool.gate().close();
+            let (position, notes) = (shared.log().next(), notes::encode(shared));
+            *running = Some(Checkpoint { cut: shared.pool.cut(), position, notes });
+            return Ok(true);
+        };
+        match shared.pool.write_cut(&mut checkpoint.cut, budget_pages) {
+            Ok(false) => return Ok(true),
+            Ok(true) => {}
+            Err(error) => {
+                if let Some(checkpoint) = running.take() {
+                    shared.pool.abandon(checkpoint.cut);
+                }
+                return Err(error);
+            }
+        }
+        let Some(checkpoint) = running.take() else { return Ok(false) };
+        // A superblock becomes durable only after the log up to its position.
+        if let Err(error) = shared.log().flush(checkpoint.position) {
+            shared.pool.abandon(checkpoint.cut);
+            return Err(error);
+        }
+        let needed = shared.pool.complete(checkpoint.cut, checkpoint.position, &checkpoint.notes)?;
+        shared.checkpointed.store(checkpoint.position.0, Ordering::Relaxed);
+        shared.log().release(needed)?;
         Ok(false)
     }
+
+    /// Whether a checkpoint is under way, or the log has grown enough for one.
     pub fn checkpoint_due(&self) -> bool {
-        false
+        let grown = self.0.log().next().0 - self.0.checkpointed.load(Ordering::Relaxed);
+        grown > self.0.config.checkpoint_bytes || self.0.checkpoint.lock().is_some()
     }
+
+    /// Cleans up to `budget` changes that no snapshot needs; `true`: there is more to do now.
     pub fn clean_step(&self, budget: usize) -> Result<bool> {
-        Ok(false)
+        finish::clean(&self.0, budget)
     }
+
+    /// Walks every structure: trees, rows, index = table both ways. No transaction may be open.
     pub fn check(&self) -> Result<CheckReport> {
-        Ok(CheckReport::default())
+        while self.clean_step(1024)? {}
+        check::check(&self.0)
     }
+
+    /// Cleans up and makes a last checkpoint, so that opening needs no redo. Transactions still open are lost.
     pub fn close(&self) -> Result<()> {
-        Ok(())
+        while self.clean_step(1024)? {}
+        self.checkpoint()
     }
+
+    /// Counters.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        let shared = &self.0;
+        let gauge = |value: &AtomicI64| value.load(Ordering::Relaxed).max(0) as u64;
+        Stats {
+            commits: shared.counters.commits.load(Ordering::Relaxed),
+            rollbacks: shared.counters.rollbacks.load(Ordering::Relaxed),
+            live_transactions: gauge(&shared.counters.live),
+            live_versions: gauge(&shared.versions.live),
+            undo_bytes: gauge(&shared.versions.bytes),
+            deadlocks: shared.graph.deadlocks.load(Ordering::Relaxed),
+        }
     }
-    /// Gives up every session-level lock of a session that ends.
-    pub fn end_session(&self, session: SessionId) {}
+
+    /// All explicit locks, held and waited for.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        self.0.locks.list()
+    }
+
+    /// Gives up one count of a session-level lock; `false`: the session does not hold it.
+    pub fn unlock(&self, session: SessionId, what: LockTag, mode: LockMode) -> bool {
+        self.0.locks.release(Owner::session(session.0), what, mode)
+    }
+
+    /// Gives up every session-level lock of a session.
+    pub fn end_session(&self, session: SessionId) {
+        self.0.locks.release_all(Owner::session(session.0));
+    }
 }

@@ -1,6 +1,6 @@
 //! The small types that calls of [`Transaction`](super::Transaction) take and give.
 
-use crate::types::{ObjectId, RowId};
+use crate::types::ObjectId;
 use std::ops::Bound;
 
 /// What a transaction sees of others.
@@ -139,8 +139,6 @@ pub struct IndexCursor {
     /// First entry above it; `None`: the range has no upper end.
     pub(crate) upper: Option<Vec<u8>>,
     pub(crate) done: bool,
-    /// The range is empty by its bounds, or used up, when `lower >= upper`; `last` saves nothing but the row for errors.
-    pub(crate) last: Option<RowId>,
 }
 
 /// A savepoint of a transaction.

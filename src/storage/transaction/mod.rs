@@ -1,152 +1,282 @@
-//! Transactions.
+//! Transactions: begin, snapshots, savepoints; what they do is in [`read`], [`write`], [`lock_rows`], [`definition`],
+//! [`sequence`], and how they end in [`finish`].
+//!
+//! A call that has to wait returns `Err(Error::Wait)`, holds nothing and has changed nothing: the caller waits and makes the
+//! same call again.
 
-mod api;
+pub(crate) mod api;
+mod definition;
+pub(crate) mod finish;
+pub(crate) mod lock;
+mod lock_rows;
+mod read;
+pub(crate) mod redo;
+mod sequence;
+pub(crate) mod state;
+pub(crate) mod version;
+mod write;
 
 pub use api::*;
+pub use lock::LockInfo;
+pub use state::Snapshot;
 
+use crate::engine::Shared;
 use crate::error::{Error, Result};
-use crate::types::row::RowBuffer;
-use crate::types::{ColumnNo, IndexDef, ObjectId, Position, RowId, SequenceDef, TableDef, TxnId, Value};
-use std::ops::Range;
+use crate::space::Extent;
+use crate::table::{Index, Table};
+use crate::types::{ObjectId, Position, TableDef, TxnId};
+use lock::Owner;
+use state::TxnState;
+use std::cell::Cell;
+use std::sync::Arc;
+use version::RowKey;
 
-/// What a statement or portal sees: counts as live while it, or a clone, exists.
-#[derive(Clone, Debug)]
-pub struct Snapshot(());
+/// A transaction. Dropped without a commit it is rolled back.
+pub struct Transaction {
+    shared: Arc<Shared>,
+    state: Arc<TxnState>,
+    isolation: Isolation,
+    /// Raised by every snapshot.
+    command: u32,
+    /// REPEATABLE READ's only one.
+    first: Option<Snapshot>,
+    /// Highest position met beyond a snapshot.
+    noted: Cell<Position>,
+    redo: Vec<u8>,
+    /// Redo before that, written ahead.
+    redo_extents: Vec<Extent>,
+    undo: Vec<Undo>,
+    row_locks: Vec<RowKey>,
+    locks: Vec<(LockTag, LockMode)>,
+    /// A lock that was waited for when the last call ended.
+    queued: Option<LockTag>,
+    savepoints: Vec<Mark>,
+    unchecked: Vec<(ObjectId, crate::types::RowId)>,
+    /// Row ids taken ahead, one run per table.
+    row_runs: Vec<RowRun>,
+    stamps: u64,
+    session: Option<SessionId>,
+    ended: bool,
+}
 
-/// A transaction; dropped without a commit it is rolled back.
-#[derive(Debug)]
-pub struct Transaction(());
+/// What to do when a change is rolled back; and, in reverse sense, to clean up once it is committed.
+pub(crate) enum Undo {
+    /// Rows `start..end` inserted.
+    Inserted { table: Arc<Table>, start: u64, end: u64 },
+    /// The head of the row's chain.
+    Changed { table: Arc<Table>, row: u64 },
+    /// An object that only this transaction knows.
+    Created(ObjectId),
+    /// An object that goes at commit.
+    Dropped { object: ObjectId, index: Option<Arc<Index>> },
+    /// The table's former definition.
+    Altered { table: Arc<Table>, before: Arc<TableDef> },
+    /// The sequence's former definition.
+    AlteredSequence { sequence: Arc<crate::table::Sequence>, before: crate::types::SequenceDef },
+}
 
-const LATER: Error = Error::Unsupported("this operation");
+/// Row ids of a table that this transaction has taken and not used.
+struct RowRun {
+    table: ObjectId,
+    next: u64,
+    end: u64,
+    /// How many to take next time.
+    size: u64,
+}
 
-#[allow(missing_docs, unused_variables, clippy::needless_pass_by_ref_mut)]
+/// Where things stood at a savepoint.
+struct Mark {
+    id: SavepointId,
+    redo: usize,
+    redo_extents: usize,
+    undo: usize,
+    row_locks: usize,
+    locks: usize,
+    unchecked: usize,
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction")
+            .field("id", &self.state.id)
+            .field("command", &self.command)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Transaction {
+    pub(crate) fn begin(shared: &Arc<Shared>, isolation: Isolation) -> Transaction {
+        Transaction {
+            state: Arc::new(TxnState::new(shared.take_transaction_id())),
+            shared: shared.clone(),
+            isolation,
+            command: 0,
+            first: None,
+            noted: Cell::new(Position(0)),
+            redo: Vec::new(),
+            redo_extents: Vec::new(),
+            undo: Vec::new(),
+            row_locks: Vec::new(),
+            locks: Vec::new(),
+            queued: None,
+            savepoints: Vec::new(),
+            unchecked: Vec::new(),
+            row_runs: Vec::new(),
+            stamps: 0,
+            session: None,
+            ended: false,
+        }
+    }
+
+    /// Its number, unique while the engine is open.
     pub fn id(&self) -> TxnId {
-        TxnId(0)
+        self.state.id
     }
+
+    /// Its isolation level.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// Another isolation level; `false`: a snapshot has been taken already, and nothing changes.
+    pub fn set_isolation(&mut self, isolation: Isolation) -> bool {
+        if self.command > 0 && self.isolation != isolation {
+            return false;
+        }
+        self.isolation = isolation;
+        true
+    }
+
+    /// Whether it has changed anything that a commit would log.
+    pub fn has_written(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
+    /// The session that runs the transaction: its session-level locks never stand in the way, and deadlocks through them are found.
+    pub fn set_session(&mut self, session: SessionId) {
+        self.shared.graph.tie(session.0, self.state.id);
+        self.session = Some(session);
+    }
+
+    /// What a statement or portal sees. READ COMMITTED: everything acknowledged by now; REPEATABLE READ: by the first snapshot.
+    /// Either sees this transaction's own changes of commands before it; changes made through it are of its command.
     pub fn snapshot(&mut self) -> Snapshot {
-        Snapshot(())
+        self.command += 1;
+        if let Some(first) = &self.first {
+            return first.at_command(self.command);
+        }
+        let shared = &self.shared;
+        let snapshot = Snapshot::take(&shared.snapshots, self.state.id, self.command, || shared.acknowledged());
+        if self.isolation == Isolation::RepeatableRead {
+            self.first = Some(snapshot.clone());
+        }
+        snapshot
     }
-    pub fn savepoint(&mut self) -> SavepointId {
-        SavepointId(0)
-    }
-    pub fn rollback_to(&mut self, savepoint: SavepointId) -> Result<()> {
-        Err(LATER)
-    }
-    pub fn release(&mut self, savepoint: SavepointId) {}
-    pub fn commit(self) -> Result<Position> {
-        Err(LATER)
-    }
-    pub fn commit_async(self) -> Result<Position> {
-        Err(LATER)
-    }
-    pub fn rollback(self) {}
+
+    /// The highest position that was met by what looks past its snapshot (locks, re-checks, unique and foreign keys, sequences):
+    /// to be durable before a result or an error that depends on it is sent.
     pub fn noted(&self) -> Position {
-        Position(0)
+        self.noted.get()
     }
-    pub fn get(&self, s: &Snapshot, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<bool> {
-        Err(LATER)
+
+    fn note(&self, position: Position) {
+        if position > self.noted.get() {
+            self.noted.set(position);
+        }
     }
-    pub fn get_newest(&self, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<Newest> {
-        Err(LATER)
+
+    /// Remembers this moment.
+    pub fn savepoint(&mut self) -> SavepointId {
+        let id = SavepointId(self.savepoints.last().map_or(0, |mark| mark.id.0) + 1);
+        self.savepoints.push(Mark {
+            id,
+            redo: self.redo.len(),
+            redo_extents: self.redo_extents.len(),
+            undo: self.undo.len(),
+            row_locks: self.row_locks.len(),
+            locks: self.locks.len(),
+            unchecked: self.unchecked.len(),
+        });
+        id
     }
-    pub fn scan(
-        &self,
-        s: &Snapshot,
-        table: ObjectId,
-        range: Range<RowId>,
-        max_rows: usize,
-        rows: &mut RowBuffer,
-    ) -> Result<Option<RowId>> {
-        Err(LATER)
+
+    /// Undoes all since the savepoint, which stays; later ones go.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such savepoint. I/O errors: call again, or roll back.
+    pub fn rollback_to(&mut self, savepoint: SavepointId) -> Result<()> {
+        let at = self.savepoints.iter().position(|mark| mark.id == savepoint).ok_or(Error::NotFound)?;
+        let mark = &self.savepoints[at];
+        let (redo, undo, row_locks, locks) = (mark.redo, mark.undo, mark.row_locks, mark.locks);
+        let (unchecked, redo_extents) = (mark.unchecked, mark.redo_extents);
+        while self.undo.len() > undo {
+            let last = self.undo.last().expect("longer than the mark");
+            let _pass = self.shared.pool.gate().enter();
+            finish::undo(&self.shared, &self.state, last)?;
+            self.undo.pop();
+        }
+        self.savepoints.truncate(at + 1);
+        if self.redo_extents.len() > redo_extents {
+            // What was in memory at the savepoint begins the first extent written since.
+            let store = self.shared.pool.store();
+            self.redo = store.read_extent(self.redo_extents[redo_extents])?;
+            self.redo_extents.drain(redo_extents..).for_each(|extent| store.free_extent(extent));
+        }
+        self.redo.truncate(redo);
+        self.unchecked.truncate(unchecked);
+        for key in self.row_locks.split_off(row_locks) {
+            finish::release_row_lock(&self.shared, &self.state, key);
+        }
+        for (tag, mode) in self.locks.split_off(locks) {
+            self.shared.locks.release(Owner::transaction(self.state.id), tag, mode);
+        }
+        // Rows changed since are free again, and so are their locks.
+        self.state.wake();
+        Ok(())
     }
-    pub fn row_id_bound(&self, table: ObjectId) -> RowId {
-        RowId(1)
+
+    /// Forgets the savepoint and later ones; what was done since belongs to what is around it.
+    pub fn release(&mut self, savepoint: SavepointId) {
+        if let Some(at) = self.savepoints.iter().position(|mark| mark.id == savepoint) {
+            self.savepoints.truncate(at);
+        }
     }
-    pub fn index_cursor(&self, index: ObjectId, range: KeyRange, direction: Direction) -> IndexCursor {
-        IndexCursor { index, direction, lower: Vec::new(), upper: None, done: true, last: None }
-    }
-    pub fn index_next(
-        &self,
-        s: &Snapshot,
-        cursor: &mut IndexCursor,
-        max_rows: usize,
-        rows: &mut RowBuffer,
-    ) -> Result<bool> {
-        Err(LATER)
-    }
-    pub fn index_estimate(&self, index: ObjectId, range: &KeyRange) -> u64 {
-        0
-    }
-    pub fn insert(&mut self, s: &Snapshot, table: ObjectId, values: &[Value<'_>]) -> Result<RowId> {
-        Err(LATER)
-    }
-    pub fn update(
-        &mut self,
-        s: &Snapshot,
-        table: ObjectId,
-        row: RowId,
-        base: Base,
-        changes: &[(ColumnNo, Value<'_>)],
-    ) -> Result<WriteOutcome> {
-        Err(LATER)
-    }
-    pub fn delete(&mut self, s: &Snapshot, table: ObjectId, row: RowId, base: Base) -> Result<WriteOutcome> {
-        Err(LATER)
-    }
-    pub fn lock_row(
-        &mut self,
-        s: &Snapshot,
-        table: ObjectId,
-        row: RowId,
-        mode: RowLockMode,
-        policy: WaitPolicy,
-    ) -> Result<LockOutcome> {
-        Err(LATER)
-    }
-    pub fn take_unchecked(&mut self) -> Vec<(ObjectId, RowId)> {
-        Vec::new()
-    }
-    pub fn recheck_unique(&mut self, index: ObjectId, row: RowId) -> Result<()> {
-        Err(LATER)
-    }
-    pub fn lock_key(&mut self, s: &Snapshot, index: ObjectId, key: &[u8], mode: RowLockMode) -> Result<Option<RowId>> {
-        Err(LATER)
-    }
+
+    /// Takes an explicit lock. `Ok(false)`: somebody holds it, and the policy was not to wait... with `NoWait` that is
+    /// `Err(LockNotAvailable)`.
+    ///
+    /// # Errors
+    /// `Wait`, `Deadlock`, `LockNotAvailable`, `OutOfMemory`
     pub fn lock(&mut self, what: LockTag, mode: LockMode, policy: WaitPolicy, scope: LockScope) -> Result<bool> {
-        Err(LATER)
+        let owner = match scope {
+            LockScope::Transaction if self.locks.contains(&(what, mode)) && !matches!(what, LockTag::Advisory(..)) => {
+                return Ok(true);
+            }
+            LockScope::Transaction => Owner::transaction(self.state.id),
+            LockScope::Session(session) => Owner::session(session.0),
+        };
+        let session = match scope {
+            LockScope::Session(session) => Some(session.0),
+            LockScope::Transaction => self.session.map(|session| session.0),
+        };
+        if let Some(tag) = self.queued.take_if(|tag| *tag != what) {
+            self.shared.locks.leave_queue(self.state.id, tag);
+        }
+        let wait = policy == WaitPolicy::Wait;
+        let shared = &self.shared;
+        let granted = shared.locks.acquire(&shared.graph, self.state.id, owner, session, what, mode, wait);
+        self.queued = matches!(granted, Err(Error::Wait(_))).then_some(what);
+        if granted? {
+            if scope == LockScope::Transaction {
+                self.locks.push((what, mode));
+            }
+            return Ok(true);
+        }
+        if policy == WaitPolicy::NoWait { Err(Error::LockNotAvailable) } else { Ok(false) }
     }
-    pub fn create_table(&mut self, def: TableDef) -> Result<ObjectId> {
-        Err(LATER)
-    }
-    pub fn alter_table(&mut self, table: ObjectId, def: TableDef) -> Result<()> {
-        Err(LATER)
-    }
-    pub fn create_index(&mut self, def: IndexDef) -> Result<ObjectId> {
-        Err(LATER)
-    }
-    pub fn build_index(&mut self, s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
-        Err(LATER)
-    }
-    pub fn create_sequence(&mut self, def: SequenceDef) -> Result<ObjectId> {
-        Err(LATER)
-    }
-    pub fn alter_sequence(&mut self, sequence: ObjectId, def: SequenceDef) -> Result<()> {
-        Err(LATER)
-    }
-    pub fn drop_object(&mut self, object: ObjectId) -> Result<()> {
-        Err(LATER)
-    }
-    pub fn nextval(&mut self, sequence: ObjectId) -> Result<i64> {
-        Err(LATER)
-    }
-    pub fn setval(&mut self, sequence: ObjectId, value: i64, called: bool) -> Result<()> {
-        Err(LATER)
-    }
-    pub fn sequence_state(&self, sequence: ObjectId) -> Result<(i64, bool)> {
-        Err(LATER)
-    }
-    pub fn allocate_oid(&mut self) -> Result<u32> {
-        Err(LATER)
+
+    fn next_stamp(&mut self) -> u64 {
+        self.stamps += 1;
+        self.state.id.0 << 24 | self.stamps & 0xff_ffff
     }
 }

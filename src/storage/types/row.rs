@@ -140,7 +140,7 @@ fn encode_int(v: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&v.to_le_bytes()[..len]);
 }
 
-fn encode_value(value: Value<'_>, out: &mut Vec<u8>) {
+pub(crate) fn encode_value(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
         Value::Bool(v) => out.push(u8::from(v)),

@@ -1,0 +1,6 @@
+//! B+trees: one page format for rows by id and for index entries.
+
+pub(crate) mod node;
+mod tree;
+
+pub(crate) use tree::Tree;

@@ -1,0 +1,356 @@
+//! A B+tree over the pool: descent by latch coupling, splits from the top down.
+//!
+//! 1. A descent holds a page's shared latch until it has the child's; it needs no second look, and whoever holds a leaf's
+//!    latch holds the leaf that covers the key.
+//! 2. Inner pages change only under the tree's `structure` mutex, with the page and its parent latched exclusively, parent first.
+//! 3. The root's page id never changes: a root that is full moves its entries to a new child.
+//! 4. Descents hold no latch across I/O; splits, which are rare, may.
+//! 5. Cursors are keys: nothing is held between calls, and a leaf's neighbour is found from the root by its fence.
+
+use super::node::{self, Bytes};
+use crate::buffer::{PageRead, PageWrite, Pool};
+use crate::error::{Error, Result};
+use crate::types::{ObjectId, PAGE_SIZE, PageId};
+use parking_lot::Mutex;
+
+/// Levels beyond which a tree must be damaged.
+const LEVELS_MAX: usize = 24;
+
+/// A tree.
+pub(crate) struct Tree {
+    root: PageId,
+    structure: Mutex<()>,
+}
+
+/// A leaf under one of the latches.
+enum Leaf<'a> {
+    Read(PageRead<'a>),
+    Write(PageWrite<'a>),
+}
+
+/// Which child to go to.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// The one that covers the key.
+    Key(&'a [u8]),
+    /// The one that covers the greatest keys below it; `None`: the last.
+    Below(Option<&'a [u8]>),
+}
+
+impl Target<'_> {
+    fn child_index(self, page: &Bytes) -> usize {
+        match self {
+            Target::Key(key) => node::child_index(page, key),
+            Target::Below(None) => node::count(page) - 1,
+            Target::Below(Some(key)) => node::lower_bound(page, key).saturating_sub(1),
+        }
+    }
+}
+
+impl Tree {
+    /// A new, empty tree.
+    pub(crate) fn create(pool: &Pool, object: ObjectId) -> Result<Tree> {
+        let mut page = pool.allocate()?;
+        node::init(&mut page, object, 0, &[], None);
+        Ok(Tree::open(page.id()))
+    }
+
+    /// The tree whose root this is.
+    pub(crate) fn open(root: PageId) -> Tree {
+        Tree { root, structure: Mutex::new(()) }
+    }
+
+    /// Its root, for good.
+    pub(crate) fn root(&self) -> PageId {
+        self.root
+    }
+
+    /// The leaf that covers `key`, shared.
+    pub(crate) fn read_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageRead<'a>> {
+        match self.descend(pool, Target::Key(key), false)? {
+            Leaf::Read(guard) => Ok(guard),
+            Leaf::Write(_) => unreachable!("a shared latch was asked for"),
+        }
+    }
+
+    /// The leaf that covers `key`, exclusive.
+    pub(crate) fn write_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageWrite<'a>> {
+        match self.descend(pool, Target::Key(key), true)? {
+            Leaf::Write(guard) => Ok(guard),
+            Leaf::Read(_) => unreachable!("an exclusive latch was asked for"),
+        }
+    }
+
+    /// The leaf that covers the greatest keys below `key` (`None`: of all), shared.
+    pub(crate) fn read_leaf_below<'a>(&self, pool: &'a Pool, key: Option<&[u8]>) -> Result<PageRead<'a>> {
+        match self.descend(pool, Target::Below(key), false)? {
+            Leaf::Read(guard) => Ok(guard),
+            Leaf::Write(_) => unreachable!("a shared latch was asked for"),
+        }
+    }
+
+    fn descend<'a>(&self, pool: &'a Pool, target: Target<'_>, exclusive: bool) -> Result<Leaf<'a>> {
+        loop {
+            // A page that is not resident is loaded with no latch held, and the descent starts again.
+            match self.try_descend(pool, target, exclusive)? {
+                Ok(leaf) => return Ok(leaf),
+                Err(missing) => pool.load(missing)?,
+            }
+        }
+    }
+
+    fn try_descend<'a>(
+        &self,
+        pool: &'a Pool,
+        target: Target<'_>,
+        exclusive: bool,
+    ) -> Result<std::result::Result<Leaf<'a>, PageId>> {
+        let Some(mut page) = pool.try_read(self.root) else { return Ok(Err(self.root)) };
+        if node::level(&page) == 0 {
+            if !exclusive {
+                return Ok(Ok(Leaf::Read(page)));
+            }
+            drop(page);
+            let Some(root) = pool.try_write(self.root)? else { return Ok(Err(self.root)) };
+            if node::level(&root) == 0 {
+                return Ok(Ok(Leaf::Write(root)));
+            }
+            drop(root);
+            match pool.try_read(self.root) {
+                Some(root) => page = root,
+                None => return Ok(Err(self.root)),
+            }
+        }
+        for _ in 0..LEVELS_MAX {
+            let child = node::child(&page, target.child_index(&page));
+            // The parent's latch goes only once the child's is held.
+            if node::level(&page) == 1 && exclusive {
+                return Ok(pool.try_write(child)?.map(Leaf::Write).ok_or(child));
+            }
+            match pool.try_read(child) {
+                Some(below) => page = below,
+                None => return Ok(Err(child)),
+            }
+            if node::level(&page) == 0 {
+                return Ok(Ok(Leaf::Read(page)));
+            }
+        }
+        Err(Error::CorruptPage { page: self.root, what: "a tree without an end" })
+    }
+
+    /// Splits until the leaf that covers `key` has room for an entry of `key` and `value_bytes` more. Holds nothing afterwards:
+    /// the caller looks again.
+    pub(crate) fn make_room(&self, pool: &Pool, key: &[u8], value_bytes: usize) -> Result<()> {
+        let _structure = self.structure.lock();
+        // Separators are no longer than the longest key that can be in the tree's way here.
+        loop {
+            if self.make_room_step(pool, key, value_bytes)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One split at most, of the topmost page that needs it; `true`: the leaf has room.
+    fn make_room_step(&self, pool: &Pool, key: &[u8], value_bytes: usize) -> Result<bool> {
+        let needed = key.len() + value_bytes + 16;
+        let mut parent: Option<PageId> = None;
+        let mut id = self.root;
+        loop {
+            let page = pool.read(id)?;
+            let level = node::level(&page);
+            let room = if level == 0 { needed } else { inner_room(&page, key) };
+            if node::free_bytes(&page) < room {
+                drop(page);
+                match parent {
+                    None => self.grow_root(pool)?,
+                    Some(parent) => self.split_child(pool, parent, id, key)?,
+                }
+                return Ok(false);
+            }
+            if level == 0 {
+                return Ok(true);
+            }
+            let child = node::child(&page, node::child_index(&page, key));
+            drop(page);
+            parent = Some(id);
+            id = child;
+        }
+    }
+
+    /// Moves the root's entries to a new page, its only child.
+    fn grow_root(&self, pool: &Pool) -> Result<()> {
+        let mut child = pool.allocate()?;
+        let mut root = pool.write(self.root)?;
+        child.copy_from_slice(&root[..]);
+        let (object, level) = (node::object(&root), node::level(&root));
+        node::init(&mut root, object, level + 1, &[], None);
+        node::insert(&mut root, 0, &[], &child.id().0.to_le_bytes());
+        Ok(())
+    }
+
+    /// Splits `id`, whose parent has room for another entry of the usual size.
+    fn split_child(&self, pool: &Pool, parent: PageId, id: PageId, key: &[u8]) -> Result<()> {
+        let mut right = pool.allocate()?;
+        let mut parent = pool.write(parent)?;
+        let mut page = pool.write(id)?;
+        if node::count(&page) < 2 && node::search(&page, key) != Err(node::count(&page)) {
+            // Others have emptied the leaf meanwhile.
+            let unused = right.id();
+            drop((right, parent, page));
+            pool.free(unused);
+            return Ok(());
+        }
+        let (middle, separator) = node::split_point(&page, key);
+        let at = match node::search(&parent, &separator) {
+            Ok(_) => return Err(Error::CorruptPage { page: id, what: "its separator is in the parent already" }),
+            Err(at) => at,
+        };
+        if !node::insert(&mut parent, at, &separator, &right.id().0.to_le_bytes()) {
+            // A longer key than foreseen came into the leaf: the parent is split first, next time round.
+            let (unused, parent_id) = (right.id(), parent.id());
+            drop((right, parent, page));
+            pool.free(unused);
+            return self.split_inner(pool, parent_id, key);
+        }
+        node::split(&mut page, &mut right, middle, &separator);
+        Ok(())
+    }
+
+    /// Splits the inner page `id` on the way to `key`.
+    fn split_inner(&self, pool: &Pool, id: PageId, key: &[u8]) -> Result<()> {
+        if id == self.root {
+            return self.grow_root(pool);
+        }
+        let mut parent = self.root;
+        loop {
+            let page = pool.read(parent)?;
+            let child = node::child(&page, node::child_index(&page, key));
+            drop(page);
+            if child == id {
+                return self.split_child(pool, parent, id, key);
+            }
+            parent = child;
+        }
+    }
+
+    /// Puts an entry in, or gives it another value; `true`: it is new.
+    pub(crate) fn put(&self, pool: &Pool, key: &[u8], value: &[u8]) -> Result<bool> {
+        loop {
+            let mut leaf = self.write_leaf(pool, key)?;
+            let (done, new) = match node::search(&leaf, key) {
+                Ok(at) => (node::replace(&mut leaf, at, value), false),
+                Err(at) => (node::insert(&mut leaf, at, key, value), true),
+            };
+            if done {
+                return Ok(new);
+            }
+            drop(leaf);
+            self.make_room(pool, key, value.len())?;
+        }
+    }
+
+    /// Takes an entry out; `true`: it was there.
+    pub(crate) fn remove(&self, pool: &Pool, key: &[u8]) -> Result<bool> {
+        let mut leaf = self.write_leaf(pool, key)?;
+        let found = node::search(&leaf, key);
+        if let Ok(at) = found {
+            node::remove(&mut leaf, at);
+        }
+        Ok(found.is_ok())
+    }
+
+    /// Frees every page. Nobody may use the tree any more.
+    pub(crate) fn free(&self, pool: &Pool) -> Result<()> {
+        let mut todo = vec![self.root];
+        while let Some(id) = todo.pop() {
+            let page = pool.read(id)?;
+            if node::level(&page) > 0 {
+                todo.extend((0..node::count(&page)).map(|i| node::child(&page, i)));
+            }
+            drop(page);
+            pool.free(id);
+        }
+        Ok(())
+    }
+
+    /// Roughly how many entries lie in `[lower, upper)`: exact within a leaf, else by the leaves between.
+    pub(crate) fn estimate(&self, pool: &Pool, lower: &[u8], upper: Option<&[u8]>) -> Result<u64> {
+        let mut page = pool.read(self.root)?;
+        let mut below = 1u64;
+        loop {
+            let end = upper.map_or(node::count(&page), |upper| node::lower_bound(&page, upper));
+            if node::level(&page) == 0 {
+                return Ok(end.saturating_sub(node::lower_bound(&page, lower)) as u64 * below);
+            }
+            let first = node::child_index(&page, lower.max(node::lower_fence(&page)));
+            let spanned = end.saturating_sub(first).max(1) as u64;
+            if spanned > 1 {
+                // Leaves of a usual fill stand for those between.
+                let fan_out = (node::count(&page) as u64).max(2);
+                let leaves = spanned * fan_out.pow(u32::from(node::level(&page)) - 1);
+                return Ok(leaves * (PAGE_SIZE as u64 / 48) * below);
+            }
+            below = below.max(1);
+            let child = node::child(&page, first);
+            page = pool.read(child)?;
+        }
+    }
+
+    /// Walks the whole tree and reports what breaks an invariant; `leaf` sees every leaf in key order. Nobody may write meanwhile.
+    pub(crate) fn check(
+        &self,
+        pool: &Pool,
+        object: ObjectId,
+        damage: &mut Vec<String>,
+        leaf: &mut dyn FnMut(&Bytes) -> Result<()>,
+    ) -> Result<u64> {
+        let mut pages = 0;
+        let root = pool.read(self.root)?;
+        let level = node::level(&root);
+        drop(root);
+        let mut todo = vec![(self.root, level, Vec::new(), None::<Vec<u8>>)];
+        while let Some((id, level, lower, upper)) = todo.pop() {
+            let page = pool.read(id)?;
+            pages += 1;
+            let mut complain = |what: &str| damage.push(format!("object {object}, page {id}: {what}"));
+            if let Some(what) = node::damage(&page) {
+                complain(what);
+                continue;
+            }
+            if node::object(&page) != object {
+                complain("belongs to another object");
+            }
+            if node::level(&page) != level {
+                complain("wrong level");
+                continue;
+            }
+            if node::lower_fence(&page) != lower || node::upper_fence(&page) != upper.as_deref() {
+                complain("fences differ from the parent's keys");
+            }
+            let count = node::count(&page);
+            if count > 0
+                && !(node::covers(&page, &node::key(&page, 0)) && node::covers(&page, &node::key(&page, count - 1)))
+            {
+                complain("a key lies outside the fences");
+            }
+            if level == 0 {
+                leaf(&page)?;
+                continue;
+            }
+            if count == 0 || node::key(&page, 0) != lower {
+                complain("the first key is not the lower fence");
+            }
+            for i in (0..count).rev() {
+                let end = if i + 1 < count { Some(node::key(&page, i + 1)) } else { upper.clone() };
+                todo.push((node::child(&page, i), level - 1, node::key(&page, i), end));
+            }
+        }
+        Ok(pages)
+    }
+}
+
+/// Room that an inner page must have before its child is split: a separator as long as the longest in sight.
+fn inner_room(page: &Bytes, key: &[u8]) -> usize {
+    let fences = node::lower_fence(page).len().max(node::upper_fence(page).map_or(0, <[u8]>::len));
+    key.len().max(fences) + 32
+}

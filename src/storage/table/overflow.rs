@@ -1,0 +1,86 @@
+//! Overflow pages: values too large for their row, as a chain of pages that belongs to one value.
+//!
+//! ```text
+//! OFFSET  SIZE  FIELD
+//! 0       48    the page's header (see `space`); its kind, at 16, is 3
+//! 48      2     bytes of the value in this page
+//! 50      2     zero
+//! 52      4     next page; 0: the last one
+//! 56            the bytes
+//! ```
+
+use crate::buffer::Pool;
+use crate::error::{Error, Result};
+use crate::types::row::External;
+use crate::types::{PAGE_SIZE, PageId};
+
+const KIND: usize = 16;
+const LENGTH: usize = 48;
+const NEXT: usize = 52;
+const DATA: usize = 56;
+const OVERFLOW_PAGE: u8 = 3;
+/// PostgreSQL's limit of a value, in bytes.
+const VALUE_BYTES_MAX: usize = 1 << 30;
+
+/// Writes a value; its last page first, so that every page names a page that exists.
+pub(crate) fn store(pool: &Pool, bytes: &[u8]) -> Result<External> {
+    if bytes.len() > VALUE_BYTES_MAX {
+        return Err(Error::TooLarge { bytes: bytes.len(), max_bytes: VALUE_BYTES_MAX });
+    }
+    let mut next = 0u32;
+    for part in bytes.chunks(PAGE_SIZE - DATA).rev() {
+        let mut page = match pool.allocate() {
+            Ok(page) => page,
+            Err(error) => {
+                free_chain(pool, next)?;
+                return Err(error);
+            }
+        };
+        page[KIND] = OVERFLOW_PAGE;
+        page[LENGTH..LENGTH + 2].copy_from_slice(&(part.len() as u16).to_le_bytes());
+        page[NEXT..NEXT + 4].copy_from_slice(&next.to_le_bytes());
+        page[DATA..DATA + part.len()].copy_from_slice(part);
+        next = page.id().0;
+    }
+    Ok(External { page: next, len: bytes.len() as u32 })
+}
+
+/// Reads a value.
+pub(crate) fn load(pool: &Pool, place: External) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(place.len as usize);
+    let mut next = place.page;
+    while next != 0 {
+        let page = pool.read(PageId(next))?;
+        let length = usize::from(u16::from_le_bytes([page[LENGTH], page[LENGTH + 1]]));
+        if page[KIND] != OVERFLOW_PAGE || DATA + length > PAGE_SIZE || bytes.len() + length > place.len as usize {
+            return Err(Error::CorruptPage { page: PageId(next), what: "not the overflow page that a row names" });
+        }
+        bytes.extend_from_slice(&page[DATA..DATA + length]);
+        next = next_page(&page);
+    }
+    if bytes.len() != place.len as usize {
+        return Err(Error::CorruptPage { page: PageId(place.page), what: "a value is shorter than its row says" });
+    }
+    Ok(bytes)
+}
+
+/// Frees a value.
+pub(crate) fn free(pool: &Pool, place: External) -> Result<()> {
+    free_chain(pool, place.page)
+}
+
+fn free_chain(pool: &Pool, first: u32) -> Result<()> {
+    let mut next = first;
+    while next != 0 {
+        let id = PageId(next);
+        let page = pool.read(id)?;
+        next = next_page(&page);
+        drop(page);
+        pool.free(id);
+    }
+    Ok(())
+}
+
+fn next_page(page: &[u8; PAGE_SIZE]) -> u32 {
+    u32::from_le_bytes(page[NEXT..NEXT + 4].try_into().expect("four bytes"))
+}

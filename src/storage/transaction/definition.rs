@@ -1,0 +1,238 @@
+//! Storage's own DDL: objects are rows of its catalog, so that definitions commit, roll back and recover as rows do.
+//!
+//! The SQL side holds a lock on the table that keeps others away. An object is open from the moment it is created; nobody else
+//! knows its id. What is dropped goes at commit, its pages once no snapshot is old enough to read them.
+
+use super::api::Base;
+use super::state::Snapshot;
+use super::version::{is_deleted, visible};
+use super::{Newest, Transaction, Undo, version};
+use crate::btree::{Tree, node};
+use crate::error::{Error, Result};
+use crate::table::definition::{CATALOG, Definition};
+use crate::table::{Index, Object, Sequence, SequenceState, Table, entry, fence_row, row_key};
+use crate::types::row::RowBuffer;
+use crate::types::{ColumnNo, IndexDef, ObjectId, SequenceDef, TableDef, Unique, Value};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+impl Transaction {
+    /// A new, empty table.
+    pub fn create_table(&mut self, def: TableDef) -> Result<ObjectId> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.shared.check_writable()?;
+        let id = self.shared.take_object_id();
+        let tree = Tree::create(&self.shared.pool, id)?;
+        let table = Arc::new(Table::new(id, tree, def.clone()));
+        self.register(id, Object::Table(table));
+        if !def.temporary {
+            self.record(id, &Definition::Table(def))?;
+        }
+        Ok(id)
+    }
+
+    /// Adds columns at the end, marks columns dropped, or changes stored defaults. A column never changes its type.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unsupported`: a column would go or change its type.
+    pub fn alter_table(&mut self, table: ObjectId, def: TableDef) -> Result<()> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.shared.check_writable()?;
+        let table = self.shared.table(table)?;
+        let before = table.def();
+        let keeps = before.columns.iter().zip(&def.columns).all(|(old, new)| old.ty == new.ty && old.no == new.no);
+        if def.columns.len() < before.columns.len() || !keeps || def.temporary != before.temporary {
+            return Err(Error::Unsupported("changing a column's stored form in place"));
+        }
+        if !def.temporary {
+            self.record_again(table.id, &Definition::Table(def.clone()))?;
+        }
+        table.set_def(Arc::new(def));
+        self.undo.push(Undo::Altered { table, before });
+        Ok(())
+    }
+
+    /// A new index, maintained from now on; rows that are there already come in by [`Self::build_index`].
+    pub fn create_index(&mut self, def: IndexDef) -> Result<ObjectId> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.shared.check_writable()?;
+        let table = self.shared.table(def.table)?;
+        let temporary = table.def().temporary;
+        let id = self.shared.take_object_id();
+        let tree = Tree::create(&self.shared.pool, id)?;
+        let index = Arc::new(Index::new(id, tree, def.clone(), table)?);
+        index.table.attach(&index);
+        self.register(id, Object::Index(index));
+        if !temporary {
+            self.record(id, &Definition::Index(def))?;
+        }
+        Ok(id)
+    }
+
+    /// Puts the entries of up to `budget_rows` more rows in; `true`: the index is complete. Rows are taken as the snapshot sees
+    /// them, and as they are newest; the caller's lock keeps writers away.
+    ///
+    /// # Errors
+    /// `Duplicate`; `TooLarge`.
+    pub fn build_index(&mut self, s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
+        let index = self.shared.index(index)?;
+        let mut next = Some(index.build_next.load(Ordering::Relaxed));
+        let mut left = budget_rows.max(1);
+        while let Some(row) = next {
+            if left == 0 {
+                index.build_next.store(row, Ordering::Relaxed);
+                return Ok(false);
+            }
+            let shared = self.shared.clone();
+            let _pass = shared.pool.gate().enter();
+            let (keys, resume) = self.leaf_keys(s, &index, row, &mut left)?;
+            for (key, row, newest) in keys {
+                if newest && key.judged && index.def.unique == Unique::Immediate {
+                    self.judge_key(&index, &key.bytes, Some(row))?;
+                } else if newest && key.judged && index.def.unique == Unique::Deferrable {
+                    self.unchecked.push((index.id, crate::types::RowId(row)));
+                }
+                index.tree.put(&self.shared.pool, &entry(&key.bytes, row), &[])?;
+            }
+            next = resume;
+        }
+        index.build_next.store(u64::MAX, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Keys of the rows of one leaf from `row` on, and where the next leaf begins.
+    fn leaf_keys(
+        &self,
+        s: &Snapshot,
+        index: &Index,
+        row: u64,
+        left: &mut usize,
+    ) -> Result<(Vec<(BuildKey, u64, bool)>, Option<u64>)> {
+        let (pool, table) = (&self.shared.pool, &index.table);
+        let leaf = table.tree.read_leaf(pool, &row_key(row))?;
+        let mut images = Vec::new();
+        let mut resume = node::upper_fence(&leaf).map(fence_row);
+        for at in node::lower_bound(&leaf, &row_key(row))..node::count(&leaf) {
+            let row = node::row_key(&leaf, at);
+            if *left == 0 {
+                resume = Some(row);
+                break;
+            }
+            *left -= 1;
+            let newest = node::value(&leaf, at);
+            let shard = self.shared.versions.shard(version::key(table.id, row));
+            let head = shard.get(&version::key(table.id, row)).and_then(|entry| entry.head.as_deref());
+            let seen = table.runs.with(row, |run| visible(newest, head, run, s));
+            if let Some(seen) = seen.filter(|seen| *seen != newest) {
+                images.push((seen.to_vec(), row, false));
+            }
+            if !is_deleted(newest) {
+                images.push((newest.to_vec(), row, true));
+            }
+        }
+        drop(leaf);
+        let mut keys = Vec::with_capacity(images.len());
+        for (image, row, newest) in images {
+            if let Some(key) = index.image_key(pool, &image)? {
+                let judged = index.judges(&key);
+                keys.push((BuildKey { bytes: key.finish()?.to_vec(), judged }, row, newest));
+            }
+        }
+        Ok((keys, resume))
+    }
+
+    /// A new sequence.
+    pub fn create_sequence(&mut self, def: SequenceDef) -> Result<ObjectId> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.shared.check_writable()?;
+        let id = self.shared.take_object_id();
+        let state = Mutex::new(SequenceState::new(&def));
+        let sequence = Sequence { id, def: RwLock::new(def), state, logged: AtomicU64::new(0) };
+        self.register(id, Object::Sequence(Arc::new(sequence)));
+        self.record(id, &Definition::Sequence(def))?;
+        Ok(id)
+    }
+
+    /// Another definition for a sequence; its value stays.
+    pub fn alter_sequence(&mut self, sequence: ObjectId, def: SequenceDef) -> Result<()> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.shared.check_writable()?;
+        let sequence = self.shared.sequence(sequence)?;
+        self.record_again(sequence.id, &Definition::Sequence(def))?;
+        let before = std::mem::replace(&mut *sequence.def.write(), def);
+        sequence.state.lock().reserved = 0;
+        self.undo.push(Undo::AlteredSequence { sequence, before });
+        Ok(())
+    }
+
+    /// Drops an object at commit. An index is not maintained any more from now on; a table takes its indexes along.
+    pub fn drop_object(&mut self, id: ObjectId) -> Result<()> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.drop_one(id)
+    }
+
+    fn drop_one(&mut self, id: ObjectId) -> Result<()> {
+        self.shared.check_writable()?;
+        let object = self.shared.object(id).ok_or(Error::NotFound)?;
+        let (index, recorded) = match object {
+            Object::Table(table) => {
+                for index in table.indexes().iter() {
+                    self.drop_one(index.id)?;
+                }
+                (None, !table.def().temporary)
+            }
+            Object::Index(index) => {
+                index.table.detach(id);
+                let recorded = !index.table.def().temporary;
+                (Some(index), recorded)
+            }
+            Object::Sequence(_) => (None, true),
+        };
+        self.undo.push(Undo::Dropped { object: id, index });
+        if recorded {
+            let s = self.snapshot();
+            if let Newest::Row(stamp) = self.get_newest(CATALOG, row_id(id), &mut RowBuffer::new())? {
+                self.delete_row(&s, CATALOG, row_id(id), Base::Newest(stamp))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, id: ObjectId, object: Object) {
+        self.shared.objects.write().insert(id, object);
+        self.undo.push(Undo::Created(id));
+    }
+
+    fn record(&mut self, id: ObjectId, definition: &Definition) -> Result<()> {
+        let catalog = self.shared.table(CATALOG)?;
+        let s = self.snapshot();
+        self.insert_row(s.command, &catalog, Some(u64::from(id.0)), &[Value::Bytes(&definition.encode())])?;
+        Ok(())
+    }
+
+    fn record_again(&mut self, id: ObjectId, definition: &Definition) -> Result<()> {
+        let s = self.snapshot();
+        let Newest::Row(stamp) = self.get_newest(CATALOG, row_id(id), &mut RowBuffer::new())? else {
+            return Err(Error::NotFound);
+        };
+        let bytes = definition.encode();
+        self.update_row(&s, CATALOG, row_id(id), Base::Newest(stamp), &[(ColumnNo(0), Value::Bytes(&bytes))])?;
+        Ok(())
+    }
+}
+
+struct BuildKey {
+    bytes: Vec<u8>,
+    judged: bool,
+}
+
+fn row_id(id: ObjectId) -> crate::types::RowId {
+    crate::types::RowId(u64::from(id.0))
+}

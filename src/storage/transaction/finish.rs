@@ -1,0 +1,476 @@
+//! How transactions end: commit, rollback, and the clean-up of what only older snapshots needed.
+//!
+//! Commit: the group goes to the log buffer; there its position is stored in the state word, which makes every version of the
+//! transaction committed at once; then locks go and waiters wake. Rollback: row after row, newest change first, the page gets
+//! the before-image back, and the index entries that no version needs any more go; then the state word says aborted.
+//! Clean-up does the same for what is committed and seen by everybody: entries first, then the chain, then the tombstone.
+
+use super::lock::Owner;
+use super::state::TxnState;
+use super::version::{self, RowKey, TOMBSTONE, Version, is_deleted, is_settled};
+use super::{Transaction, Undo, redo};
+use crate::btree::node;
+use crate::engine::Shared;
+use crate::error::{Error, Result};
+use crate::table::{self, Index, Object, Table, fence_row, row_key};
+use crate::types::Position;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a committed transaction leaves to be cleaned up.
+pub(crate) struct Garbage {
+    pub(crate) position: Position,
+    undo: std::vec::IntoIter<Undo>,
+}
+
+/// A transaction whose rollback met an I/O error: it stays in progress, and clean-up goes on with it.
+pub(crate) struct Unfinished {
+    state: Arc<TxnState>,
+    undo: Vec<Undo>,
+}
+
+/// Items of clean-up that a commit does for others.
+const CLEAN_IN_PASSING: usize = 8;
+
+impl Transaction {
+    /// Commits: visible to later snapshots once acknowledged; to be answered when `Engine::wait_durable` says so. A transaction
+    /// that wrote nothing gives the highest position that it met.
+    ///
+    /// # Errors
+    /// `Poisoned`: rolled back instead.
+    pub fn commit(self) -> Result<Position> {
+        self.finish(false)
+    }
+
+    /// Commits and acknowledges at once (synchronous_commit = off): a crash may lose it, whole.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_async(self) -> Result<Position> {
+        self.finish(true)
+    }
+
+    /// Undoes all.
+    pub fn rollback(mut self) {
+        self.abort();
+    }
+
+    fn finish(mut self, acknowledged: bool) -> Result<Position> {
+        let shared = self.shared.clone();
+        if self.undo.is_empty() {
+            self.ended = true;
+            self.state.abort();
+            self.release_locks();
+            return Ok(self.noted());
+        }
+        let position = match self.append_group(acknowledged) {
+            Ok(position) => position,
+            Err(error) => {
+                self.abort();
+                return Err(error);
+            }
+        };
+        self.ended = true;
+        self.release_locks();
+        shared.counters.commits.fetch_add(1, Ordering::Relaxed);
+        let undo = std::mem::take(&mut self.undo);
+        shared.garbage.lock().push_back(Garbage { position, undo: undo.into_iter() });
+        let _ = clean(&shared, CLEAN_IN_PASSING)?;
+        Ok(position)
+    }
+
+    /// The commit itself. On an error nothing of it can be in the log.
+    fn append_group(&mut self, acknowledged: bool) -> Result<Position> {
+        let (shared, state) = (self.shared.clone(), self.state.clone());
+        self.spill_redo()?;
+        if !self.redo_extents.is_empty() {
+            shared.pool.store().sync()?;
+        }
+        let group = redo::commit_group(shared.clock.now_us(), &self.redo_extents, &self.redo);
+        let room = shared.log().reserve(group.len())?;
+        let _pass = shared.pool.gate().enter();
+        let (position, ()) = shared.log().append(room, &group, |position| {
+            state.commit(position);
+            if acknowledged {
+                shared.acknowledge(position);
+            }
+        });
+        for extent in self.redo_extents.drain(..) {
+            shared.pool.store().keep_for_log(position, extent);
+        }
+        Ok(position)
+    }
+
+    /// Undoes all; what an I/O error prevents is left to clean-up, and the rows stay locked until then.
+    pub(super) fn abort(&mut self) {
+        self.ended = true;
+        for extent in self.redo_extents.drain(..) {
+            self.shared.pool.store().free_extent(extent);
+        }
+        while let Some(last) = self.undo.last() {
+            let _pass = self.shared.pool.gate().enter();
+            if undo(&self.shared, &self.state, last).is_err() {
+                let undo = std::mem::take(&mut self.undo);
+                self.shared.unfinished.lock().push(Unfinished { state: self.state.clone(), undo });
+                break;
+            }
+            self.undo.pop();
+            self.shared.counters.undone.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.shared.unfinished.lock().iter().all(|each| each.state.id != self.state.id) {
+            self.state.abort();
+        }
+        self.release_locks();
+        self.shared.counters.rollbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn release_locks(&mut self) {
+        for key in std::mem::take(&mut self.row_locks) {
+            release_row_lock(&self.shared, &self.state, key);
+        }
+        for (tag, mode) in std::mem::take(&mut self.locks) {
+            self.shared.locks.release(Owner::transaction(self.state.id), tag, mode);
+        }
+        if let Some(tag) = self.queued.take() {
+            self.shared.locks.leave_queue(self.state.id, tag);
+        }
+        if let Some(session) = self.session.take() {
+            self.shared.graph.untie(session.0);
+        }
+        self.state.wake();
+        self.shared.counters.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.abort();
+        }
+    }
+}
+
+/// Takes the transaction's newest lock off a row.
+pub(super) fn release_row_lock(shared: &Shared, state: &TxnState, key: RowKey) {
+    let mut shard = shared.versions.shard(key);
+    if let Some(entry) = shard.get_mut(&key) {
+        if let Some(at) = entry.locks.iter().rposition(|lock| lock.txn.id == state.id) {
+            entry.locks.remove(at);
+        }
+        if entry.is_empty() {
+            shard.remove(&key);
+        }
+    }
+}
+
+/// Undoes one change. Nobody else can have touched the row since.
+pub(super) fn undo(shared: &Shared, state: &TxnState, change: &Undo) -> Result<()> {
+    match change {
+        Undo::Inserted { table, start, end } => {
+            undo_rows(shared, table, *start..*end)?;
+            table.runs.remove(*start);
+            Ok(())
+        }
+        Undo::Changed { table, row } => undo_change(shared, state, table, *row),
+        Undo::Created(object) => {
+            if let Some(object) = shared.remove_object(*object) {
+                free_object(shared, &object)?;
+            }
+            Ok(())
+        }
+        Undo::Dropped { index, .. } => {
+            if let Some(index) = index {
+                index.table.attach(index);
+            }
+            Ok(())
+        }
+        Undo::Altered { table, before } => {
+            table.set_def(before.clone());
+            Ok(())
+        }
+        Undo::AlteredSequence { sequence, before } => {
+            *sequence.def.write() = *before;
+            Ok(())
+        }
+    }
+}
+
+/// Takes freshly inserted rows and their index entries out.
+pub(crate) fn undo_rows(shared: &Shared, table: &Table, rows: Range<u64>) -> Result<()> {
+    let pool = &shared.pool;
+    let indexes = table.indexes();
+    let mut next = rows.start;
+    while next < rows.end {
+        let mut removed = Vec::new();
+        let mut leaf = table.tree.write_leaf(pool, &row_key(next))?;
+        let at = node::lower_bound(&leaf, &row_key(next));
+        while at < node::count(&leaf) && node::row_key(&leaf, at) < rows.end {
+            removed.push((node::row_key(&leaf, at), node::value(&leaf, at).to_vec()));
+            node::remove(&mut leaf, at);
+        }
+        next = node::upper_fence(&leaf).map_or(rows.end, fence_row);
+        drop(leaf);
+        for (row, image) in removed {
+            for index in indexes.iter() {
+                if let Some(key) = index.image_key(pool, &image)? {
+                    index.tree.remove(pool, &table::entry(key.bytes(), row))?;
+                }
+            }
+            table.free_external(pool, &image, &TOMBSTONE)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the before-image of the row's head, which is `state`'s, back.
+fn undo_change(shared: &Shared, state: &TxnState, table: &Table, row: u64) -> Result<()> {
+    let (pool, key, row_key) = (&shared.pool, version::key(table.id, row), row_key(row));
+    let (before, discarded, keys_changed) = loop {
+        let mut leaf = table.tree.write_leaf(pool, &row_key)?;
+        let Ok(at) = node::search(&leaf, &row_key) else {
+            return Err(Error::corrupt(format!("table {}: row {row} is gone under its lock", table.id)));
+        };
+        let mut shard = shared.versions.shard(key);
+        let Some(entry) = shard.get_mut(&key) else { return Ok(()) };
+        let Some(head) = entry.head.as_ref().filter(|head| head.txn.id == state.id) else { return Ok(()) };
+        let discarded = node::value(&leaf, at).to_vec();
+        if !node::replace(&mut leaf, at, &head.before) {
+            let needed = head.before.len();
+            drop(shard);
+            drop(leaf);
+            table.tree.make_room(pool, &row_key, needed)?;
+            continue;
+        }
+        let Some(mut version) = shared.versions.pop(entry, key) else { return Ok(()) };
+        if entry.is_empty() {
+            shard.remove(&key);
+        }
+        break (std::mem::take(&mut version.before), discarded, version.keys_changed);
+    };
+    if !is_deleted(&discarded) {
+        for index in table.indexes().iter() {
+            let Some(gone) = index.image_key(pool, &discarded)? else { continue };
+            let kept =
+                !keys_changed && index.image_key(pool, &before)?.is_some_and(|kept| kept.bytes() == gone.bytes());
+            if !kept {
+                remove_entry(shared, index, gone.bytes(), row, shared.horizon())?;
+            }
+        }
+        table.free_external(pool, &discarded, &before)?;
+    }
+    Ok(())
+}
+
+/// Removes an index entry unless a version of the row that somebody may still see has the key. Decided under the index leaf's
+/// exclusive latch: whoever makes such a version later puts the entry in after it.
+fn remove_entry(shared: &Shared, index: &Index, key: &[u8], row: u64, horizon: Position) -> Result<()> {
+    let entry = table::entry(key, row);
+    let mut leaf = index.tree.write_leaf(&shared.pool, &entry)?;
+    if let Ok(at) = node::search(&leaf, &entry)
+        && !any_version_has_key(shared, index, key, row, horizon)?
+    {
+        node::remove(&mut leaf, at);
+    }
+    Ok(())
+}
+
+/// Whether the newest version of a row, or one that a snapshot at or after `horizon` may see, has a key.
+pub(crate) fn any_version_has_key(
+    shared: &Shared,
+    index: &Index,
+    key: &[u8],
+    row: u64,
+    horizon: Position,
+) -> Result<bool> {
+    let (pool, table) = (&shared.pool, &index.table);
+    let leaf = table.tree.read_leaf(pool, &row_key(row))?;
+    let Ok(at) = node::search(&leaf, &row_key(row)) else { return Ok(false) };
+    let same =
+        |image: &[u8]| -> Result<bool> { Ok(index.image_key(pool, image)?.is_some_and(|found| found.bytes() == key)) };
+    if same(node::value(&leaf, at))? {
+        return Ok(true);
+    }
+    let shard = shared.versions.shard(version::key(table.id, row));
+    let mut each = shard.get(&version::key(table.id, row)).and_then(|entry| entry.head.as_deref());
+    while let Some(version) = each.filter(|version| !is_settled(&version.txn, horizon)) {
+        if same(&version.before)? {
+            return Ok(true);
+        }
+        each = version.next.as_deref();
+    }
+    Ok(false)
+}
+
+/// Cleans up to `budget` changes; `true`: there is more that can be cleaned now.
+pub(crate) fn clean(shared: &Shared, budget: usize) -> Result<bool> {
+    retry_unfinished(shared)?;
+    let horizon = shared.horizon();
+    let mut left = budget;
+    while left > 0 {
+        let Some(mut garbage) = ({
+            let mut queue = shared.garbage.lock();
+            match queue.front() {
+                Some(front) if front.position <= horizon => queue.pop_front(),
+                _ => None,
+            }
+        }) else {
+            return Ok(false);
+        };
+        let mut result = Ok(());
+        while left > 0
+            && result.is_ok()
+            && let Some(change) = garbage.undo.next()
+        {
+            left -= 1;
+            let _pass = shared.pool.gate().enter();
+            result = clean_change(shared, &change, horizon);
+        }
+        if garbage.undo.len() > 0 {
+            shared.garbage.lock().push_front(garbage);
+        }
+        result?;
+    }
+    Ok(true)
+}
+
+fn retry_unfinished(shared: &Shared) -> Result<()> {
+    if shared.unfinished.lock().is_empty() {
+        return Ok(());
+    }
+    let unfinished = std::mem::take(&mut *shared.unfinished.lock());
+    for mut each in unfinished {
+        while let Some(last) = each.undo.last() {
+            let _pass = shared.pool.gate().enter();
+            if let Err(error) = undo(shared, &each.state, last) {
+                shared.unfinished.lock().push(each);
+                return Err(error);
+            }
+            each.undo.pop();
+        }
+        each.state.abort();
+        each.state.wake();
+    }
+    Ok(())
+}
+
+fn clean_change(shared: &Shared, change: &Undo, horizon: Position) -> Result<()> {
+    match change {
+        Undo::Inserted { table, start, .. } => {
+            table.runs.remove(*start);
+            Ok(())
+        }
+        Undo::Changed { table, row } => clean_row(shared, table, *row, horizon),
+        Undo::Dropped { object, .. } => match shared.remove_object(*object) {
+            Some(object) => free_object(shared, &object),
+            None => Ok(()),
+        },
+        Undo::Created(_) | Undo::Altered { .. } | Undo::AlteredSequence { .. } => Ok(()),
+    }
+}
+
+/// Forgets the versions of a row that nobody can see any more, with the index entries that only they needed.
+fn clean_row(shared: &Shared, table: &Table, row: u64, horizon: Position) -> Result<()> {
+    let key = version::key(table.id, row);
+    let obsolete: Vec<Box<[u8]>> = {
+        let mut shard = shared.versions.shard(key);
+        let Some(entry) = shard.get_mut(&key) else { return Ok(()) };
+        let images = obsolete_images(entry.head.as_deref(), horizon);
+        if images.is_empty() {
+            // No entry, no value, no tombstone hangs on them.
+            drop(shared.versions.cut(entry, key, horizon));
+            if entry.is_empty() {
+                shard.remove(&key);
+            }
+            return Ok(());
+        }
+        images
+    };
+    for index in table.indexes().iter() {
+        for image in &obsolete {
+            if let Some(gone) = index.image_key(&shared.pool, image)? {
+                remove_entry(shared, index, gone.bytes(), row, horizon)?;
+            }
+        }
+    }
+    forget_versions(shared, table, row, horizon)
+}
+
+/// Before-images at and below the first version that everybody sees; none when they can go without further ado.
+fn obsolete_images(head: Option<&Version>, horizon: Position) -> Vec<Box<[u8]>> {
+    let mut each = head;
+    while let Some(version) = each.filter(|version| !is_settled(&version.txn, horizon)) {
+        each = version.next.as_deref();
+    }
+    let (mut images, mut plain) = (Vec::new(), true);
+    while let Some(version) = each {
+        plain &= !version.keys_changed && !version::may_be_external(&version.before);
+        images.push(version.before.clone());
+        each = version.next.as_deref();
+    }
+    if plain {
+        images.clear();
+    }
+    images
+}
+
+/// The second half of [`clean_row`], under the leaf's latch: cuts the chain, and takes a tombstone out that nobody needs.
+fn forget_versions(shared: &Shared, table: &Table, row: u64, horizon: Position) -> Result<()> {
+    let (key, row_key) = (version::key(table.id, row), row_key(row));
+    let (cut, mut newer) = {
+        let mut leaf = table.tree.write_leaf(&shared.pool, &row_key)?;
+        let Ok(at) = node::search(&leaf, &row_key) else { return Ok(()) };
+        let mut shard = shared.versions.shard(key);
+        let Some(entry) = shard.get_mut(&key) else { return Ok(()) };
+        let cut = shared.versions.cut(entry, key, horizon);
+        let mut newer = node::value(&leaf, at).to_vec();
+        let mut each = entry.head.as_deref();
+        while let Some(version) = each {
+            newer = version.before.to_vec();
+            each = version.next.as_deref();
+        }
+        let bare = entry.head.is_none();
+        if entry.is_empty() {
+            shard.remove(&key);
+        }
+        if bare && is_deleted(node::value(&leaf, at)) {
+            node::remove(&mut leaf, at);
+        }
+        (cut, newer)
+    };
+    // A value that several of them share is freed with the newest one.
+    let mut each = cut.as_deref();
+    while let Some(version) = each {
+        table.free_external(&shared.pool, &version.before, &newer)?;
+        newer = version.before.to_vec();
+        each = version.next.as_deref();
+    }
+    Ok(())
+}
+
+/// Frees the pages of an object that nobody can reach.
+pub(crate) fn free_object(shared: &Shared, object: &Object) -> Result<()> {
+    match object {
+        Object::Table(table) => {
+            free_values(shared, table)?;
+            table.tree.free(&shared.pool)
+        }
+        Object::Index(index) => index.tree.free(&shared.pool),
+        Object::Sequence(_) => Ok(()),
+    }
+}
+
+/// Frees the overflow pages of a table's rows.
+fn free_values(shared: &Shared, table: &Table) -> Result<()> {
+    let mut next = Some(0);
+    while let Some(row) = next {
+        let leaf = table.tree.read_leaf(&shared.pool, &row_key(row))?;
+        next = node::upper_fence(&leaf).map(fence_row);
+        let images: Vec<Vec<u8>> = (0..node::count(&leaf)).map(|at| node::value(&leaf, at).to_vec()).collect();
+        drop(leaf);
+        for image in images {
+            table.free_external(&shared.pool, &image, &TOMBSTONE)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Row locks: SELECT FOR UPDATE and its weaker modes, and the lock that a foreign key's check takes.
+//!
+//! A lock hangs beside the row's versions, and conflicts with them as their modes say. It goes with its transaction.
+
+use super::api::{Base, LockOutcome, RowLockMode, WaitPolicy, WriteOutcome};
+use super::state::{Snapshot, Status};
+use super::version::{self, RowLock};
+use super::write::{Found, HasKey, Judged};
+use super::{Isolation, Transaction};
+use crate::btree::node;
+use crate::error::{Error, Result};
+use crate::table::{Table, row_key};
+use crate::types::{ObjectId, RowId};
+
+impl Transaction {
+    /// Locks a row by its newest version.
+    ///
+    /// # Errors
+    /// `Wait`, `Deadlock`, `LockNotAvailable` (`NoWait`), `Conflict` (REPEATABLE READ), `NotFound`.
+    pub fn lock_row(
+        &mut self,
+        s: &Snapshot,
+        table: ObjectId,
+        row: RowId,
+        mode: RowLockMode,
+        policy: WaitPolicy,
+    ) -> Result<LockOutcome> {
+        let table = self.shared.table(table)?;
+        self.lock_row_of(s, &table, row.0, mode, policy)
+    }
+
+    fn lock_row_of(
+        &mut self,
+        s: &Snapshot,
+        table: &Table,
+        row: u64,
+        mode: RowLockMode,
+        policy: WaitPolicy,
+    ) -> Result<LockOutcome> {
+        let shared = self.shared.clone();
+        let key = version::key(table.id, row);
+        let leaf = table.tree.read_leaf(&shared.pool, &row_key(row))?;
+        let Ok(at) = node::search(&leaf, &row_key(row)) else { return self.lock_gone() };
+        let mut shard = shared.versions.shard(key);
+        let (image, entry) = (node::value(&leaf, at), shard.get(&key));
+        let judged = table.runs.with(row, |run| self.judge(s, Base::Snapshot, mode, &Found { image, entry, run }))?;
+        let outcome = match judged {
+            Judged::Free(_) => LockOutcome::Done,
+            Judged::Outcome(WriteOutcome::Changed) => LockOutcome::Changed,
+            Judged::Outcome(WriteOutcome::SelfModified) => return Ok(LockOutcome::SelfModified),
+            Judged::Outcome(_) => return self.lock_gone(),
+            Judged::Blocked(others) => {
+                drop(shard);
+                drop(leaf);
+                return match policy {
+                    WaitPolicy::Wait => Err(shared.graph.wait_for(&self.state, &others)),
+                    WaitPolicy::NoWait => Err(Error::LockNotAvailable),
+                    WaitPolicy::Skip => Ok(LockOutcome::Skipped),
+                };
+            }
+        };
+        let entry = shard.entry(key).or_default();
+        let held = entry.locks.iter().any(|lock| lock.txn.id == self.state.id && lock.mode >= mode);
+        if !held {
+            // Locks of transactions that are over go in passing.
+            entry.locks.retain(|lock| lock.txn.is_active());
+            entry.locks.push(RowLock { txn: self.state.clone(), mode });
+            self.row_locks.push(key);
+        }
+        Ok(outcome)
+    }
+
+    fn lock_gone(&self) -> Result<LockOutcome> {
+        if self.isolation == Isolation::RepeatableRead { Err(Error::Conflict) } else { Ok(LockOutcome::Deleted) }
+    }
+
+    /// The row that has `key` (all columns of the index) now, locked; `None`: no committed or own row has it. At REPEATABLE READ
+    /// a row that came after the snapshot does not count, and one that changed since is a `Conflict`.
+    ///
+    /// # Errors
+    /// `Wait`, `Deadlock`, `Conflict`, `NotFound`.
+    pub fn lock_key(&mut self, s: &Snapshot, index: ObjectId, key: &[u8], mode: RowLockMode) -> Result<Option<RowId>> {
+        let index = self.shared.index(index)?;
+        let mut rows = Vec::new();
+        self.rows_with_key(&index, key, |row| {
+            rows.push(row);
+            Ok(true)
+        })?;
+        for row in rows {
+            match self.has_key(&index, key, row)? {
+                HasKey::No => continue,
+                HasKey::Depends(txn) => {
+                    if self.is_fresh(&index.table, row) {
+                        continue;
+                    }
+                    return Err(self.shared.graph.wait_for(&self.state, &[txn]));
+                }
+                HasKey::Yes => {}
+            }
+            if self.isolation == Isolation::RepeatableRead && !self.sees_row(s, &index.table, row)? {
+                continue;
+            }
+            match self.lock_row_of(s, &index.table, row, mode, WaitPolicy::Wait)? {
+                LockOutcome::Done => return Ok(Some(RowId(row))),
+                // The newest version was committed after the snapshot, or is this command's own; has_key has judged it.
+                LockOutcome::Changed | LockOutcome::SelfModified => {
+                    return match self.has_key(&index, key, row)? {
+                        HasKey::Yes => Ok(Some(RowId(row))),
+                        HasKey::No => continue,
+                        HasKey::Depends(txn) => Err(self.shared.graph.wait_for(&self.state, &[txn])),
+                    };
+                }
+                LockOutcome::Deleted | LockOutcome::Skipped => continue,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the row has been inserted by somebody else who is not done.
+    fn is_fresh(&self, table: &Table, row: u64) -> bool {
+        table
+            .runs
+            .with(row, |run| run.is_some_and(|run| run.txn.id != self.state.id && run.txn.status() == Status::Active))
+    }
+
+    /// Whether the snapshot sees any version of the row.
+    fn sees_row(&self, s: &Snapshot, table: &Table, row: u64) -> Result<bool> {
+        let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(row))?;
+        let Ok(at) = node::search(&leaf, &row_key(row)) else { return Ok(false) };
+        let shard = self.shared.versions.shard(version::key(table.id, row));
+        let head = shard.get(&version::key(table.id, row)).and_then(|entry| entry.head.as_deref());
+        Ok(table.runs.with(row, |run| version::visible(node::value(&leaf, at), head, run, s).is_some()))
+    }
+}

@@ -1,0 +1,326 @@
+//! Reads: rows by id, runs of rows, index ranges. All copy out; nothing borrows a page, no latch outlives a call.
+
+use super::api::{Direction, IndexCursor, KeyRange, Newest, Stamp};
+use super::state::{Snapshot, Status};
+use super::{Transaction, version};
+use crate::btree::node;
+use crate::error::Result;
+use crate::table::{Index, Table, fence_row, row_id, row_key};
+use crate::types::key::{prefix_end, split_entry};
+use crate::types::row::{Cells, RowBuffer};
+use crate::types::{ObjectId, Position, RowId};
+use std::cell::Cell;
+use std::ops::{Bound, Range};
+use version::Entry;
+
+impl Transaction {
+    /// Appends the row as the snapshot sees it; `false`: it does not exist for it.
+    ///
+    /// # Errors
+    /// `NotFound`: no such table.
+    pub fn get(&self, s: &Snapshot, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<bool> {
+        let table = self.shared.table(table)?;
+        rows.set_table(&table.def());
+        self.read_row(s, &table, row.0, rows, None)
+    }
+
+    /// Appends the newest version that is committed or this transaction's own.
+    ///
+    /// # Errors
+    /// `NotFound`: no such table.
+    pub fn get_newest(&self, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<Newest> {
+        let table = self.shared.table(table)?;
+        rows.set_table(&table.def());
+        let key = row_key(row.0);
+        let leaf = table.tree.read_leaf(&self.shared.pool, &key)?;
+        let Ok(at) = node::search(&leaf, &key) else { return Ok(Newest::Gone) };
+        let shard = self.shared.versions.shard(version::key(table.id, row.0));
+        let head = shard.get(&version::key(table.id, row.0)).and_then(|entry| entry.head.as_deref());
+        let met = Cell::new(Position(0));
+        let sees = |txn: &super::state::TxnState, _| match txn.status() {
+            Status::Committed(position) => {
+                met.set(met.get().max(position));
+                true
+            }
+            Status::Active => txn.id == self.state.id,
+            Status::Aborted => false,
+        };
+        let found = table.runs.with(row.0, |run| version::resolve(node::value(&leaf, at), head, run, sees));
+        self.note(met.get());
+        let Some((image, stamp)) = found else { return Ok(Newest::Gone) };
+        rows.push(row, image);
+        drop(shard);
+        drop(leaf);
+        self.complete(&table, rows)?;
+        Ok(Newest::Row(Stamp(stamp)))
+    }
+
+    /// Appends up to `max_rows` visible rows of `range` in row id order; where to go on, `None` at the end.
+    ///
+    /// # Errors
+    /// `NotFound`: no such table.
+    pub fn scan(
+        &self,
+        s: &Snapshot,
+        table: ObjectId,
+        range: Range<RowId>,
+        max_rows: usize,
+        rows: &mut RowBuffer,
+    ) -> Result<Option<RowId>> {
+        let table = self.shared.table(table)?;
+        rows.set_table(&table.def());
+        let (mut next, full) = (range.start.0, rows.len() + max_rows);
+        while next < range.end.0 {
+            if rows.len() >= full {
+                return Ok(Some(row_id(next)));
+            }
+            let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(next))?;
+            let mut external = false;
+            let mut resume = node::upper_fence(&leaf).map(fence_row);
+            for at in node::lower_bound(&leaf, &row_key(next))..node::count(&leaf) {
+                let row = node::row_key(&leaf, at);
+                if row >= range.end.0 {
+                    return Ok(None);
+                }
+                if rows.len() >= full {
+                    resume = Some(row);
+                    break;
+                }
+                let pushed = self.push_visible(s, &table, row, node::value(&leaf, at), rows).0;
+                if pushed && Cells::new(rows.raw(rows.len() - 1)).has_external() {
+                    // The values are fetched without the latch; the scan goes on behind the row.
+                    external = true;
+                    resume = Some(row + 1);
+                    break;
+                }
+            }
+            drop(leaf);
+            if external {
+                self.complete(&table, rows)?;
+            }
+            match resume {
+                Some(resume) => next = resume,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Exclusive upper end of the table's row ids.
+    pub fn row_id_bound(&self, table: ObjectId) -> RowId {
+        self.shared.table(table).map_or(RowId(1), |table| row_id(table.row_bound()))
+    }
+
+    /// A cursor at the beginning of `range` (at its end, backward).
+    pub fn index_cursor(&self, index: ObjectId, range: KeyRange, direction: Direction) -> IndexCursor {
+        let (lower, upper) = bounds(range);
+        let done = upper.as_ref().is_some_and(|upper| *upper <= lower);
+        IndexCursor { index, direction, lower, upper, done }
+    }
+
+    /// Appends visible rows in key order, up to about `max_rows`; `false`: there are no more.
+    ///
+    /// # Errors
+    /// `NotFound`: no such index.
+    pub fn index_next(
+        &self,
+        s: &Snapshot,
+        cursor: &mut IndexCursor,
+        max_rows: usize,
+        rows: &mut RowBuffer,
+    ) -> Result<bool> {
+        let index = self.shared.index(cursor.index)?;
+        rows.set_table(&index.table.def());
+        let full = rows.len() + max_rows.max(1);
+        let mut entries = Entries::default();
+        while !cursor.done && rows.len() < full {
+            entries.clear();
+            self.collect(&index, cursor, full - rows.len(), &mut entries)?;
+            for entry in entries.iter() {
+                if let Some((key, row)) = split_entry(entry) {
+                    self.read_row(s, &index.table, row.0, rows, Some((&index, key)))?;
+                }
+            }
+        }
+        Ok(!cursor.done)
+    }
+
+    /// Roughly how many entries a range holds.
+    pub fn index_estimate(&self, index: ObjectId, range: &KeyRange) -> u64 {
+        let (lower, upper) = bounds(range.clone());
+        if upper.as_ref().is_some_and(|upper| *upper <= lower) {
+            return 0;
+        }
+        let index = self.shared.index(index);
+        index.and_then(|index| index.tree.estimate(&self.shared.pool, &lower, upper.as_deref())).unwrap_or(0)
+    }
+
+    /// Takes up to `max` entries from one leaf and moves the cursor behind them.
+    fn collect(&self, index: &Index, cursor: &mut IndexCursor, max: usize, entries: &mut Entries) -> Result<()> {
+        let pool = &self.shared.pool;
+        match cursor.direction {
+            Direction::Forward => {
+                let leaf = index.tree.read_leaf(pool, &cursor.lower)?;
+                let first = node::lower_bound(&leaf, &cursor.lower);
+                let end = cursor.upper.as_ref().map_or(node::count(&leaf), |upper| node::lower_bound(&leaf, upper));
+                let taken = end.saturating_sub(first).min(max);
+                (first..first + taken).for_each(|at| entries.push(&leaf, at));
+                if first + taken < end {
+                    cursor.lower.clear();
+                    node::key_into(&leaf, first + taken, &mut cursor.lower);
+                    return Ok(());
+                }
+                match node::upper_fence(&leaf) {
+                    Some(fence) if cursor.upper.as_ref().is_none_or(|upper| fence < &upper[..]) => {
+                        cursor.lower.clear();
+                        cursor.lower.extend_from_slice(fence);
+                    }
+                    _ => cursor.done = true,
+                }
+            }
+            Direction::Backward => {
+                let leaf = index.tree.read_leaf_below(pool, cursor.upper.as_deref())?;
+                let first = node::lower_bound(&leaf, &cursor.lower);
+                let end = cursor.upper.as_ref().map_or(node::count(&leaf), |upper| node::lower_bound(&leaf, upper));
+                let taken = end.saturating_sub(first).min(max);
+                (end - taken..end).rev().for_each(|at| entries.push(&leaf, at));
+                if end.saturating_sub(taken) > first {
+                    cursor.upper = Some(node::key(&leaf, end - taken));
+                } else if node::lower_fence(&leaf) > &cursor.lower[..] {
+                    cursor.upper = Some(node::lower_fence(&leaf).to_vec());
+                } else {
+                    cursor.done = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the row if the snapshot sees it and, when it may have other versions, if the one seen has the entry's key.
+    pub(super) fn read_row(
+        &self,
+        s: &Snapshot,
+        table: &Table,
+        row: u64,
+        rows: &mut RowBuffer,
+        expected: Option<(&Index, &[u8])>,
+    ) -> Result<bool> {
+        let key = row_key(row);
+        let leaf = table.tree.read_leaf(&self.shared.pool, &key)?;
+        let Ok(at) = node::search(&leaf, &key) else { return Ok(false) };
+        let (pushed, chained) = self.push_visible(s, table, row, node::value(&leaf, at), rows);
+        drop(leaf);
+        if !pushed {
+            return Ok(false);
+        }
+        self.complete(table, rows)?;
+        if chained && let Some((index, key)) = expected {
+            let seen = index.image_key(&self.shared.pool, rows.raw(rows.len() - 1))?;
+            if seen.is_none_or(|seen| seen.bytes() != key) {
+                rows.truncate(rows.len() - 1);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Appends what the snapshot sees of a row whose leaf is latched: whether that is anything, and whether it has a chain.
+    #[inline]
+    fn push_visible(&self, s: &Snapshot, table: &Table, row: u64, image: &[u8], rows: &mut RowBuffer) -> (bool, bool) {
+        if table.is_settled(&self.shared.versions, row) {
+            let live = !version::is_deleted(image);
+            if live {
+                rows.push(row_id(row), image);
+            }
+            return (live, false);
+        }
+        let key = version::key(table.id, row);
+        let shard = self.shared.versions.shard(key);
+        let head = shard.get(&key).and_then(|entry: &Entry| entry.head.as_deref());
+        let seen = table.runs.with(row, |run| version::visible(image, head, run, s));
+        if let Some(image) = seen {
+            rows.push(row_id(row), image);
+        }
+        (seen.is_some(), head.is_some())
+    }
+
+    /// Fetches the external values of the row pushed last.
+    fn complete(&self, table: &Table, rows: &mut RowBuffer) -> Result<()> {
+        let last = rows.raw(rows.len() - 1);
+        if !Cells::new(last).has_external() {
+            return Ok(());
+        }
+        let full = table.full(&self.shared.pool, last)?.into_owned();
+        rows.replace_last(&full);
+        Ok(())
+    }
+
+    /// Calls `visit` with each row that has an entry of exactly this key, until it says `false`.
+    pub(super) fn rows_with_key(
+        &self,
+        index: &Index,
+        key: &[u8],
+        mut visit: impl FnMut(u64) -> Result<bool>,
+    ) -> Result<()> {
+        let mut cursor = IndexCursor {
+            index: index.id,
+            direction: Direction::Forward,
+            lower: key.to_vec(),
+            upper: prefix_end(key),
+            done: false,
+        };
+        let mut entries = Entries::default();
+        while !cursor.done {
+            entries.clear();
+            self.collect(index, &mut cursor, 64, &mut entries)?;
+            for entry in entries.iter() {
+                if let Some((_, row)) = split_entry(entry)
+                    && !visit(row.0)?
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes from which on, and below which, the entries of a range lie.
+fn bounds(range: KeyRange) -> (Vec<u8>, Option<Vec<u8>>) {
+    let lower = match range.lower {
+        Bound::Unbounded => Some(Vec::new()),
+        Bound::Included(prefix) => Some(prefix),
+        Bound::Excluded(prefix) => prefix_end(&prefix),
+    };
+    let upper = match range.upper {
+        Bound::Unbounded => None,
+        Bound::Included(prefix) => prefix_end(&prefix),
+        Bound::Excluded(prefix) => Some(prefix),
+    };
+    // Nothing lies above a prefix without an end.
+    lower.map_or((Vec::new(), Some(Vec::new())), |lower| (lower, upper))
+}
+
+/// Index entries copied out of a leaf.
+#[derive(Default)]
+struct Entries {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Entries {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, leaf: &node::Bytes, at: usize) {
+        node::key_into(leaf, at, &mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}

@@ -1,0 +1,607 @@
+//! Changes of rows. Row first, then its index entries; unique keys are judged before anything changes.
+//!
+//! A change looks at the row under the leaf's shared latch, builds the new image and judges unique keys without any latch
+//! (under the stripes of its keys), then latches the leaf exclusively, sees that the newest version is still the one it
+//! looked at, and puts the new image and the version record in its place.
+
+use super::api::{Base, RowLockMode, WriteOutcome};
+use super::state::{Snapshot, Status, TxnState};
+use super::version::{Entry, Run, TOMBSTONE, Version, is_deleted, resolve, run_stamp};
+use super::{Isolation, RowRun, Transaction, Undo, finish, redo, version};
+use crate::btree::node;
+use crate::engine::Shared;
+use crate::error::{Error, Result};
+use crate::table::{self, Index, Table, row_key};
+use crate::types::key::KeyEncoder;
+use crate::types::row::{self, Field, RowView};
+use crate::types::{ColumnNo, ObjectId, RowId, Unique, Value};
+use parking_lot::MutexGuard;
+use std::sync::Arc;
+
+/// Bytes of redo that a commit group holds itself.
+const REDO_INLINE_MAX: usize = 1 << 20;
+/// Row ids a transaction takes at once, at most.
+const ROW_RUN_MAX: u64 = 1024;
+/// Chains as long as this are thinned in passing.
+const CHAIN_LONG: usize = 8;
+
+/// What stands in the way of a change, if anything.
+pub(super) enum Judged {
+    /// Nothing: the newest version has this stamp.
+    Free(u64),
+    /// The change does not happen.
+    Outcome(WriteOutcome),
+    /// These have to end first.
+    Blocked(Vec<Arc<TxnState>>),
+}
+
+/// What the row says, newest first, under its leaf's latch.
+pub(super) struct Found<'a> {
+    pub(super) image: &'a [u8],
+    pub(super) entry: Option<&'a Entry>,
+    pub(super) run: Option<&'a Run>,
+}
+
+/// An index whose key changes.
+struct KeyChange {
+    index: Arc<Index>,
+    old: Option<Vec<u8>>,
+    new: Option<Vec<u8>>,
+    /// The new key must be unique.
+    judged: bool,
+}
+
+impl Transaction {
+    /// Puts a row in. `values` are the table's columns in order, dropped ones NULL.
+    ///
+    /// # Errors
+    /// `Duplicate`, `Wait` (a transaction in progress has, or had, the key), `TooLarge`, `Full`, `NotFound`.
+    pub fn insert(&mut self, s: &Snapshot, table: ObjectId, values: &[Value<'_>]) -> Result<RowId> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        let table = shared.table(table)?;
+        self.insert_row(s.command, &table, None, values)
+    }
+
+    pub(super) fn insert_row(
+        &mut self,
+        command: u32,
+        table: &Arc<Table>,
+        at: Option<u64>,
+        values: &[Value<'_>],
+    ) -> Result<RowId> {
+        self.shared.check_writable()?;
+        let def = table.def();
+        row::check_values(&def, values)?;
+        let shared = self.shared.clone();
+        let indexes = table.indexes();
+        let mut changes = Vec::with_capacity(indexes.len());
+        if !indexes.is_empty() {
+            let mut wide = Vec::new();
+            row::encode(values.iter().map(|value| Field::Value(*value)), &mut wide);
+            let view = RowView::new(&wide, &def.columns);
+            let mut key = KeyEncoder::new();
+            for index in indexes.iter() {
+                if index.key(&view, &mut key) {
+                    let new = Some(key.finish()?.to_vec());
+                    changes.push(KeyChange { judged: index.judges(&key), index: index.clone(), old: None, new });
+                }
+            }
+        }
+        let _stripes = stripes(&shared, &changes);
+        self.judge_keys(&changes, None)?;
+        let mut fields: Vec<Field<'_>> = values.iter().map(|value| Field::Value(*value)).collect();
+        let image = table.image(&shared.pool, &mut fields)?;
+        let row = at.unwrap_or_else(|| self.take_row(table));
+        self.add_to_run(table, row, command);
+        let put = table.tree.put(&shared.pool, &row_key(row), &image).map(|_| ());
+        self.finish_change(row, &changes, put)?;
+        self.remember_unchecked(&changes, row);
+        if !def.temporary {
+            redo::insert(&mut self.redo, table.id, row, values);
+            // What is not written now is written later.
+            let _ = self.spill_redo();
+        }
+        Ok(RowId(row))
+    }
+
+    /// Puts the index entries in; takes the change back when that (or the change itself, `done`) failed.
+    fn finish_change(&mut self, row: u64, changes: &[KeyChange], done: Result<()>) -> Result<()> {
+        let pool = &self.shared.pool;
+        let result = done.and_then(|()| {
+            changes.iter().try_for_each(|change| match &change.new {
+                Some(new) if change.old.as_ref() != Some(new) => {
+                    change.index.tree.put(pool, &table::entry(new, row), &[]).map(|_| ())
+                }
+                _ => Ok(()),
+            })
+        });
+        if result.is_err() {
+            match self.undo.pop() {
+                // A run may have more rows than this one.
+                Some(Undo::Inserted { table, start, end }) if start < row => {
+                    finish::undo_rows(&self.shared, &table, row..end)?;
+                    self.undo.push(Undo::Inserted { table, start, end });
+                }
+                Some(last) => finish::undo(&self.shared, &self.state, &last)?,
+                None => {}
+            }
+        }
+        result
+    }
+
+    /// Changes columns of a row.
+    ///
+    /// # Errors
+    /// `Wait`, `Deadlock`, `Conflict` (REPEATABLE READ), `Duplicate`, `TooLarge`, `Full`, `NotFound`.
+    pub fn update(
+        &mut self,
+        s: &Snapshot,
+        table: ObjectId,
+        row: RowId,
+        base: Base,
+        changes: &[(ColumnNo, Value<'_>)],
+    ) -> Result<WriteOutcome> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.update_row(s, table, row, base, changes)
+    }
+
+    /// [`Self::update`] for who has passed the gate.
+    pub(super) fn update_row(
+        &mut self,
+        s: &Snapshot,
+        table: ObjectId,
+        row: RowId,
+        base: Base,
+        changes: &[(ColumnNo, Value<'_>)],
+    ) -> Result<WriteOutcome> {
+        self.shared.check_writable()?;
+        let (shared, row) = (self.shared.clone(), row.0);
+        let table = shared.table(table)?;
+        let def = table.def();
+        for (column, value) in changes {
+            let column = def.columns.get(column.0 as usize).ok_or(Error::NotFound)?;
+            if !row::matches_type(*value, column.ty) {
+                return Err(Error::corrupt("a value does not have its column's type"));
+            }
+        }
+        loop {
+            let (old, stamp) = match self.look(s, &table, row, base, RowLockMode::NoKeyUpdate)? {
+                Ok(found) => found,
+                Err(outcome) => return Ok(outcome),
+            };
+            let keys = self.key_changes(&table, &old, changes)?;
+            let changed = keys.iter().filter(|key| key.old != key.new);
+            let keys_changed = changed.clone().any(|key| key.old.is_some());
+            let referable = changed.clone().any(|key| key.old.is_some() && key.index.is_referable());
+            let mode = if referable { RowLockMode::Update } else { RowLockMode::NoKeyUpdate };
+            let _stripes = stripes(&shared, &keys);
+            self.judge_keys(&keys, Some(row))?;
+            let mut fields = table::fields(&old, &def);
+            for (column, value) in changes {
+                fields[column.0 as usize] = Field::Value(*value);
+            }
+            let image = table.image(&shared.pool, &mut fields)?;
+            let version = Version {
+                txn: self.state.clone(),
+                command: s.command,
+                mode,
+                keys_changed,
+                stamp: self.next_stamp(),
+                before: old.into(),
+                next: None,
+            };
+            match self.replace(s, &table, row, base, stamp, &image, version)? {
+                Replaced::Done => {}
+                Replaced::Outcome(outcome) => {
+                    table.free_external(&shared.pool, &image, &TOMBSTONE)?;
+                    return Ok(outcome);
+                }
+                Replaced::Again(old) => {
+                    table.free_external(&shared.pool, &image, &old)?;
+                    continue;
+                }
+            }
+            self.undo.push(Undo::Changed { table: table.clone(), row });
+            self.finish_change(row, &keys, Ok(()))?;
+            self.remember_unchecked(&keys, row);
+            if !def.temporary {
+                redo::update(&mut self.redo, table.id, row, changes);
+                // What is not written now is written later.
+                let _ = self.spill_redo();
+            }
+            return Ok(WriteOutcome::Done);
+        }
+    }
+
+    /// Deletes a row.
+    ///
+    /// # Errors
+    /// `Wait`, `Deadlock`, `Conflict` (REPEATABLE READ), `NotFound`.
+    pub fn delete(&mut self, s: &Snapshot, table: ObjectId, row: RowId, base: Base) -> Result<WriteOutcome> {
+        let shared = self.shared.clone();
+        let _pass = shared.pool.gate().enter();
+        self.delete_row(s, table, row, base)
+    }
+
+    /// [`Self::delete`] for who has passed the gate.
+    pub(super) fn delete_row(&mut self, s: &Snapshot, table: ObjectId, row: RowId, base: Base) -> Result<WriteOutcome> {
+        self.shared.check_writable()?;
+        let (shared, row) = (self.shared.clone(), row.0);
+        let table = shared.table(table)?;
+        loop {
+            let (old, stamp) = match self.look(s, &table, row, base, RowLockMode::Update)? {
+                Ok(found) => found,
+                Err(outcome) => return Ok(outcome),
+            };
+            let version = Version {
+                txn: self.state.clone(),
+                command: s.command,
+                mode: RowLockMode::Update,
+                keys_changed: true,
+                stamp: self.next_stamp(),
+                before: old.into(),
+                next: None,
+            };
+            match self.replace(s, &table, row, base, stamp, &TOMBSTONE, version)? {
+                Replaced::Done => {}
+                Replaced::Outcome(outcome) => return Ok(outcome),
+                Replaced::Again(_) => continue,
+            }
+            self.undo.push(Undo::Changed { table: table.clone(), row });
+            if !table.def().temporary {
+                redo::delete(&mut self.redo, table.id, row);
+                // What is not written now is written later.
+                let _ = self.spill_redo();
+            }
+            return Ok(WriteOutcome::Done);
+        }
+    }
+
+    /// The newest image of a row that may be changed, and its stamp; else why not.
+    fn look(
+        &self,
+        s: &Snapshot,
+        table: &Table,
+        row: u64,
+        base: Base,
+        mode: RowLockMode,
+    ) -> Result<Result<(Vec<u8>, u64), WriteOutcome>> {
+        let key = row_key(row);
+        let leaf = table.tree.read_leaf(&self.shared.pool, &key)?;
+        let Ok(at) = node::search(&leaf, &key) else { return self.gone(base).map(Err) };
+        let image = node::value(&leaf, at);
+        let shard = self.shared.versions.shard(version::key(table.id, row));
+        let entry = shard.get(&version::key(table.id, row));
+        let judged = table.runs.with(row, |run| self.judge(s, base, mode, &Found { image, entry, run }))?;
+        match judged {
+            Judged::Free(stamp) => Ok(Ok((image.to_vec(), stamp))),
+            Judged::Outcome(outcome) => Ok(Err(outcome)),
+            Judged::Blocked(others) => {
+                drop(shard);
+                drop(leaf);
+                Err(self.shared.graph.wait_for(&self.state, &others))
+            }
+        }
+    }
+
+    /// What a change answers when the row is not there at all any more.
+    fn gone(&self, base: Base) -> Result<WriteOutcome> {
+        match (self.isolation, base) {
+            (Isolation::RepeatableRead, Base::Snapshot) => Err(Error::Conflict),
+            _ => Ok(WriteOutcome::Deleted),
+        }
+    }
+
+    /// Whether a change of `mode` that starts from `base` may happen now.
+    pub(super) fn judge(&self, s: &Snapshot, base: Base, mode: RowLockMode, found: &Found<'_>) -> Result<Judged> {
+        let head = found.entry.and_then(|entry| entry.head.as_deref());
+        let mine = |txn: &TxnState| txn.id == self.state.id;
+        let mut blocked: Vec<Arc<TxnState>> = Vec::new();
+        if let Some(head) = head
+            && !mine(&head.txn)
+            && head.txn.is_active()
+            && head.mode.conflicts(mode)
+        {
+            blocked.push(head.txn.clone());
+        }
+        for lock in found.entry.map_or(&[][..], |entry| &entry.locks) {
+            if !mine(&lock.txn) && lock.txn.is_active() && lock.mode.conflicts(mode) {
+                blocked.push(lock.txn.clone());
+            }
+        }
+        if !blocked.is_empty() {
+            return Ok(Judged::Blocked(blocked));
+        }
+        // The newest version that counts: below an uncommitted one of somebody else that leaves room for this mode.
+        let (writer, command, stamp, deleted) = match head {
+            Some(head) if mine(&head.txn) || !head.txn.is_active() => {
+                (Some(&head.txn), head.command, head.stamp, is_deleted(found.image))
+            }
+            Some(head) => match &head.next {
+                Some(next) => (Some(&next.txn), next.command, next.stamp, is_deleted(&head.before)),
+                None => (found.run.map(|run| &run.txn), 0, found.run.map_or(0, run_stamp), false),
+            },
+            None => match found.run {
+                Some(run) => (Some(&run.txn), run.command, run_stamp(run), is_deleted(found.image)),
+                None => (None, 0, 0, is_deleted(found.image)),
+            },
+        };
+        if let Some(writer) = writer {
+            if mine(writer) {
+                if command >= s.command {
+                    return Ok(Judged::Outcome(WriteOutcome::SelfModified));
+                }
+            } else {
+                let changed = match (writer.status(), base) {
+                    (Status::Committed(position), Base::Snapshot) => {
+                        self.note(position);
+                        position > s.position
+                    }
+                    (Status::Committed(position), Base::Newest(base)) => {
+                        self.note(position);
+                        stamp != base.0
+                    }
+                    // An insertion in progress is nobody's row yet.
+                    (Status::Active | Status::Aborted, _) => return self.gone(base).map(Judged::Outcome),
+                };
+                if changed && self.isolation == Isolation::RepeatableRead {
+                    return Err(Error::Conflict);
+                }
+                if changed && !deleted {
+                    return Ok(Judged::Outcome(WriteOutcome::Changed));
+                }
+            }
+        }
+        if deleted {
+            return Ok(Judged::Outcome(WriteOutcome::Deleted));
+        }
+        Ok(Judged::Free(stamp))
+    }
+
+    /// Puts image and version in place of the newest version, if that still has `stamp`.
+    fn replace(
+        &mut self,
+        s: &Snapshot,
+        table: &Table,
+        row: u64,
+        base: Base,
+        stamp: u64,
+        image: &[u8],
+        version: Version,
+    ) -> Result<Replaced> {
+        let shared = &self.shared;
+        let (key, row_key) = (version::key(table.id, row), row_key(row));
+        loop {
+            let mut leaf = table.tree.write_leaf(&shared.pool, &row_key)?;
+            let Ok(at) = node::search(&leaf, &row_key) else { return self.gone(base).map(Replaced::Outcome) };
+            let mut shard = shared.versions.shard(key);
+            let (entry, mode) = (shard.get(&key), version.mode);
+            let found = node::value(&leaf, at);
+            let judged = table.runs.with(row, |run| self.judge(s, base, mode, &Found { image: found, entry, run }))?;
+            match judged {
+                // Clean-up may have forgotten the writer meanwhile: then it is the same version without a stamp.
+                Judged::Free(now) if now == stamp || now == 0 => {}
+                Judged::Free(_) => return Ok(Replaced::Again(found.to_vec())),
+                Judged::Outcome(outcome) => return Ok(Replaced::Outcome(outcome)),
+                Judged::Blocked(others) => {
+                    drop(shard);
+                    drop(leaf);
+                    table.free_external(&shared.pool, image, &version.before)?;
+                    return Err(shared.graph.wait_for(&self.state, &others));
+                }
+            }
+            if !node::replace(&mut leaf, at, image) {
+                drop(shard);
+                drop(leaf);
+                table.tree.make_room(&shared.pool, &row_key, image.len())?;
+                continue;
+            }
+            let entry = shard.entry(key).or_default();
+            shared.versions.push(entry, key, Box::new(version));
+            if version::Versions::depth(entry) >= CHAIN_LONG {
+                let now = shared.acknowledged();
+                let live = shared.snapshots.live();
+                // A snapshot that is being taken could be of any position.
+                if live.first() != Some(&0) {
+                    shared.versions.thin(entry, key, &live, now);
+                }
+            }
+            return Ok(Replaced::Done);
+        }
+    }
+
+    /// Old and new key of every index that reads a changed column.
+    fn key_changes(&self, table: &Table, old: &[u8], changes: &[(ColumnNo, Value<'_>)]) -> Result<Vec<KeyChange>> {
+        let indexes = table.indexes();
+        let touched = |index: &&Arc<Index>| changes.iter().any(|(column, _)| index.reads(*column));
+        if !indexes.iter().any(|index| touched(&index)) {
+            return Ok(Vec::new());
+        }
+        let def = table.def();
+        let full = table.full(&self.shared.pool, old)?;
+        let old_view = RowView::new(&full, &def.columns);
+        let mut fields = table::fields(&full, &def);
+        for (column, value) in changes {
+            fields[column.0 as usize] = Field::Value(*value);
+        }
+        let mut wide = Vec::new();
+        row::encode(fields.iter().copied(), &mut wide);
+        let new_view = RowView::new(&wide, &def.columns);
+        let mut key = KeyEncoder::new();
+        let mut found = Vec::new();
+        for index in indexes.iter().filter(touched) {
+            let old = index.key(&old_view, &mut key).then(|| key.bytes().to_vec());
+            let within = index.key(&new_view, &mut key);
+            let new = if within { Some(key.finish()?.to_vec()) } else { None };
+            let judged = within && old != new && index.judges(&key);
+            found.push(KeyChange { index: index.clone(), old, new, judged });
+        }
+        Ok(found)
+    }
+
+    /// Judges every new unique key; deferrable ones are only remembered.
+    fn judge_keys(&mut self, changes: &[KeyChange], row: Option<u64>) -> Result<()> {
+        for change in changes.iter().filter(|change| change.judged && change.index.def.unique == Unique::Immediate) {
+            let key = change.new.as_ref().expect("a judged key is there");
+            self.judge_key(&change.index, key, row)?;
+        }
+        Ok(())
+    }
+
+    /// Whether another row has the key by its newest version.
+    ///
+    /// # Errors
+    /// `Duplicate`; `Wait`: that depends on a transaction in progress.
+    pub(super) fn judge_key(&self, index: &Index, key: &[u8], row: Option<u64>) -> Result<()> {
+        self.rows_with_key(index, key, |other| {
+            if row == Some(other) {
+                return Ok(true);
+            }
+            match self.has_key(index, key, other)? {
+                HasKey::No => Ok(true),
+                HasKey::Yes => Err(Error::Duplicate { index: index.id, row: RowId(other) }),
+                HasKey::Depends(txn) => Err(self.shared.graph.wait_for(&self.state, &[txn])),
+            }
+        })
+    }
+
+    /// Whether a row has a key now.
+    pub(super) fn has_key(&self, index: &Index, key: &[u8], row: u64) -> Result<HasKey> {
+        let (pool, table) = (&self.shared.pool, &index.table);
+        let leaf = table.tree.read_leaf(pool, &row_key(row))?;
+        let Ok(at) = node::search(&leaf, &row_key(row)) else { return Ok(HasKey::No) };
+        let image = node::value(&leaf, at);
+        let shard = self.shared.versions.shard(version::key(table.id, row));
+        let head = shard.get(&version::key(table.id, row)).and_then(|entry| entry.head.as_deref());
+        let same = |image: Option<&[u8]>| -> Result<bool> {
+            let Some(image) = image else { return Ok(false) };
+            Ok(index.image_key(pool, image)?.is_some_and(|found| found.bytes() == key))
+        };
+        table.runs.with(row, |run| {
+            let writer = head.map(|head| &head.txn).or(run.map(|run| &run.txn));
+            let now = same((!is_deleted(image)).then_some(image))?;
+            let Some(writer) = writer else { return Ok(if now { HasKey::Yes } else { HasKey::No }) };
+            match writer.status() {
+                Status::Active if writer.id != self.state.id => {
+                    let sees = |txn: &TxnState, _| txn.id == self.state.id || !txn.is_active();
+                    let before = same(resolve(image, head, run, sees).map(|(image, _)| image))?;
+                    Ok(match (now, before) {
+                        (true, true) => HasKey::Yes,
+                        (false, false) => HasKey::No,
+                        _ => HasKey::Depends(writer.clone()),
+                    })
+                }
+                status => {
+                    if let Status::Committed(position) = status {
+                        self.note(position);
+                    }
+                    Ok(if now { HasKey::Yes } else { HasKey::No })
+                }
+            }
+        })
+    }
+
+    /// Rows whose deferrable unique keys have not been judged.
+    pub fn take_unchecked(&mut self) -> Vec<(ObjectId, RowId)> {
+        std::mem::take(&mut self.unchecked)
+    }
+
+    /// Judges the key that a row has by now in a deferrable unique index; a row that has gone is fine.
+    ///
+    /// # Errors
+    /// `Duplicate`, `Wait`, `Deadlock`, `NotFound`.
+    pub fn recheck_unique(&mut self, index: ObjectId, row: RowId) -> Result<()> {
+        let index = self.shared.index(index)?;
+        let Some(image) = index.table.page_image(&self.shared.pool, row.0)? else { return Ok(()) };
+        let Some(key) = index.image_key(&self.shared.pool, &image)? else { return Ok(()) };
+        if !index.judges(&key) {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let _stripe = shared.stripe(index.id, key.bytes()).lock();
+        self.judge_key(&index, key.bytes(), Some(row.0))
+    }
+
+    /// A row id for a new row: from the run taken ahead, which doubles while the transaction goes on inserting.
+    fn take_row(&mut self, table: &Table) -> u64 {
+        let run = match self.row_runs.iter_mut().position(|run| run.table == table.id) {
+            Some(at) => &mut self.row_runs[at],
+            None => {
+                self.row_runs.push(RowRun { table: table.id, next: 0, end: 0, size: 1 });
+                self.row_runs.last_mut().expect("just pushed")
+            }
+        };
+        if run.next == run.end {
+            run.next = table.take_rows(run.size);
+            run.end = run.next + run.size;
+            run.size = (run.size * 2).min(ROW_RUN_MAX);
+        }
+        run.next += 1;
+        run.next - 1
+    }
+
+    /// Says, before the row is in its page, that it is this transaction's.
+    fn add_to_run(&mut self, table: &Arc<Table>, row: u64, command: u32) {
+        let mark = self.savepoints.last().map_or(0, |mark| mark.undo);
+        let joined = match self.undo[mark..].last_mut() {
+            Some(Undo::Inserted { table: last, end, .. }) if *end == row && last.id == table.id => {
+                let joined = !table.runs.add(row, &self.state, command, true);
+                if joined {
+                    *end = row + 1;
+                }
+                joined
+            }
+            _ => {
+                table.runs.add(row, &self.state, command, false);
+                false
+            }
+        };
+        if !joined {
+            self.undo.push(Undo::Inserted { table: table.clone(), start: row, end: row + 1 });
+        }
+    }
+
+    /// Redo beyond what a group takes inline is written ahead. A failure fails the transaction at its commit at the latest.
+    pub(super) fn spill_redo(&mut self) -> Result<()> {
+        if self.redo.len() >= REDO_INLINE_MAX {
+            let extent = self.shared.pool.store().write_extent(&self.redo)?;
+            self.redo_extents.push(extent);
+            self.redo.clear();
+        }
+        Ok(())
+    }
+
+    /// Remembers deferrable keys for the check to come.
+    fn remember_unchecked(&mut self, changes: &[KeyChange], row: u64) {
+        for change in changes.iter().filter(|change| change.judged && change.index.def.unique == Unique::Deferrable) {
+            self.unchecked.push((change.index.id, RowId(row)));
+        }
+    }
+}
+
+enum Replaced {
+    Done,
+    Outcome(WriteOutcome),
+    /// The newest version is another one than was looked at; its image.
+    Again(Vec<u8>),
+}
+
+/// Whether a row has a key by its newest version.
+pub(super) enum HasKey {
+    Yes,
+    No,
+    /// On how this transaction ends.
+    Depends(Arc<TxnState>),
+}
+
+/// Holds the stripes of all unique keys that come in, in one order for everybody, until their entries are in.
+fn stripes<'a>(shared: &'a Shared, changes: &[KeyChange]) -> Vec<MutexGuard<'a, ()>> {
+    let judged = changes.iter().filter(|change| change.judged);
+    let mut numbers: Vec<usize> =
+        judged.filter_map(|change| change.new.as_ref().map(|key| shared.stripe_number(change.index.id, key))).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.into_iter().map(|number| shared.stripes[number].lock()).collect()
+}

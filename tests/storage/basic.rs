@@ -1,0 +1,236 @@
+//! Rows, indexes, definitions, sequences, large values: what one session sees, and what survives.
+
+use crate::database::*;
+use lightning_storage::io::sim::SimIo;
+use lightning_storage::*;
+
+#[test]
+fn rows_come_back_by_id_by_key_and_after_a_crash() {
+    let io = SimIo::new();
+    let engine = open(&io);
+    let (table, unique, second) = make_table(&engine);
+    let mut t = begin(&engine);
+    for id in 0..3000 {
+        insert(&mut t, table, id, (id * 7919) % 1000).unwrap();
+    }
+    assert_eq!(all(&mut t, table).len(), 3000);
+    commit(&engine, t);
+    let mut open_at_crash = begin(&engine);
+    insert(&mut open_at_crash, table, 9999, 0).unwrap();
+    check_rows(&engine, table, unique, second);
+    let recovered = open(&io.crash(|| true));
+    check_rows(&recovered, table, unique, second);
+    drop(open_at_crash);
+    check(&engine);
+    let report = check(&recovered);
+    assert_eq!(report.rows, 3000 + 3);
+    assert_eq!(report.entries, 6000);
+}
+
+fn check_rows(engine: &Engine, table: ObjectId, unique: ObjectId, second: ObjectId) {
+    let mut t = begin(engine);
+    let rows = all(&mut t, table);
+    assert_eq!(rows.len(), 3000);
+    assert_eq!(by_index(&mut t, unique, Direction::Forward), rows);
+    let mut backward = by_index(&mut t, unique, Direction::Backward);
+    backward.reverse();
+    assert_eq!(backward, rows);
+    let mut by_value = rows.clone();
+    by_value.sort_by_key(|(id, value)| (*value, *id));
+    assert_eq!(by_index(&mut t, second, Direction::Forward), by_value);
+    assert_eq!(value_of(&mut t, unique, 1234), Some((1234 * 7919) % 1000));
+    assert_eq!(value_of(&mut t, unique, 3000), None);
+}
+
+#[test]
+fn rolled_back_changes_leave_nothing() {
+    let io = SimIo::new();
+    let engine = open(&io);
+    let (table, unique, _) = make_table(&engine);
+    let mut t = begin(&engine);
+    let rows: Vec<RowId> = (0..500).map(|id| insert(&mut t, table, id, 0).unwrap()).collect();
+    commit(&engine, t);
+    let mut t = begin(&engine);
+    for id in 500..1000 {
+        insert(&mut t, table, id, 1).unwrap();
+    }
+    for row in &rows[..100] {
+        update(&mut t, table, *row, 5).unwrap();
+        update(&mut t, table, *row, 6).unwrap();
+    }
+    let s = t.snapshot();
+    for row in &rows[50..200] {
+        assert_eq!(t.delete(&s, table, *row, Base::Snapshot).unwrap(), WriteOutcome::Done);
+        assert_eq!(t.delete(&s, table, *row, Base::Snapshot).unwrap(), WriteOutcome::SelfModified);
+    }
+    assert_eq!(all(&mut t, table).len(), 850);
+    t.rollback();
+    let mut t = begin(&engine);
+    assert_eq!(all(&mut t, table), (0..500).map(|id| (id, 0)).collect::<Vec<_>>());
+    assert_eq!(value_of(&mut t, unique, 700), None);
+    drop(t);
+    assert_eq!(check(&engine).entries, 1000);
+    assert_eq!(engine.stats().live_versions, 0);
+}
+
+#[test]
+fn savepoints_undo_what_came_after_them() {
+    let engine = open(&SimIo::new());
+    let (table, unique, _) = make_table(&engine);
+    let mut t = begin(&engine);
+    let row = insert(&mut t, table, 1, 1).unwrap();
+    let first = t.savepoint();
+    insert(&mut t, table, 2, 2).unwrap();
+    update(&mut t, table, row, 10).unwrap();
+    let second = t.savepoint();
+    update(&mut t, table, row, 100).unwrap();
+    assert_eq!(value_of(&mut t, unique, 1), Some(100));
+    t.rollback_to(second).unwrap();
+    assert_eq!(value_of(&mut t, unique, 1), Some(10));
+    t.rollback_to(first).unwrap();
+    assert_eq!(value_of(&mut t, unique, 1), Some(1));
+    assert_eq!(value_of(&mut t, unique, 2), None);
+    insert(&mut t, table, 2, 3).unwrap();
+    t.release(first);
+    commit(&engine, t);
+    assert_eq!(all(&mut begin(&engine), table), vec![(1, 1), (2, 3)]);
+    check(&engine);
+}
+
+#[test]
+fn large_values_move_out_and_go_with_their_rows() {
+    let io = SimIo::new();
+    let engine = open(&io);
+    let mut t = begin(&engine);
+    let table = t.create_table(columns(&[ColumnType::Int64, ColumnType::Bytes, ColumnType::Bytes])).unwrap();
+    let s = t.snapshot();
+    let big: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
+    let row = t.insert(&s, table, &[Value::Int64(1), Value::Bytes(&big), Value::Bytes(&big[..5000])]).unwrap();
+    commit(&engine, t);
+    let mut t = begin(&engine);
+    let old = t.snapshot();
+    let mut writer = begin(&engine);
+    let s = writer.snapshot();
+    writer.update(&s, table, row, Base::Snapshot, &[(ColumnNo(2), Value::Bytes(b"short"))]).unwrap();
+    commit(&engine, writer);
+    let mut rows = RowBuffer::new();
+    assert!(t.get(&old, table, row, &mut rows).unwrap());
+    let new = t.snapshot();
+    assert!(t.get(&new, table, row, &mut rows).unwrap());
+    for i in 0..2 {
+        assert_eq!(rows.row(i).get(ColumnNo(1)), Value::Bytes(&big));
+    }
+    assert_eq!(rows.row(0).get(ColumnNo(2)), Value::Bytes(&big[..5000]));
+    assert_eq!(rows.row(1).get(ColumnNo(2)), Value::Bytes(b"short"));
+    drop((t, old, new));
+    engine.checkpoint().unwrap();
+    let engine = open(&io.crash(|| true));
+    let mut t = begin(&engine);
+    let s = t.snapshot();
+    rows.clear();
+    assert!(t.get(&s, table, row, &mut rows).unwrap());
+    assert_eq!(rows.row(0).get(ColumnNo(1)), Value::Bytes(&big));
+    t.delete(&s, table, row, Base::Snapshot).unwrap();
+    commit(&engine, t);
+    drop(s);
+    check(&engine);
+}
+
+#[test]
+fn definitions_are_transactional() {
+    let io = SimIo::new();
+    let engine = open(&io);
+    let (table, ..) = make_table(&engine);
+    let mut t = begin(&engine);
+    insert(&mut t, table, 1, 2).unwrap();
+    commit(&engine, t);
+    let mut wider = columns(&[ColumnType::Int64, ColumnType::Int64, ColumnType::Bytes, ColumnType::Int64]);
+    wider.columns[3].default = OwnedValue::Int64(42);
+    let mut t = begin(&engine);
+    t.alter_table(table, wider.clone()).unwrap();
+    let dropped = t.create_table(columns(&[ColumnType::Bool])).unwrap();
+    t.rollback();
+    let mut t = begin(&engine);
+    let s = t.snapshot();
+    let gone = t.scan(&s, dropped, RowId(1)..RowId(9), 1, &mut RowBuffer::new());
+    assert!(matches!(gone, Err(Error::NotFound)));
+    drop(s);
+    t.alter_table(table, wider).unwrap();
+    let index = t.create_index(index_on(table, &[3], Unique::No)).unwrap();
+    let s = t.snapshot();
+    while !t.build_index(&s, index, 1).unwrap() {}
+    commit(&engine, t);
+    drop(s);
+    for engine in [engine.clone(), open(&io.crash(|| false))] {
+        let mut t = begin(&engine);
+        let s = t.snapshot();
+        let mut rows = RowBuffer::new();
+        let mut cursor = t.index_cursor(index, KeyRange::prefix(&key(42)), Direction::Forward);
+        t.index_next(&s, &mut cursor, 10, &mut rows).unwrap();
+        assert_eq!(int(&rows, 0, 3), 42);
+        drop((s, t));
+        check(&engine);
+        let mut t = begin(&engine);
+        t.drop_object(table).unwrap();
+        commit(&engine, t);
+        let report = check(&engine);
+        assert_eq!((report.rows, report.entries), (0, 0));
+    }
+}
+
+#[test]
+fn sequences_and_oids_never_repeat() {
+    let io = SimIo::new();
+    let engine = open(&io);
+    let mut t = begin(&engine);
+    let def = SequenceDef { start: 1, increment: 1, min: 1, max: 50, cycle: false };
+    let sequence = t.create_sequence(def).unwrap();
+    let oid = t.allocate_oid().unwrap();
+    assert_eq!(t.sequence_state(sequence).unwrap(), (1, false));
+    assert_eq!((t.nextval(sequence).unwrap(), t.nextval(sequence).unwrap()), (1, 2));
+    commit(&engine, t);
+    for checkpoint in [false, true] {
+        let io = io.crash(|| true);
+        let engine = open(&io);
+        if checkpoint {
+            engine.checkpoint().unwrap();
+        }
+        let engine = if checkpoint { open(&io.crash(|| true)) } else { engine };
+        let mut t = begin(&engine);
+        let next = t.nextval(sequence).unwrap();
+        assert!(next > 2 && next <= 34, "{next}");
+        assert!(t.allocate_oid().unwrap() > oid);
+        t.setval(sequence, 50, false).unwrap();
+        assert_eq!(t.nextval(sequence).unwrap(), 50);
+        assert!(matches!(t.nextval(sequence), Err(Error::SequenceLimit { limit: 50, upper: true })));
+        check(&engine);
+    }
+}
+
+#[test]
+fn more_data_than_the_pool_holds() {
+    let io = SimIo::new();
+    let engine = open_with(&io, 1 << 20);
+    let (table, unique, _) = make_table(&engine);
+    let mut t = begin(&engine);
+    let text = [7u8; 200];
+    let s = t.snapshot();
+    for id in 0..40_000i64 {
+        let id = id * 7919 % 40_000;
+        t.insert(&s, table, &[Value::Int64(id), Value::Int64(id), Value::Bytes(&text)]).unwrap();
+        if id % 10_000 == 0 {
+            engine.checkpoint_step(20).unwrap();
+        }
+    }
+    drop(s);
+    engine.checkpoint().unwrap();
+    commit(&engine, t);
+    let mut t = begin(&engine);
+    for id in (0..40_000).step_by(997) {
+        assert_eq!(value_of(&mut t, unique, id), Some(id));
+    }
+    drop(t);
+    assert_eq!(check(&engine).rows, 40_003);
+    let engine = open_with(&io.crash(|| true), 1 << 20);
+    assert_eq!(check(&engine).rows, 40_003);
+}

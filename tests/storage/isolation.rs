@@ -1,0 +1,213 @@
+//! What transactions see of one another, and how they get in one another's way: one test per anomaly.
+
+use crate::database::*;
+use lightning_storage::io::sim::SimIo;
+use lightning_storage::*;
+
+fn setup() -> (Engine, ObjectId, ObjectId, RowId, RowId) {
+    let engine = open(&SimIo::new());
+    let (table, unique, _) = make_table(&engine);
+    let mut t = begin(&engine);
+    let one = insert(&mut t, table, 1, 10).unwrap();
+    let two = insert(&mut t, table, 2, 20).unwrap();
+    commit(&engine, t);
+    (engine, table, unique, one, two)
+}
+
+fn waiter<T: std::fmt::Debug>(result: Result<T>) -> Waiter {
+    match result {
+        Err(Error::Wait(waiter)) => waiter,
+        other => panic!("{other:?} does not wait"),
+    }
+}
+
+#[test]
+fn uncommitted_changes_are_nobody_elses() {
+    let (engine, table, unique, one, two) = setup();
+    let mut writer = begin(&engine);
+    update(&mut writer, table, one, 11).unwrap();
+    insert(&mut writer, table, 3, 30).unwrap();
+    let s = writer.snapshot();
+    writer.delete(&s, table, two, Base::Snapshot).unwrap();
+    assert_eq!(all(&mut writer, table), vec![(1, 11), (3, 30)]);
+    let mut reader = begin(&engine);
+    assert_eq!(all(&mut reader, table), vec![(1, 10), (2, 20)]);
+    assert_eq!(value_of(&mut reader, unique, 3), None);
+    let position = writer.commit().unwrap();
+    assert_eq!(all(&mut reader, table), vec![(1, 10), (2, 20)], "not acknowledged before it is durable");
+    engine.flush().unwrap();
+    assert!(engine.durable() >= position);
+    assert_eq!(all(&mut reader, table), vec![(1, 11), (3, 30)]);
+    drop(reader);
+    check(&engine);
+}
+
+#[test]
+fn repeatable_read_stays_where_it_began_and_refuses_lost_updates() {
+    let (engine, table, _, one, two) = setup();
+    let mut reader = engine.begin(Isolation::RepeatableRead);
+    assert_eq!(all(&mut reader, table), vec![(1, 10), (2, 20)]);
+    let mut writer = begin(&engine);
+    update(&mut writer, table, one, 11).unwrap();
+    let s = writer.snapshot();
+    writer.delete(&s, table, two, Base::Snapshot).unwrap();
+    drop(s);
+    commit(&engine, writer);
+    assert!(!engine.clean_step(100).unwrap());
+    assert_eq!(all(&mut reader, table), vec![(1, 10), (2, 20)]);
+    assert!(matches!(update(&mut reader, table, one, 12), Err(Error::Conflict)));
+    assert!(matches!(update(&mut reader, table, two, 12), Err(Error::Conflict)));
+    drop(reader);
+    check(&engine);
+    assert_eq!(engine.stats().live_versions, 0);
+}
+
+#[test]
+fn read_committed_waits_and_judges_the_newest_version() {
+    let (engine, table, _, one, two) = setup();
+    let mut first = begin(&engine);
+    let mut second = begin(&engine);
+    update(&mut first, table, one, 11).unwrap();
+    let s = second.snapshot();
+    let change = [(ColumnNo(1), Value::Int64(12))];
+    let wait = waiter(second.update(&s, table, one, Base::Snapshot, &change));
+    assert!(!wait.is_ready());
+    commit(&engine, first);
+    assert!(wait.is_ready());
+    drop(wait);
+    assert_eq!(second.update(&s, table, one, Base::Snapshot, &change).unwrap(), WriteOutcome::Changed);
+    let mut rows = RowBuffer::new();
+    let Newest::Row(stamp) = second.get_newest(table, one, &mut rows).unwrap() else { panic!("it is there") };
+    assert_eq!(int(&rows, 0, 1), 11);
+    assert_eq!(second.update(&s, table, one, Base::Newest(stamp), &change).unwrap(), WriteOutcome::Done);
+    assert!(second.noted() > Position(0));
+
+    let mut third = begin(&engine);
+    let s3 = third.snapshot();
+    third.delete(&s3, table, two, Base::Snapshot).unwrap();
+    let wait = waiter(second.lock_row(&s, table, two, RowLockMode::KeyShare, WaitPolicy::Wait));
+    assert_eq!(second.lock_row(&s, table, two, RowLockMode::KeyShare, WaitPolicy::Skip).unwrap(), LockOutcome::Skipped);
+    assert!(matches!(
+        second.lock_row(&s, table, two, RowLockMode::KeyShare, WaitPolicy::NoWait),
+        Err(Error::LockNotAvailable)
+    ));
+    commit(&engine, third);
+    wait.block();
+    drop(wait);
+    assert_eq!(second.delete(&s, table, two, Base::Snapshot).unwrap(), WriteOutcome::Deleted);
+    assert_eq!(second.get_newest(table, two, &mut rows).unwrap(), Newest::Gone);
+    drop((s, s3));
+    commit(&engine, second);
+    assert_eq!(all(&mut begin(&engine), table), vec![(1, 12)]);
+    check(&engine);
+}
+
+#[test]
+fn two_that_wait_for_each_other_are_a_deadlock() {
+    let (engine, table, _, one, two) = setup();
+    let (mut first, mut second) = (begin(&engine), begin(&engine));
+    update(&mut first, table, one, 11).unwrap();
+    update(&mut second, table, two, 22).unwrap();
+    let wait = waiter(update(&mut first, table, two, 12));
+    assert!(matches!(update(&mut second, table, one, 21), Err(Error::Deadlock { .. })));
+    second.rollback();
+    assert!(wait.is_ready());
+    drop(wait);
+    assert_eq!(update(&mut first, table, two, 12).unwrap(), WriteOutcome::Done);
+    // Through table and advisory locks as well.
+    let mut third = begin(&engine);
+    let tag = LockTag::Advisory(0, 7);
+    third.lock(tag, LockMode::Exclusive, WaitPolicy::Wait, LockScope::Transaction).unwrap();
+    let wait = waiter(first.lock(tag, LockMode::Exclusive, WaitPolicy::Wait, LockScope::Transaction));
+    assert!(matches!(update(&mut third, table, one, 5), Err(Error::Deadlock { .. })));
+    drop(third);
+    assert!(wait.is_ready());
+    commit(&engine, first);
+    assert_eq!(engine.stats().deadlocks, 2);
+    check(&engine);
+}
+
+#[test]
+fn a_unique_key_has_one_winner() {
+    let (engine, table, unique, one, _) = setup();
+    let (mut first, mut second) = (begin(&engine), begin(&engine));
+    assert!(matches!(insert(&mut first, table, 1, 0), Err(Error::Duplicate { row, .. }) if row == one));
+    insert(&mut first, table, 3, 30).unwrap();
+    let wait = waiter(insert(&mut second, table, 3, 31));
+    first.rollback();
+    assert!(wait.is_ready());
+    drop(wait);
+    insert(&mut second, table, 3, 31).unwrap();
+    // A key given up by a transaction in progress is nobody's yet.
+    let s = second.snapshot();
+    second.delete(&s, table, one, Base::Snapshot).unwrap();
+    insert(&mut second, table, 1, 111).unwrap();
+    let mut third = begin(&engine);
+    let wait = waiter(insert(&mut third, table, 1, 112));
+    commit(&engine, second);
+    drop((wait, s));
+    assert!(matches!(insert(&mut third, table, 1, 112), Err(Error::Duplicate { .. })));
+    assert_eq!(value_of(&mut third, unique, 1), Some(111));
+    drop(third);
+    check(&engine);
+}
+
+#[test]
+fn foreign_keys_lock_the_key_they_found() {
+    let (engine, table, unique, one, _) = setup();
+    let mut child = begin(&engine);
+    let s = child.snapshot();
+    assert_eq!(child.lock_key(&s, unique, &key(1), RowLockMode::KeyShare).unwrap(), Some(one));
+    assert_eq!(child.lock_key(&s, unique, &key(5), RowLockMode::KeyShare).unwrap(), None);
+    let mut parent = begin(&engine);
+    assert_eq!(update(&mut parent, table, one, 99).unwrap(), WriteOutcome::Done, "no key changes");
+    let p = parent.snapshot();
+    let rekey = [(ColumnNo(0), Value::Int64(77))];
+    let wait = waiter(parent.update(&p, table, one, Base::Snapshot, &rekey));
+    let mut other = begin(&engine);
+    let o = other.snapshot();
+    assert_eq!(other.lock_key(&o, unique, &key(1), RowLockMode::KeyShare).unwrap(), Some(one));
+    drop(child);
+    other.rollback();
+    assert!(wait.is_ready());
+    drop(wait);
+    assert_eq!(parent.update(&p, table, one, Base::Snapshot, &rekey).unwrap(), WriteOutcome::Done);
+    let mut late = begin(&engine);
+    let l = late.snapshot();
+    let wait = waiter(late.lock_key(&l, unique, &key(1), RowLockMode::KeyShare));
+    drop(p);
+    commit(&engine, parent);
+    assert!(wait.is_ready());
+    drop(wait);
+    assert_eq!(late.lock_key(&l, unique, &key(1), RowLockMode::KeyShare).unwrap(), None);
+    drop((s, o, l, late));
+    check(&engine);
+}
+
+#[test]
+fn table_locks_queue_in_order() {
+    let (engine, ..) = setup();
+    let tag = LockTag::Table(5);
+    let lock = |t: &mut Transaction, mode| t.lock(tag, mode, WaitPolicy::Wait, LockScope::Transaction);
+    let (mut a, mut b, mut c) = (begin(&engine), begin(&engine), begin(&engine));
+    assert!(lock(&mut a, LockMode::AccessShare).unwrap());
+    assert!(lock(&mut c, LockMode::RowExclusive).unwrap());
+    drop(c);
+    let exclusive = waiter(lock(&mut b, LockMode::AccessExclusive));
+    let mut c = begin(&engine);
+    let behind = waiter(lock(&mut c, LockMode::AccessShare));
+    drop(a);
+    assert!(exclusive.is_ready());
+    assert!(lock(&mut b, LockMode::AccessExclusive).unwrap());
+    drop(behind);
+    let session = LockScope::Session(SessionId(9));
+    assert!(!c.lock(tag, LockMode::Share, WaitPolicy::Skip, session).unwrap());
+    let behind = waiter(lock(&mut c, LockMode::AccessShare));
+    drop(b);
+    assert!(behind.is_ready());
+    assert!(c.lock(tag, LockMode::Share, WaitPolicy::Wait, session).unwrap());
+    drop(c);
+    assert_eq!(engine.locks().len(), 1);
+    engine.end_session(SessionId(9));
+    assert!(engine.locks().is_empty());
+}
