@@ -1,7 +1,7 @@
 //! Plans: the typed tree, made better by rules, becomes what a road executes.
 
 mod access;
-pub mod columns;
+pub use crate::sql::columns;
 pub mod physical;
 pub mod rewrite;
 mod unnest;

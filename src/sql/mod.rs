@@ -2,5 +2,7 @@
 
 pub mod ast;
 pub mod bind;
+pub mod columns;
 pub mod parse;
 pub mod tree;
+pub mod visit;

@@ -12,6 +12,7 @@
 
 pub mod scope;
 
+
 use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::CallContext;
@@ -67,6 +68,14 @@ pub(crate) struct Binder<'a> {
     pub late_columns: HashMap<ColumnId, Vec<(ScanColumn, ColumnId)>>,
     /// Views being expanded, outermost first.
     pub views: Vec<Oid>,
+    /// Names of the present WITH's parts that are not bound yet, for a hint.
+    pub later_ctes: Vec<String>,
+    /// Writing WITH parts being bound: inside them no other may begin.
+    pub cte_depth: u32,
+    /// How often the recursive part whose step is being bound has been named there.
+    pub working_uses: u32,
+    /// Where recursive parts must not be named: those below this many names in sight, and the place's words.
+    pub recursion_barriers: Vec<(usize, &'static str)>,
     serial: u32,
 }
 
@@ -88,6 +97,10 @@ impl<'a> Binder<'a> {
             locks: Vec::new(),
             late_columns: HashMap::new(),
             views: Vec::new(),
+            later_ctes: Vec::new(),
+            cte_depth: 0,
+            working_uses: 0,
+            recursion_barriers: Vec::new(),
             serial: 0,
         }
     }

@@ -143,6 +143,10 @@ pub(crate) struct Item {
     pub lateral: Lateral,
     /// A join: hints pass over it.
     pub join: bool,
+    /// Scans below that FOR UPDATE locks: first column and table.
+    pub lockable: Vec<(ColumnId, Arc<Relation>)>,
+    /// Why FOR UPDATE cannot lock its rows.
+    pub lock_refused: Option<&'static str>,
 }
 
 /// A reference to a column, for the errors that grouping raises later.
@@ -233,6 +237,8 @@ pub(crate) struct Scope {
     pub sets: Vec<BoundSet>,
     /// Column references to this level.
     pub references: Vec<Reference>,
+    /// Its FROM clause reads a recursive part's last round.
+    pub reads_working: bool,
 }
 
 /// A WITH name in sight.
@@ -255,6 +261,8 @@ pub(crate) enum CteState {
     Ready,
     /// A data-modifying part without RETURNING.
     NoRows,
+    /// A part of WITH RECURSIVE that is no UNION: a reference to itself is an error.
+    Malformed,
     /// A recursive part whose seed is being bound: a reference is an error.
     Seed,
     /// A recursive part whose step is being bound: a reference reads the round before.
@@ -276,6 +284,7 @@ impl Scope {
             named_windows: Vec::new(),
             sets: Vec::new(),
             references: Vec::new(),
+            reads_working: false,
         }
     }
 }
@@ -454,7 +463,7 @@ impl Binder<'_> {
         column
     }
 
-    fn reference(&mut self, level: usize, item: usize, column: usize, span: u32) -> Expr {
+    pub fn reference(&mut self, level: usize, item: usize, column: usize, span: u32) -> Expr {
         let found = &self.scopes[level].items[item].columns[column];
         let (column, ty) = (found.column, found.ty);
         self.note(level, column, span);
