@@ -9,6 +9,7 @@ use super::columns::{
 };
 use crate::catalog::image::{Body, ConstraintKind, Relation};
 use crate::error::{Error, Result};
+use crate::executor::context::StatementContext;
 use crate::executor::row::compile::{self, SubqueryPlanner, row_form};
 use crate::executor::row::expr::{Code, operator_of};
 use crate::executor::row::plan::{self as p, Kind, Node, Plan, PlanKind, Slot};
@@ -21,11 +22,43 @@ use crate::types::{Type, oid};
 use lightning_storage::{ColumnNo, ObjectId};
 use std::sync::Arc;
 
-/// Plans a statement for the row road.
+/// Plans a statement for the row road, with the sizes of tables as last analysed.
 pub fn plan(statement: &Statement) -> Result<Plan> {
-    let statement = super::rewrite::statement(statement.clone());
-    Planner::new(&statement).statement()
+    plan_sized(statement, &|_| None)
 }
+
+/// Plans a statement for the row road with the sizes of tables as they are now.
+pub fn plan_in(statement: &Statement, ctx: &StatementContext) -> Result<Plan> {
+    plan_sized(statement, &|relation| match &relation.body {
+        Body::Table { storage, .. } => {
+            let bound = ctx.with_transaction(|t| Ok::<_, lightning_storage::Error>(t.row_id_bound(*storage)));
+            bound.ok().map(|bound| bound.0.saturating_sub(1) as f64)
+        }
+        _ => None,
+    })
+}
+
+/// Plans with `size` telling the rows of tables that were never analysed.
+fn plan_sized(statement: &Statement, size: &dyn Fn(&Relation) -> Option<f64>) -> Result<Plan> {
+    // Trees may be as deep as the parser lets them: the passes below recurse over them.
+    stacker::maybe_grow(8 << 20, 64 << 20, || {
+        let mut statement = statement.clone();
+        super::rewrite::for_scans(&mut statement, &mut |relation| {
+            if relation.row_estimate < 0.0
+                && let Some(rows) = size(relation)
+            {
+                // A table that is small now may be filled while the plan is kept.
+                let row_estimate = rows.max(SMALLEST_ROWS);
+                *relation = Arc::new(Relation { row_estimate, ..(**relation).clone() });
+            }
+        });
+        let statement = super::rewrite::statement(statement);
+        Planner::new(&statement).statement()
+    })
+}
+
+/// What an unanalysed table is thought to have at least.
+const SMALLEST_ROWS: f64 = 100.0;
 
 /// The pass over one statement.
 pub(crate) struct Planner<'a> {

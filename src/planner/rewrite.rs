@@ -6,11 +6,13 @@
 
 use super::access;
 use super::columns::{self, ColumnSet, is_volatile, produced_in, used_by};
+use crate::catalog::image::Relation;
 use crate::executor::row::expr::operator_of;
 use crate::sql::tree::{
     Call, ColumnId, CteBody, Expr, ExprKind, JoinKind, Rel, Root, RowOp, Statement, SubqueryKind, Subscript,
 };
 use crate::types::{Datum, Type, oid};
+use std::sync::Arc;
 
 /// The statement with all its relations rewritten.
 pub fn statement(mut statement: Statement) -> Statement {
@@ -26,6 +28,55 @@ pub fn statement(mut statement: Statement) -> Statement {
     }
     rewrite_root(&mut statement.root);
     statement
+}
+
+/// Calls `visit` for the relation of every scan of a statement, in its subqueries too.
+pub(super) fn for_scans(statement: &mut Statement, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
+    fn in_rel(rel: &mut Rel, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
+        match rel {
+            Rel::Scan { relation, .. } => visit(relation),
+            Rel::Project { input, .. }
+            | Rel::ProjectSet { input, .. }
+            | Rel::Filter { input, .. }
+            | Rel::Aggregate { input, .. }
+            | Rel::Window { input, .. }
+            | Rel::Sort { input, .. }
+            | Rel::Distinct { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::LockRows { input, .. } => in_rel(input, visit),
+            Rel::Join { left, right, .. } | Rel::SetOp { left, right, .. } => {
+                in_rel(left, visit);
+                in_rel(right, visit);
+            }
+            Rel::Values { .. } | Rel::Functions { .. } | Rel::CteScan { .. } | Rel::Working { .. } => {}
+        }
+        for_own_exprs_mut(rel, &mut |expr| in_expr(expr, visit));
+    }
+    fn in_expr(expr: &mut Expr, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
+        if let ExprKind::Subquery(subquery) = &mut expr.kind {
+            in_rel(&mut subquery.rel, visit);
+        }
+        for_parts_mut(expr, &mut |part| in_expr(part, visit));
+    }
+    fn in_root(root: &mut Root, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
+        match root {
+            Root::Query(rel) => in_rel(rel, visit),
+            Root::Insert(insert) => in_rel(&mut insert.source, visit),
+            Root::Update(update) => in_rel(&mut update.source, visit),
+            Root::Delete(delete) => in_rel(&mut delete.source, visit),
+        }
+    }
+    for cte in &mut statement.ctes {
+        match &mut cte.body {
+            CteBody::Query(rel) => in_rel(rel, visit),
+            CteBody::Recursive { seed, step, .. } => {
+                in_rel(seed, visit);
+                in_rel(step, visit);
+            }
+            CteBody::Write(root) => in_root(root, visit),
+        }
+    }
+    in_root(&mut statement.root, visit);
 }
 
 fn rewrite_root(root: &mut Root) {
@@ -517,61 +568,55 @@ fn substitute_in(rel: &mut Rel, by: &dyn Fn(ColumnId) -> Option<Expr>) {
 
 /// Calls `visit` for every expression of a relation and of those below it.
 fn for_exprs_mut(rel: &mut Rel, visit: &mut dyn FnMut(&mut Expr)) {
+    for_own_exprs_mut(rel, visit);
     match rel {
-        Rel::Scan { .. } | Rel::CteScan { .. } | Rel::Working { .. } => {}
-        Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(visit),
-        Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| visit(call)),
-        Rel::Project { input, exprs } => {
-            exprs.iter_mut().for_each(|(_, expr)| visit(expr));
-            for_exprs_mut(input, visit);
-        }
-        Rel::ProjectSet { input, calls } => {
-            calls.iter_mut().for_each(|(_, expr)| visit(expr));
-            for_exprs_mut(input, visit);
-        }
-        Rel::Filter { input, predicate } => {
-            visit(predicate);
-            for_exprs_mut(input, visit);
-        }
-        Rel::Join { left, right, on, .. } => {
-            visit(on);
+        Rel::Project { input, .. }
+        | Rel::ProjectSet { input, .. }
+        | Rel::Filter { input, .. }
+        | Rel::Aggregate { input, .. }
+        | Rel::Window { input, .. }
+        | Rel::Sort { input, .. }
+        | Rel::Distinct { input, .. }
+        | Rel::Limit { input, .. }
+        | Rel::LockRows { input, .. } => for_exprs_mut(input, visit),
+        Rel::Join { left, right, .. } | Rel::SetOp { left, right, .. } => {
             for_exprs_mut(left, visit);
             for_exprs_mut(right, visit);
         }
-        Rel::Aggregate { input, keys, aggregates, .. } => {
+        Rel::Scan { .. } | Rel::Values { .. } | Rel::Functions { .. } | Rel::CteScan { .. } | Rel::Working { .. } => {}
+    }
+}
+
+/// Calls `visit` for every expression that an operator itself holds.
+fn for_own_exprs_mut(rel: &mut Rel, visit: &mut dyn FnMut(&mut Expr)) {
+    match rel {
+        Rel::Scan { .. } | Rel::CteScan { .. } | Rel::Working { .. } | Rel::SetOp { .. } | Rel::LockRows { .. } => {}
+        Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(visit),
+        Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| visit(call)),
+        Rel::Project { exprs, .. } => exprs.iter_mut().for_each(|(_, expr)| visit(expr)),
+        Rel::ProjectSet { calls, .. } => calls.iter_mut().for_each(|(_, expr)| visit(expr)),
+        Rel::Filter { predicate, .. } => visit(predicate),
+        Rel::Join { on, .. } => visit(on),
+        Rel::Aggregate { keys, aggregates, .. } => {
             keys.iter_mut().for_each(|(_, key)| visit(key));
             for (_, call) in aggregates {
                 call.direct.iter_mut().chain(&mut call.args).chain(&mut call.filter).for_each(&mut *visit);
                 call.order.iter_mut().for_each(|key| visit(&mut key.expr));
             }
-            for_exprs_mut(input, visit);
         }
-        Rel::Window { input, partition, order, calls } => {
+        Rel::Window { partition, order, calls, .. } => {
             partition.iter_mut().for_each(&mut *visit);
             order.iter_mut().for_each(|key| visit(&mut key.expr));
             for (_, call) in calls {
                 call.args.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
             }
-            for_exprs_mut(input, visit);
         }
-        Rel::Sort { input, keys } => {
-            keys.iter_mut().for_each(|key| visit(&mut key.expr));
-            for_exprs_mut(input, visit);
-        }
-        Rel::Distinct { input, on } => {
-            on.iter_mut().for_each(&mut *visit);
-            for_exprs_mut(input, visit);
-        }
-        Rel::Limit { input, limit, offset, ties } => {
+        Rel::Sort { keys, .. } => keys.iter_mut().for_each(|key| visit(&mut key.expr)),
+        Rel::Distinct { on, .. } => on.iter_mut().for_each(visit),
+        Rel::Limit { limit, offset, ties, .. } => {
             limit.iter_mut().chain(offset).for_each(&mut *visit);
             ties.iter_mut().flatten().for_each(|key| visit(&mut key.expr));
-            for_exprs_mut(input, visit);
         }
-        Rel::SetOp { left, right, .. } => {
-            for_exprs_mut(left, visit);
-            for_exprs_mut(right, visit);
-        }
-        Rel::LockRows { input, .. } => for_exprs_mut(input, visit),
     }
 }
 
