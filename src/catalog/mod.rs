@@ -1,5 +1,6 @@
 //! Names, types, oids: the catalog image, its storage, pg_catalog and information_schema.
 
+pub mod builtin;
 pub mod image;
 pub mod store;
 pub mod system;

@@ -123,7 +123,8 @@ impl Parser<'_> {
                     COMPARE
                 }
                 "is" | "isnull" | "notnull" => IS,
-                "between" | "in" | "like" | "ilike" | "similar" if !restricted => RANGE,
+                "between" | "in" | "like" | "ilike" if !restricted => RANGE,
+                "similar" if !restricted && self.word_at(1) == "to" => RANGE,
                 "not" if !restricted && matches!(self.word_at(1), "between" | "in" | "like" | "ilike" | "similar") => {
                     RANGE
                 }
