@@ -373,9 +373,7 @@ pub fn type_by_oid(oid: Oid) -> Option<&'static BuiltinType> {
 /// The type of a schema (`pg_catalog`, `information_schema`) and name.
 pub fn type_in_schema(schema: &str, name: &str) -> Option<&'static BuiltinType> {
     // The map's keys live for ever and a look-up key does not: the two are tied only by equality.
-    fn shorten<'a>(
-        map: &'a HashMap<(&'static str, &'static str), usize>,
-    ) -> &'a HashMap<(&'a str, &'a str), usize> {
+    fn shorten<'a>(map: &'a HashMap<(&'static str, &'static str), usize>) -> &'a HashMap<(&'a str, &'a str), usize> {
         map
     }
     shorten(&TYPES.by_name).get(&(schema, name)).map(|index| &TYPES.all[*index])
