@@ -2,6 +2,7 @@
 
 mod access;
 pub use crate::sql::columns;
+mod inline;
 pub mod physical;
 pub mod rewrite;
 mod unnest;

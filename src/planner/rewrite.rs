@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 /// The statement with all its relations rewritten.
 pub fn statement(mut statement: Statement) -> Statement {
+    super::inline::ctes(&mut statement);
     for cte in &mut statement.ctes {
         match &mut cte.body {
             CteBody::Query(rel) => rewrite(rel),

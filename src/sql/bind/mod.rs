@@ -12,7 +12,6 @@
 
 pub mod scope;
 
-
 use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::CallContext;

@@ -26,7 +26,9 @@ impl Binder<'_> {
         if self.views.len() >= VIEW_DEPTH_MAX {
             return Err(Error::new(SqlState::StatementTooComplex, "views are nested too deeply"));
         }
-        let query = parse::query(text)?;
+        let ast::Statement::Query(query) = parse::parse_one(text)? else {
+            return Err(Error::internal(format!("the view \"{}\" is no query", view.name)));
+        };
         let schemas = &self.ctx.image.schema_names;
         let path: Vec<Oid> = search_path.iter().filter_map(|name| schemas.get(name).copied()).collect();
         self.lock(view.oid, crate::sql::tree::RelationLock::Read);
