@@ -942,7 +942,7 @@ impl<'a> Planner<'a> {
         let Some(path) = access::ordered_path(relation, columns, &conditions, keys) else { return Ok(None) };
         let best = access::best_path(relation, columns, &conditions);
         let as_good = best.as_ref().is_some_and(|best| path.rows <= best.rows);
-        if !as_good && !(limited && best.is_none()) {
+        if !(as_good || limited && best.is_none()) {
             return Ok(None);
         }
         self.index_scan(relation, columns, &needed, path).map(Some)

@@ -83,6 +83,7 @@ impl Execution {
     }
 
     /// Goes on. An error that [`Error::waiter`] knows is none: call again when the waiter is ready.
+    #[allow(clippy::should_implement_trait, reason = "a step may be no row; an iterator could not say so")]
     pub fn next(&mut self) -> Result<Step> {
         let step = if self.stack_bytes > 0 {
             stacker::maybe_grow(self.stack_bytes, self.stack_bytes + 256 * 1024, || self.advance())
