@@ -188,6 +188,12 @@ impl Shared {
         if self.log().is_poisoned() { Err(Error::Poisoned) } else { Ok(()) }
     }
 
+    /// `OutOfMemory` when before-images have used up their budget.
+    pub(crate) fn check_undo(&self) -> Result<()> {
+        let used = self.versions.bytes.load(Ordering::Relaxed);
+        if used > self.config.undo_bytes as i64 { Err(Error::OutOfMemory) } else { Ok(()) }
+    }
+
     pub(crate) fn take_transaction_id(&self) -> TxnId {
         self.counters.live.fetch_add(1, Ordering::Relaxed);
         TxnId(self.next_transaction.fetch_add(1, Ordering::Relaxed))

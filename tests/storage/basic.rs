@@ -234,3 +234,90 @@ fn more_data_than_the_pool_holds() {
     let engine = open_with(&io.crash(|| true), 1 << 20);
     assert_eq!(check(&engine).rows, 40_003);
 }
+
+#[test]
+fn one_huge_transaction_with_a_small_pool() {
+    let io = SimIo::new();
+    let engine = open_with(&io, 2 << 20);
+    let mut t = begin(&engine);
+    let table = t.create_table(columns(&[ColumnType::Int64, ColumnType::Int64])).unwrap();
+    commit(&engine, t);
+    for (round, keep) in [(0, false), (1, true)] {
+        let mut t = begin(&engine);
+        let s = t.snapshot();
+        for id in 0..300_000i64 {
+            t.insert(&s, table, &[Value::Int64(id), Value::Int64(round)]).unwrap();
+            if id == 200_000 {
+                engine.checkpoint().unwrap();
+            }
+        }
+        assert_eq!(engine.stats().live_versions, 0, "a run of insertions has no versions");
+        drop(s);
+        let crashed = open_with(&io.crash(|| true), 2 << 20);
+        assert_eq!(crashed.check().unwrap().rows, 1, "what was in progress at the cut is gone");
+        drop(crashed);
+        if keep {
+            commit(&engine, t);
+        } else {
+            t.rollback();
+        }
+    }
+    assert_eq!(check(&engine).rows, 300_001);
+    let recovered = open_with(&io.crash(|| true), 2 << 20);
+    assert_eq!(check(&recovered).rows, 300_001);
+    let mut t = begin(&recovered);
+    let estimate = t.row_estimate(table);
+    assert!((150_000..600_000).contains(&estimate), "{estimate}");
+    let s = t.snapshot();
+    for row in 1..=t.row_id_bound(table).0 {
+        let outcome = t.delete(&s, table, RowId(row), Base::Snapshot).unwrap();
+        assert!(matches!(outcome, WriteOutcome::Done | WriteOutcome::Deleted));
+    }
+    drop(s);
+    commit(&recovered, t);
+    let report = check(&recovered);
+    assert!(report.rows == 1 && report.pages < 20, "empty leaves go: {report:?}");
+}
+
+#[test]
+fn a_full_disk_and_a_failed_sync_are_errors_and_nothing_more() {
+    use lightning_storage::io::sim::Faults;
+    let io = SimIo::new();
+    let engine = open_with(&io, 1 << 20);
+    let (table, ..) = make_table(&engine);
+    let full = 80 << 20;
+    io.set_faults(Faults { capacity_bytes: Some(full), ..Faults::default() });
+    let mut t = begin(&engine);
+    let mut id = 0;
+    let error = loop {
+        let s = t.snapshot();
+        let values = [Value::Int64(id), Value::Int64(0), Value::Bytes(&[9; 3000])];
+        match t.insert(&s, table, &values) {
+            Ok(_) => id += 1,
+            Err(error) => break error,
+        }
+        assert!(id < 1_000_000);
+    };
+    assert!(matches!(error, Error::Full), "{error}");
+    assert!(id > 1000);
+    t.rollback();
+    check(&engine);
+    io.set_faults(Faults::default());
+    let mut t = begin(&engine);
+    insert(&mut t, table, 1, 1).unwrap();
+    commit(&engine, t);
+    io.set_faults(Faults { syncs_left: Some(0), ..Faults::default() });
+    let mut t = begin(&engine);
+    insert(&mut t, table, 2, 2).unwrap();
+    t.commit().unwrap();
+    assert!(engine.flush().is_err());
+    let mut t = begin(&engine);
+    assert_eq!(all(&mut t, table), vec![(1, 1)], "reads go on at the acknowledged position");
+    assert!(matches!(insert(&mut t, table, 3, 3), Err(Error::Poisoned)));
+    drop(t);
+    io.set_faults(Faults::default());
+    let engine = open_with(&io.crash(|| true), 1 << 20);
+    let rows = all(&mut begin(&engine), table);
+    assert!(rows == vec![(1, 1)] || rows == vec![(1, 1), (2, 2)]);
+    check(&engine);
+}

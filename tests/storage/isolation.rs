@@ -211,3 +211,49 @@ fn table_locks_queue_in_order() {
     engine.end_session(SessionId(9));
     assert!(engine.locks().is_empty());
 }
+
+#[test]
+fn deferrable_keys_are_judged_when_asked() {
+    let engine = open(&SimIo::new());
+    let mut t = begin(&engine);
+    let table = t.create_table(columns(&[ColumnType::Int64, ColumnType::Int64])).unwrap();
+    let index = t.create_index(index_on(table, &[0], Unique::Deferrable)).unwrap();
+    let s = t.snapshot();
+    let rows: Vec<RowId> = (0..3).map(|id| t.insert(&s, table, &[Value::Int64(id), Value::Null]).unwrap()).collect();
+    drop(s);
+    for (index, row) in t.take_unchecked() {
+        t.recheck_unique(index, row).unwrap();
+    }
+    commit(&engine, t);
+    let mut t = begin(&engine);
+    let s = t.snapshot();
+    for (row, id) in rows.iter().zip(1..) {
+        t.update(&s, table, *row, Base::Snapshot, &[(ColumnNo(0), Value::Int64(id))]).unwrap();
+    }
+    let unchecked = t.take_unchecked();
+    assert_eq!(unchecked.len(), 3);
+    unchecked.into_iter().for_each(|(index, row)| t.recheck_unique(index, row).unwrap());
+    let extra = t.insert(&s, table, &[Value::Int64(2), Value::Null]).unwrap();
+    assert!(matches!(t.recheck_unique(index, extra), Err(Error::Duplicate { row, .. }) if row == rows[1]));
+    drop((s, t));
+    check(&engine);
+}
+
+#[test]
+fn a_hot_row_keeps_a_short_chain_under_an_old_snapshot() {
+    let (engine, table, _, one, _) = setup();
+    let mut old = engine.begin(Isolation::RepeatableRead);
+    assert_eq!(all(&mut old, table), vec![(1, 10), (2, 20)]);
+    for value in 0..500u16 {
+        let mut t = begin(&engine);
+        let s = t.snapshot();
+        let change = [(ColumnNo(2), Value::Bytes(&value.to_le_bytes()))];
+        t.update(&s, table, one, Base::Snapshot, &change).unwrap();
+        t.commit_async().unwrap();
+    }
+    assert!(engine.stats().live_versions < 30, "{:?}", engine.stats());
+    assert_eq!(all(&mut old, table), vec![(1, 10), (2, 20)]);
+    drop(old);
+    check(&engine);
+    assert_eq!(engine.stats().live_versions, 0);
+}

@@ -4,3 +4,4 @@ mod basic;
 mod database;
 mod isolation;
 mod model;
+mod speed;

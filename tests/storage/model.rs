@@ -204,3 +204,73 @@ fn transfer(engine: &Engine, table: ObjectId, from: RowId, to: RowId) {
         return;
     }
 }
+
+/// Threads insert, change, delete and roll back on few unique keys, while checkpoints are cut and power fails at any moment.
+#[test]
+fn threads_race_for_keys_and_every_moment_recovers() {
+    let io = SimIo::new();
+    let engine = open_with(&io, 1 << 20);
+    let (table, unique, _) = make_table(&engine);
+    let moments = parking_lot::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let (engine, io, moments) = (&engine, &io, &moments);
+            scope.spawn(move || {
+                let mut rng = StdRng::seed_from_u64(thread);
+                for round in 0..400 {
+                    race(engine, table, unique, &mut rng);
+                    match rng.random_range(0..20) {
+                        0..4 => drop(engine.checkpoint_step(3).unwrap()),
+                        4..8 => drop(engine.clean_step(5).unwrap()),
+                        _ => {}
+                    }
+                    if round % 50 == thread {
+                        moments.lock().push(io.snapshot());
+                    }
+                }
+            });
+        }
+    });
+    check(&engine);
+    let mut rng = StdRng::seed_from_u64(1);
+    for moment in moments.into_inner() {
+        check(&open_with(&moment.crash(|| rng.random()), 1 << 20));
+    }
+}
+
+fn race(engine: &Engine, table: ObjectId, unique: ObjectId, rng: &mut StdRng) {
+    let mut t = begin(engine);
+    for _ in 0..rng.random_range(1..6) {
+        let s = t.snapshot();
+        let id = rng.random_range(0..30i64);
+        let text = vec![5u8; rng.random_range(0..600)];
+        let mut rows = RowBuffer::new();
+        let mut cursor = t.index_cursor(unique, KeyRange::prefix(&key(id)), Direction::Forward);
+        while t.index_next(&s, &mut cursor, 2, &mut rows).unwrap() {}
+        assert!(rows.len() < 2);
+        loop {
+            let value = Value::Int64(rng.random_range(0..9));
+            let result = match (rows.len(), rng.random_range(0..3)) {
+                (0, _) => t.insert(&s, table, &[Value::Int64(id), value, Value::Bytes(&text)]).map(|_| ()),
+                (_, 0) => t.delete(&s, table, rows.row_id(0), Base::Snapshot).map(|_| ()),
+                (_, 1) => {
+                    let changes = [(ColumnNo(0), Value::Int64(rng.random_range(0..30))), (ColumnNo(1), value)];
+                    t.update(&s, table, rows.row_id(0), Base::Snapshot, &changes).map(|_| ())
+                }
+                _ => {
+                    let changes = [(ColumnNo(1), value), (ColumnNo(2), Value::Bytes(&text))];
+                    t.update(&s, table, rows.row_id(0), Base::Snapshot, &changes).map(|_| ())
+                }
+            };
+            match result {
+                Ok(()) | Err(Error::Duplicate { .. }) => break,
+                Err(Error::Wait(waiter)) => waiter.block(),
+                Err(Error::Deadlock { .. }) => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    if rng.random_bool(0.7) {
+        commit(engine, t);
+    }
+}

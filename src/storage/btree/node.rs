@@ -334,6 +334,17 @@ pub(crate) fn split(page: &mut Bytes, right: &mut Bytes, middle: usize, separato
     }
 }
 
+/// Widens the fences; `false`: the entries, with less of their keys in common, would not fit, and nothing has changed.
+pub(crate) fn refence(page: &mut Bytes, lower: &[u8], upper: Option<&[u8]>) -> bool {
+    let old = *page;
+    init(page, object(&old), level(&old), lower, upper);
+    let fits = (0..count(&old)).all(|i| insert(page, i, &key(&old, i), value(&old, i)));
+    if !fits {
+        *page = old;
+    }
+    fits
+}
+
 /// Why the bytes, freshly read, cannot be a page of a tree; `None`: they can.
 pub(crate) fn damage(page: &Bytes) -> Option<&'static str> {
     if page[KIND] != TREE_PAGE {

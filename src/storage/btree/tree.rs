@@ -10,7 +10,7 @@
 use super::node::{self, Bytes};
 use crate::buffer::{PageRead, PageWrite, Pool};
 use crate::error::{Error, Result};
-use crate::types::{ObjectId, PAGE_SIZE, PageId};
+use crate::types::{ObjectId, PageId};
 use parking_lot::Mutex;
 
 /// Levels beyond which a tree must be damaged.
@@ -90,11 +90,17 @@ impl Tree {
     }
 
     fn descend<'a>(&self, pool: &'a Pool, target: Target<'_>, exclusive: bool) -> Result<Leaf<'a>> {
+        let mut failed = None;
         loop {
             // A page that is not resident is loaded with no latch held, and the descent starts again.
             match self.try_descend(pool, target, exclusive)? {
                 Ok(leaf) => return Ok(leaf),
-                Err(missing) => pool.load(missing)?,
+                Err(missing) => match pool.load(missing) {
+                    Ok(()) => {}
+                    // An empty leaf may have gone meanwhile: then nothing names it any more.
+                    Err(_) if failed != Some(missing) => failed = Some(missing),
+                    Err(error) => return Err(error),
+                },
             }
         }
     }
@@ -256,7 +262,60 @@ impl Tree {
         if let Ok(at) = found {
             node::remove(&mut leaf, at);
         }
+        let empty = node::count(&leaf) == 0;
+        drop(leaf);
+        if empty {
+            self.drop_empty(pool, key)?;
+        }
         Ok(found.is_ok())
+    }
+
+    /// Takes the leaf that covers `key` out of the tree if it is empty: its left neighbour under the same parent, or else its
+    /// right one, covers its keys from then on. The caller holds no latch.
+    pub(crate) fn drop_empty(&self, pool: &Pool, key: &[u8]) -> Result<()> {
+        let _structure = self.structure.lock();
+        let mut id = self.root;
+        loop {
+            let page = pool.read(id)?;
+            match node::level(&page) {
+                0 => return Ok(()), // the root alone
+                1 => break,
+                _ => {
+                    let child = node::child(&page, node::child_index(&page, key));
+                    drop(page);
+                    id = child;
+                }
+            }
+        }
+        let mut parent = pool.write(id)?;
+        let at = node::child_index(&parent, key);
+        if node::count(&parent) < 2 {
+            return Ok(());
+        }
+        let (left, right) = (at.saturating_sub(1), at.saturating_sub(1) + 1);
+        // Leaves are latched from left to right, as their parent names them.
+        let (left_id, right_id) = (node::child(&parent, left), node::child(&parent, right));
+        let mut left_page = pool.write(left_id)?;
+        let mut right_page = pool.write(right_id)?;
+        let empty_id = if at == left { left_id } else { right_id };
+        if node::count(if at == left { &left_page } else { &right_page }) > 0 {
+            return Ok(());
+        }
+        let lower = node::lower_fence(&left_page).to_vec();
+        let upper = node::upper_fence(&right_page).map(<[u8]>::to_vec);
+        let heir = if at == left { &mut right_page } else { &mut left_page };
+        if !node::refence(heir, &lower, upper.as_deref()) {
+            return Ok(());
+        }
+        // The right one's entry goes; the left one's key is the lower fence of both.
+        node::remove(&mut parent, right);
+        if at == left {
+            let replaced = node::replace(&mut parent, left, &right_id.0.to_le_bytes());
+            debug_assert!(replaced, "page ids are of one size");
+        }
+        drop((left_page, right_page, parent));
+        pool.free(empty_id);
+        Ok(())
     }
 
     /// Frees every page. Nobody may use the tree any more.
@@ -273,26 +332,37 @@ impl Tree {
         Ok(())
     }
 
-    /// Roughly how many entries lie in `[lower, upper)`: exact within a leaf, else by the leaves between.
+    /// Roughly how many entries lie in `[lower, upper)`: exact within a leaf.
     pub(crate) fn estimate(&self, pool: &Pool, lower: &[u8], upper: Option<&[u8]>) -> Result<u64> {
-        let mut page = pool.read(self.root)?;
-        let mut below = 1u64;
+        let (from, size) = self.rank(pool, lower)?;
+        let (to, size) = match upper {
+            None => (1.0, size),
+            Some(upper) => {
+                let (to, other) = self.rank(pool, upper)?;
+                (to, (size + other) / 2.0)
+            }
+        };
+        Ok(((to - from) * size).round().max(0.0) as u64)
+    }
+
+    /// The part of the tree below `key`, and how many entries there are if all pages are as full as those on the way.
+    fn rank(&self, pool: &Pool, key: &[u8]) -> Result<(f64, f64)> {
+        let (mut below, mut width, mut size) = (0.0, 1.0, 1.0);
+        let mut id = self.root;
         loop {
-            let end = upper.map_or(node::count(&page), |upper| node::lower_bound(&page, upper));
+            let page = pool.read(id)?;
+            let count = node::count(&page) as f64;
+            size *= count;
+            if count == 0.0 {
+                return Ok((below, size));
+            }
+            width /= count;
             if node::level(&page) == 0 {
-                return Ok(end.saturating_sub(node::lower_bound(&page, lower)) as u64 * below);
+                return Ok((below + node::lower_bound(&page, key) as f64 * width, size));
             }
-            let first = node::child_index(&page, lower.max(node::lower_fence(&page)));
-            let spanned = end.saturating_sub(first).max(1) as u64;
-            if spanned > 1 {
-                // Leaves of a usual fill stand for those between.
-                let fan_out = (node::count(&page) as u64).max(2);
-                let leaves = spanned * fan_out.pow(u32::from(node::level(&page)) - 1);
-                return Ok(leaves * (PAGE_SIZE as u64 / 48) * below);
-            }
-            below = below.max(1);
-            let child = node::child(&page, first);
-            page = pool.read(child)?;
+            let at = node::child_index(&page, key);
+            below += at as f64 * width;
+            id = node::child(&page, at);
         }
     }
 

@@ -76,7 +76,8 @@ impl Transaction {
         shared.counters.commits.fetch_add(1, Ordering::Relaxed);
         let undo = std::mem::take(&mut self.undo);
         shared.garbage.lock().push_back(Garbage { position, undo: undo.into_iter() });
-        let _ = clean(&shared, CLEAN_IN_PASSING)?;
+        // The commit has happened, whatever clean-up meets: it is tried again.
+        let _ = clean(&shared, CLEAN_IN_PASSING);
         Ok(position)
     }
 
@@ -209,8 +210,13 @@ pub(crate) fn undo_rows(shared: &Shared, table: &Table, rows: Range<u64>) -> Res
             removed.push((node::row_key(&leaf, at), node::value(&leaf, at).to_vec()));
             node::remove(&mut leaf, at);
         }
+        let key = row_key(next);
+        let emptied = node::count(&leaf) == 0;
         next = node::upper_fence(&leaf).map_or(rows.end, fence_row);
         drop(leaf);
+        if emptied {
+            table.tree.drop_empty(pool, &key)?;
+        }
         for (row, image) in removed {
             for index in indexes.iter() {
                 if let Some(key) = index.image_key(pool, &image)? {
@@ -271,6 +277,10 @@ fn remove_entry(shared: &Shared, index: &Index, key: &[u8], row: u64, horizon: P
         && !any_version_has_key(shared, index, key, row, horizon)?
     {
         node::remove(&mut leaf, at);
+        if node::count(&leaf) == 0 {
+            drop(leaf);
+            index.tree.drop_empty(&shared.pool, &entry)?;
+        }
     }
     Ok(())
 }
@@ -417,6 +427,7 @@ fn obsolete_images(head: Option<&Version>, horizon: Position) -> Vec<Box<[u8]>> 
 /// The second half of [`clean_row`], under the leaf's latch: cuts the chain, and takes a tombstone out that nobody needs.
 fn forget_versions(shared: &Shared, table: &Table, row: u64, horizon: Position) -> Result<()> {
     let (key, row_key) = (version::key(table.id, row), row_key(row));
+    let emptied;
     let (cut, mut newer) = {
         let mut leaf = table.tree.write_leaf(&shared.pool, &row_key)?;
         let Ok(at) = node::search(&leaf, &row_key) else { return Ok(()) };
@@ -436,8 +447,12 @@ fn forget_versions(shared: &Shared, table: &Table, row: u64, horizon: Position) 
         if bare && is_deleted(node::value(&leaf, at)) {
             node::remove(&mut leaf, at);
         }
+        emptied = node::count(&leaf) == 0;
         (cut, newer)
     };
+    if emptied {
+        table.tree.drop_empty(&shared.pool, &row_key)?;
+    }
     // A value that several of them share is freed with the newest one.
     let mut each = cut.as_deref();
     while let Some(version) = each {

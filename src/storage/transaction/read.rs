@@ -155,6 +155,12 @@ impl Transaction {
         index.and_then(|index| index.tree.estimate(&self.shared.pool, &lower, upper.as_deref())).unwrap_or(0)
     }
 
+    /// Roughly how many rows a table has.
+    pub fn row_estimate(&self, table: ObjectId) -> u64 {
+        let table = self.shared.table(table);
+        table.and_then(|table| table.tree.estimate(&self.shared.pool, &[], None)).unwrap_or(0)
+    }
+
     /// Takes up to `max` entries from one leaf and moves the cursor behind them.
     fn collect(&self, index: &Index, cursor: &mut IndexCursor, max: usize, entries: &mut Entries) -> Result<()> {
         let pool = &self.shared.pool;

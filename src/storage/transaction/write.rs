@@ -372,6 +372,7 @@ impl Transaction {
         version: Version,
     ) -> Result<Replaced> {
         let shared = &self.shared;
+        shared.check_undo()?;
         let (key, row_key) = (version::key(table.id, row), row_key(row));
         loop {
             let mut leaf = table.tree.write_leaf(&shared.pool, &row_key)?;
