@@ -209,3 +209,6 @@ pub trait Accumulator: Send {
         0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,7 @@ pub fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let shifted_month = i64::from(if month > 2 { month - 3 } else { month + 9 });
-    let day_of_year = (153 * shifted_month + 2) / 5 + i64::from(day) - 1;
+    let day_of_year = (153 * shifted_month + 2).div_euclid(5) + i64::from(day) - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     (era * 146_097 + day_of_era - 730_425) as i32
 }

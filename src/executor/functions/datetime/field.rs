@@ -86,12 +86,22 @@ impl Unit {
 }
 
 fn find(name: &str, type_name: &str) -> Result<Unit> {
-    Unit::find(name).ok_or_else(|| {
-        Error::new(
-            SqlState::InvalidParameterValue,
-            format!("unit \"{}\" not recognized for type {type_name}", name.to_ascii_lowercase()),
-        )
-    })
+    Unit::find(name).ok_or_else(|| unrecognized(name, type_name))
+}
+
+fn unrecognized(name: &str, type_name: &str) -> Error {
+    Error::new(
+        SqlState::InvalidParameterValue,
+        format!("unit \"{}\" not recognized for type {type_name}", name.to_ascii_lowercase()),
+    )
+}
+
+/// A unit to cut to: those that only extract knows are not recognized.
+fn find_cut(name: &str, type_name: &str) -> Result<Unit> {
+    match find(name, type_name)? {
+        Unit::DayOfWeek | Unit::IsoDayOfWeek | Unit::DayOfYear | Unit::Epoch => Err(unrecognized(name, type_name)),
+        unit => Ok(unit),
+    }
 }
 
 fn unsupported(name: &str, type_name: &str) -> Error {
@@ -221,9 +231,6 @@ fn civil_clock_part(unit: Unit, civil: &Civil) -> Option<Part> {
 fn timestamp_parts(name: &str, timestamp: i64, zone: Option<&CallContext>) -> Result<Part> {
     let type_name = if zone.is_some() { "timestamp with time zone" } else { "timestamp without time zone" };
     let unit = find(name, type_name)?;
-    if zone.is_none() && matches!(unit, Unit::Zone | Unit::ZoneHour | Unit::ZoneMinute) {
-        return Err(unsupported(name, type_name));
-    }
     if is_infinite(timestamp) {
         return Ok(match unit.is_monotonic() {
             true => Part::Infinite { negative: timestamp == TIMESTAMP_NOBEGIN },
@@ -392,7 +399,7 @@ fn timestamp_trunc(_: &CallContext, name: &str, timestamp: i64) -> Result<i64> {
     if is_infinite(timestamp) {
         return Ok(timestamp);
     }
-    let cut = truncate(find(name, NAME)?, Civil::of_timestamp(timestamp)).ok_or_else(|| unsupported(name, NAME))?;
+    let cut = truncate(find_cut(name, NAME)?, Civil::of_timestamp(timestamp)).ok_or_else(|| unsupported(name, NAME))?;
     cut.timestamp().ok_or_else(timestamp_out_of_range)
 }
 
@@ -407,7 +414,7 @@ fn truncate_moment(
     if is_infinite(moment) {
         return Ok(moment);
     }
-    let unit = find(name, NAME)?;
+    let unit = find_cut(name, NAME)?;
     let offset = east(moment);
     let local = Civil::of_timestamp(moment + i64::from(offset) * USECS_PER_SEC);
     let cut = truncate(unit, local).ok_or_else(|| unsupported(name, NAME))?;
@@ -435,7 +442,7 @@ fn timestamptz_trunc_zone(_: &CallContext, name: &str, moment: i64, zone: &str) 
 }
 
 fn interval_trunc(_: &CallContext, name: &str, span: Interval) -> Result<Interval> {
-    let unit = find(name, "interval")?;
+    let unit = find_cut(name, "interval")?;
     let Interval { months, days, micros } = span;
     let whole_months = |step: i32| Interval { months: months / step * step, days: 0, micros: 0 };
     let time = |step: i64| Interval { micros: micros / step * step, ..span };

@@ -10,6 +10,7 @@ use crate::types::datetime::calendar::{
     USECS_PER_HOUR, USECS_PER_MINUTE, USECS_PER_SEC, days_in_month, is_valid_date, is_valid_julian, is_valid_timestamp,
 };
 use crate::types::datetime::numeric_zone;
+use crate::types::text_io::float8_out;
 use crate::types::timezone::{self, Named};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -68,12 +69,27 @@ fn clock(hour: i32, minute: i32, second: f64) -> Result<i64> {
 
 /// C's `%02g` of a number of seconds.
 fn two_digits(second: f64) -> String {
-    let text = if second.is_nan() { "nan".to_owned() } else { format!("{second}") };
-    format!("{text:0>2}")
+    format!("{:0>2}", six_digits(second))
+}
+
+/// C's `%g`.
+fn six_digits(value: f64) -> String {
+    let mut text = String::new();
+    // Fifteen digits less nine.
+    float8_out(value, -9, &mut text);
+    text
 }
 
 fn make_date(_: &CallContext, year: i32, month: i32, day: i32) -> Result<i32> {
-    let days = civil_date(year, month, day)?.days();
+    // The year in this function's message is the astronomical one.
+    let astronomical = if year < 0 { year.saturating_add(1) } else { year };
+    let days = civil_date(year, month, day)
+        .map_err(|mut error| {
+            let message = &mut error.report_mut().message;
+            *message = message.replace(&format!(" {year}-"), &format!(" {astronomical}-"));
+            error
+        })?
+        .days();
     if is_valid_date(days) {
         return Ok(days);
     }
@@ -168,12 +184,12 @@ fn make_interval(
 /// to_timestamp(double precision): seconds since 1970-01-01 UTC.
 fn float8_timestamptz(_: &CallContext, seconds: f64) -> Result<i64> {
     if seconds.is_nan() {
-        return Err(Error::new(SqlState::InvalidParameterValue, "timestamp cannot be NaN"));
+        return Err(out_of_range("timestamp cannot be NaN"));
     }
     if seconds.is_infinite() {
         return Ok(if seconds > 0.0 { TIMESTAMP_NOEND } else { TIMESTAMP_NOBEGIN });
     }
-    let invalid = || out_of_range(format!("timestamp out of range: \"{seconds}\""));
+    let invalid = || out_of_range(format!("timestamp out of range: \"{}\"", six_digits(seconds)));
     const DAY: f64 = 86_400.0;
     let first = DAY * f64::from(-EPOCH_JULIAN - UNIX_EPOCH_DAYS);
     let end = DAY * (106_751_983.0 - f64::from(UNIX_EPOCH_DAYS));

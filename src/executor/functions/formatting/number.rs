@@ -9,7 +9,7 @@ use super::template::{NumberKey, NumberNode, number_template};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::CallContext;
 use crate::types::Datum;
-use crate::types::numeric::Numeric;
+use crate::types::numeric::{Numeric, out_of_range};
 
 /// Where a template's `S` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,8 @@ impl Shape {
 struct Digits {
     negative: bool,
     text: String,
+    /// Digits after the point that the type has for this number, at most those asked for.
+    post: usize,
 }
 
 /// How each number type gives its digits.
@@ -165,8 +167,8 @@ trait Formattable {
     fn digits(&self, shift: usize, post: usize) -> Result<Digits>;
     /// For `EEEE`: mantissa with `post` digits and exponent; a leading blank instead of a plus.
     fn scientific(&self, shape: &Shape) -> String;
-    /// For `RN`: the number rounded, 0 when it is out of range.
-    fn rounded(&self) -> i64;
+    /// For `RN`: the number rounded; 22003 when that is no integer.
+    fn rounded(&self) -> Result<i64>;
 }
 
 fn to_char(value: &dyn Formattable, template: &str) -> Result<Datum> {
@@ -183,17 +185,18 @@ fn to_char(value: &dyn Formattable, template: &str) -> Result<Datum> {
         shape = Shape { pre: 0, post: 0, shift: 0, sign: SignPlace::None, fill, ..shape };
         (shape.locale_sign, shape.brackets, shape.minus, shape.plus) = (false, false, false, false);
         (shape.decimal, shape.zero, shape.zero_start) = (false, false, 0);
-        (Digits { negative: false, text: roman(value.rounded()) }, 0)
+        (Digits { negative: false, text: roman(value.rounded()?), post: 0 }, 0)
     } else {
         fitted(value, &mut shape)?
     };
-    Ok(Datum::Text(Writer::new(shape, digits, blanks).run(&nodes).into()))
+    Ok(Datum::Text(Writer::new(shape, digits, blanks).run(&nodes)?.into()))
 }
 
 /// The digits, or `#` for each place when they do not fit, and the blanks before them.
 fn fitted(value: &dyn Formattable, shape: &mut Shape) -> Result<(Digits, usize)> {
     let mut digits = value.digits(shape.shift, shape.post)?;
     shape.pre += shape.shift;
+    shape.post = digits.post;
     let width = digits.text.find('.').unwrap_or(digits.text.len());
     if width > shape.pre {
         digits.text = overflowed(shape.pre, shape.post, "");
@@ -235,12 +238,13 @@ struct Writer {
     in_number: bool,
     /// With FM: the last character that has to be shown.
     last: Option<usize>,
+    ended: bool,
     out: String,
 }
 
 impl Writer {
     fn new(mut shape: Shape, digits: Digits, blanks: usize) -> Writer {
-        let Digits { negative, text } = digits;
+        let Digits { negative, text, .. } = digits;
         shape.zero_start = shape.zero_start.saturating_sub(1);
         let sign_written = if shape.plus || shape.minus {
             !(shape.plus && !shape.minus)
@@ -277,21 +281,25 @@ impl Writer {
             sign_written,
             in_number: false,
             last,
+            ended: false,
             out: String::new(),
         }
     }
 
-    fn run(mut self, nodes: &[NumberNode]) -> String {
+    fn run(mut self, nodes: &[NumberNode]) -> Result<String> {
         for node in nodes {
             match node {
                 NumberNode::Literal(c) => self.out.push(*c),
-                NumberNode::Key(key) => self.key(*key),
+                NumberNode::Key(key) => self.key(*key)?,
+            }
+            if self.ended {
+                break;
             }
         }
-        self.out
+        Ok(self.out)
     }
 
-    fn key(&mut self, key: NumberKey) {
+    fn key(&mut self, key: NumberKey) -> Result<()> {
         let fill = self.shape.fill;
         match key {
             NumberKey::Nine | NumberKey::Zero | NumberKey::Point | NumberKey::LocalePoint => self.digit(key),
@@ -313,6 +321,12 @@ impl Writer {
                 let shown = self.digits.first() != Some(&b'#') && !self.negative;
                 if shown && !self.shape.decimal && !self.shape.roman {
                     let text = String::from_utf8_lossy(&self.digits).into_owned();
+                    if !text.ends_with(|c: char| c.is_ascii_digit()) {
+                        return Err(Error::new(
+                            SqlState::InvalidTextRepresentation,
+                            format!("\"{text}\" is not a number"),
+                        ));
+                    }
                     self.out.push_str(ordinal_suffix(&text, upper));
                 }
             }
@@ -329,6 +343,7 @@ impl Writer {
             | NumberKey::LocaleSign
             | NumberKey::Shift => {}
         }
+        Ok(())
     }
 
     fn current(&self) -> Option<u8> {
@@ -379,13 +394,16 @@ impl Writer {
                     self.out.push(digit as char);
                     self.in_number = true;
                 }
-                None => {}
+                // A digit pattern beyond the number's last digit ends the result.
+                None => self.ended = true,
             }
             if self.at < self.digits.len() {
                 self.at += 1;
             }
         }
-        self.closing_sign();
+        if !self.ended {
+            self.closing_sign();
+        }
         self.place += 1;
     }
 
@@ -444,7 +462,7 @@ fn integer_digits(value: i128, post: usize) -> Digits {
         text.push('.');
         text.push_str(&"0".repeat(post));
     }
-    Digits { negative: value < 0, text }
+    Digits { negative: value < 0, text, post }
 }
 
 fn shifted(value: i128, shift: usize, min: i128, max: i128, ty: &str) -> Result<i128> {
@@ -452,7 +470,7 @@ fn shifted(value: i128, shift: usize, min: i128, max: i128, ty: &str) -> Result<
         .checked_pow(shift as u32)
         .and_then(|power| value.checked_mul(power))
         .filter(|value| (min..=max).contains(value))
-        .ok_or_else(|| Error::new(SqlState::NumericValueOutOfRange, format!("{ty} out of range")))
+        .ok_or_else(|| out_of_range(ty))
 }
 
 impl Formattable for i32 {
@@ -465,8 +483,8 @@ impl Formattable for i32 {
         f64::from(*self).scientific(shape)
     }
 
-    fn rounded(&self) -> i64 {
-        (*self).into()
+    fn rounded(&self) -> Result<i64> {
+        Ok((*self).into())
     }
 }
 
@@ -480,8 +498,8 @@ impl Formattable for i64 {
         Numeric::from_i128((*self).into(), 0).scientific(shape)
     }
 
-    fn rounded(&self) -> i64 {
-        *self
+    fn rounded(&self) -> Result<i64> {
+        i32::try_from(*self).map(i64::from).map_err(|_| out_of_range("integer"))
     }
 }
 
@@ -489,13 +507,13 @@ impl Formattable for i64 {
 fn float_digits(value: f64, shift: usize, post: usize, significant: usize) -> Digits {
     let value = value * 10f64.powi(shift as i32);
     let negative = value < 0.0;
-    if !value.is_finite() {
-        let text = if value.is_nan() { "NaN" } else { "Infinity" };
-        return Digits { negative, text: text.to_owned() };
-    }
-    let whole = format!("{:.0}", value.abs()).len();
-    let post = post.min(significant.saturating_sub(whole));
-    Digits { negative, text: format!("{:.post$}", value.abs()) }
+    let magnitude = |post: usize| match value {
+        value if value.is_nan() => "NaN".to_owned(),
+        value if value.is_infinite() => "Infinity".to_owned(),
+        value => format!("{:.post$}", value.abs()),
+    };
+    let post = post.min(significant.saturating_sub(magnitude(0).len()));
+    Digits { negative, text: magnitude(post), post }
 }
 
 fn float_scientific(value: f64, shape: &Shape) -> String {
@@ -511,10 +529,9 @@ fn float_scientific(value: f64, shape: &Shape) -> String {
     format!("{sign}{mantissa}e{exponent_sign}{:02}", exponent.abs())
 }
 
-/// Rounded half to even, as C's rint; 0 outside Roman numerals' reach.
-fn float_rounded(value: f64) -> i64 {
-    let rounded = value.round_ties_even();
-    if (1.0..4_000.0).contains(&rounded) { rounded as i64 } else { 0 }
+/// Rounded half to even, as C's rint. What is no integer is no Roman numeral either, and no error.
+fn float_rounded(value: f64) -> Result<i64> {
+    Ok(value.round_ties_even() as i64)
 }
 
 impl Formattable for f64 {
@@ -526,7 +543,7 @@ impl Formattable for f64 {
         float_scientific(*self, shape)
     }
 
-    fn rounded(&self) -> i64 {
+    fn rounded(&self) -> Result<i64> {
         float_rounded(*self)
     }
 }
@@ -540,7 +557,7 @@ impl Formattable for f32 {
         float_scientific(f64::from(*self), shape)
     }
 
-    fn rounded(&self) -> i64 {
+    fn rounded(&self) -> Result<i64> {
         float_rounded(f64::from(*self))
     }
 }
@@ -551,8 +568,8 @@ impl Formattable for Numeric {
         let value = self.mul(&power)?.round(post as i32)?;
         let text = value.to_string();
         Ok(match text.strip_prefix('-') {
-            Some(magnitude) => Digits { negative: true, text: magnitude.to_owned() },
-            None => Digits { negative: false, text },
+            Some(magnitude) => Digits { negative: true, text: magnitude.to_owned(), post },
+            None => Digits { negative: false, text, post },
         })
     }
 
@@ -572,8 +589,9 @@ impl Formattable for Numeric {
         format!("{sign}{mantissa}e{exponent_sign}{:02}", exponent.abs())
     }
 
-    fn rounded(&self) -> i64 {
-        self.round(0).and_then(|rounded| rounded.to_i64("integer")).unwrap_or(0)
+    fn rounded(&self) -> Result<i64> {
+        let rounded = self.round(0)?.to_i64("integer")?;
+        i32::try_from(rounded).map(i64::from).map_err(|_| out_of_range("integer"))
     }
 }
 

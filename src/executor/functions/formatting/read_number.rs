@@ -196,7 +196,7 @@ impl Reader<'_> {
                 self.advance();
                 self.sign = Some(negative);
             }
-        } else if !is_read && !self.shape.locale_sign && !self.shape.plus && !self.shape.minus {
+        } else if !is_read && !self.shape.locale_sign && (self.shape.plus || self.shape.minus) {
             self.sign = sign(self.peek());
         }
     }

@@ -195,11 +195,15 @@ fn write_zone(fields: &Fields, field: &DateField, out: &mut String) {
 }
 
 fn write_number(fields: &Fields, field: &DateField, out: &mut String) {
-    // Width without a sign; a negative number gets one place more.
+    // Width without a sign; a negative number gets one place more, unless it counts days or weeks.
+    let counts_days = matches!(
+        field.key,
+        DateKey::DayOfYear | DateKey::IsoDayOfYear | DateKey::DayOfMonth | DateKey::WeekOfYear | DateKey::IsoWeek
+    );
     let mut put = |value: i64, width: usize| {
         let width = match (field.fill, value < 0) {
             (true, _) => 0,
-            (false, true) if width > 0 => width + 1,
+            (false, true) if width > 0 && !counts_days => width + 1,
             (false, _) => width,
         };
         push(out, format_args!("{value:0width$}"));
@@ -250,7 +254,8 @@ fn write_number(fields: &Fields, field: &DateField, out: &mut String) {
         }
         DateKey::IsoYear(digits) => {
             let (value, width) = year(fields.shown(iso_year_week(fields.days()).0), digits);
-            put(value, width);
+            // The width goes by the calendar year's sign, which only an interval's can differ in.
+            put(value, if value < 0 && fields.year >= 0 { width - 1 } else { width });
         }
         DateKey::WeekOfMonth => put(((fields.day - 1) / 7 + 1).into(), 0),
         DateKey::JulianDay => put((i64::from(fields.days()) + i64::from(EPOCH_JULIAN)).max(0), 0),
