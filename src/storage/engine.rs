@@ -103,6 +103,8 @@ pub(crate) struct Shared {
     ahead: AtomicU64,
     pub(crate) garbage: Mutex<VecDeque<Garbage>>,
     pub(crate) unfinished: Mutex<Vec<Unfinished>>,
+    /// Held by who cleans up.
+    pub(crate) cleaning: Mutex<()>,
     pub(crate) oids: Mutex<Oids>,
     pub(crate) counters: Counters,
     checkpoint: Mutex<Option<Checkpoint>>,
@@ -157,6 +159,7 @@ impl Shared {
             ahead: AtomicU64::new(0),
             garbage: Mutex::default(),
             unfinished: Mutex::default(),
+            cleaning: Mutex::default(),
             oids: Mutex::new(Oids { next: FIRST_OID, bound: FIRST_OID, logged: Position(0) }),
             counters: Counters::default(),
             checkpoint: Mutex::default(),

@@ -1,4 +1,5 @@
 //! The storage engine's tests: one module per subject, every test ends with `check`.
+#![allow(clippy::unwrap_used)] // a test may
 
 mod basic;
 mod database;

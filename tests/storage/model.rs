@@ -248,6 +248,7 @@ fn race(engine: &Engine, table: ObjectId, unique: ObjectId, rng: &mut StdRng) {
         let mut cursor = t.index_cursor(unique, KeyRange::prefix(&key(id)), Direction::Forward);
         while t.index_next(&s, &mut cursor, 2, &mut rows).unwrap() {}
         assert!(rows.len() < 2);
+        assert!(rows.is_empty() || int(&rows, 0, 0) == id, "an entry led to a row with another key");
         loop {
             let value = Value::Int64(rng.random_range(0..9));
             let result = match (rows.len(), rng.random_range(0..3)) {

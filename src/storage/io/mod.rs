@@ -23,6 +23,7 @@ pub trait Io: Send + Sync {
     fn sync_names(&self) -> Result<()>;
 }
 
+#[allow(clippy::len_without_is_empty)] // nobody asks
 /// A file. Positions and lengths in bytes.
 pub trait File: Send + Sync {
     /// Fills `buf` from `offset`; bytes beyond the end read as zeros.

@@ -39,6 +39,8 @@ pub(crate) struct Index {
     pub(crate) table: Arc<Table>,
     /// Row id at which `build_index` goes on.
     pub(crate) build_next: AtomicU64,
+    /// Raised before an entry goes while its row stays: who took entries out of a leaf before must test them against the rows.
+    pub(crate) removals: AtomicU64,
 }
 
 /// A sequence: its values are no part of transactions.
@@ -258,7 +260,7 @@ impl Index {
         let columns = table.def();
         let ty = |no: ColumnNo| columns.columns.get(no.0 as usize).map(|column| column.ty).ok_or(Error::NotFound);
         let types = def.columns.iter().map(|key| ty(key.column)).collect::<Result<_>>()?;
-        Ok(Index { id, tree, def, types, table, build_next: AtomicU64::new(1) })
+        Ok(Index { id, tree, def, types, table, build_next: AtomicU64::new(1), removals: AtomicU64::new(0) })
     }
 
     pub(crate) fn is_unique(&self) -> bool {

@@ -79,29 +79,31 @@ impl Transaction {
     /// # Errors
     /// `Duplicate`; `TooLarge`.
     pub fn build_index(&mut self, s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
-        let index = self.shared.index(index)?;
+        let shared = self.shared.clone();
+        let index = shared.index(index)?;
         let mut next = Some(index.build_next.load(Ordering::Relaxed));
         let mut left = budget_rows.max(1);
-        while let Some(row) = next {
-            if left == 0 {
-                index.build_next.store(row, Ordering::Relaxed);
-                return Ok(false);
-            }
-            let shared = self.shared.clone();
-            let _pass = shared.pool.gate().enter();
-            let (keys, resume) = self.leaf_keys(s, &index, row, &mut left)?;
-            for (key, row, newest) in keys {
-                if newest && key.judged && index.def.unique == Unique::Immediate {
-                    self.judge_key(&index, &key.bytes, Some(row))?;
-                } else if newest && key.judged && index.def.unique == Unique::Deferrable {
-                    self.unchecked.push((index.id, crate::types::RowId(row)));
-                }
-                index.tree.put(&self.shared.pool, &entry(&key.bytes, row), &[])?;
-            }
+        let mut keys = Vec::new();
+        while let Some(row) = next
+            && left > 0
+        {
+            let (mut found, resume) = self.leaf_keys(s, &index, row, &mut left)?;
+            keys.append(&mut found);
             next = resume;
         }
-        index.build_next.store(u64::MAX, Ordering::Relaxed);
-        Ok(true)
+        // In key order every leaf is visited once, and filled from the left.
+        keys.sort_unstable_by(|(a, row_a, _), (b, row_b, _)| (&a.bytes, row_a).cmp(&(&b.bytes, row_b)));
+        for (key, row, newest) in keys {
+            let _pass = shared.pool.gate().enter();
+            if newest && key.judged && index.def.unique == Unique::Immediate {
+                self.judge_key(&index, &key.bytes, Some(row))?;
+            } else if newest && key.judged && index.def.unique == Unique::Deferrable {
+                self.unchecked.push((index.id, crate::types::RowId(row)));
+            }
+            index.tree.put(&shared.pool, &entry(&key.bytes, row), &[])?;
+        }
+        index.build_next.store(next.unwrap_or(u64::MAX), Ordering::Relaxed);
+        Ok(next.is_none())
     }
 
     /// Keys of the rows of one leaf from `row` on, and where the next leaf begins.

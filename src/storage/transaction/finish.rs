@@ -14,6 +14,7 @@ use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::table::{self, Index, Object, Table, fence_row, row_key};
 use crate::types::Position;
+use parking_lot::MutexGuard;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -77,7 +78,7 @@ impl Transaction {
         let undo = std::mem::take(&mut self.undo);
         shared.garbage.lock().push_back(Garbage { position, undo: undo.into_iter() });
         // The commit has happened, whatever clean-up meets: it is tried again.
-        let _ = clean(&shared, CLEAN_IN_PASSING);
+        let _ = clean_in_passing(&shared);
         Ok(position)
     }
 
@@ -241,6 +242,10 @@ fn undo_change(shared: &Shared, state: &TxnState, table: &Table, row: u64) -> Re
         let Some(entry) = shard.get_mut(&key) else { return Ok(()) };
         let Some(head) = entry.head.as_ref().filter(|head| head.txn.id == state.id) else { return Ok(()) };
         let discarded = node::value(&leaf, at).to_vec();
+        // The chain goes before the entries do.
+        for index in table.indexes().iter() {
+            index.removals.fetch_add(1, Ordering::SeqCst);
+        }
         if !node::replace(&mut leaf, at, &head.before) {
             let needed = head.before.len();
             drop(shard);
@@ -276,6 +281,7 @@ fn remove_entry(shared: &Shared, index: &Index, key: &[u8], row: u64, horizon: P
     if let Ok(at) = node::search(&leaf, &entry)
         && !any_version_has_key(shared, index, key, row, horizon)?
     {
+        index.removals.fetch_add(1, Ordering::SeqCst);
         node::remove(&mut leaf, at);
         if node::count(&leaf) == 0 {
             drop(leaf);
@@ -312,8 +318,22 @@ pub(crate) fn any_version_has_key(
     Ok(false)
 }
 
-/// Cleans up to `budget` changes; `true`: there is more that can be cleaned now.
+/// Cleans up to `budget` changes; `true`: there is more that can be cleaned now. One thread at a time: a table's rows are done
+/// with before the table goes.
 pub(crate) fn clean(shared: &Shared, budget: usize) -> Result<bool> {
+    let cleaning = shared.cleaning.lock();
+    clean_held(shared, budget, cleaning)
+}
+
+/// Cleans a few changes, unless another thread is at it.
+fn clean_in_passing(shared: &Shared) -> Result<bool> {
+    match shared.cleaning.try_lock() {
+        Some(cleaning) => clean_held(shared, CLEAN_IN_PASSING, cleaning),
+        None => Ok(false),
+    }
+}
+
+fn clean_held(shared: &Shared, budget: usize, _cleaning: MutexGuard<'_, ()>) -> Result<bool> {
     retry_unfinished(shared)?;
     let horizon = shared.horizon();
     let mut left = budget;
@@ -382,9 +402,18 @@ fn clean_change(shared: &Shared, change: &Undo, horizon: Position) -> Result<()>
 /// Forgets the versions of a row that nobody can see any more, with the index entries that only they needed.
 fn clean_row(shared: &Shared, table: &Table, row: u64, horizon: Position) -> Result<()> {
     let key = version::key(table.id, row);
+    let gone = shared.table(table.id).is_err();
     let obsolete: Vec<Box<[u8]>> = {
         let mut shard = shared.versions.shard(key);
         let Some(entry) = shard.get_mut(&key) else { return Ok(()) };
+        if gone {
+            // The table's pages are free by now, its entries and values with them.
+            drop(shared.versions.cut(entry, key, horizon));
+            if entry.is_empty() {
+                shard.remove(&key);
+            }
+            return Ok(());
+        }
         let images = obsolete_images(entry.head.as_deref(), horizon);
         if images.is_empty() {
             // No entry, no value, no tombstone hangs on them.

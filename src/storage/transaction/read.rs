@@ -11,6 +11,7 @@ use crate::types::row::{Cells, RowBuffer};
 use crate::types::{ObjectId, Position, RowId};
 use std::cell::Cell;
 use std::ops::{Bound, Range};
+use std::sync::atomic::Ordering;
 use version::Entry;
 
 impl Transaction {
@@ -135,10 +136,11 @@ impl Transaction {
         let mut entries = Entries::default();
         while !cursor.done && rows.len() < full {
             entries.clear();
+            let removals = index.removals.load(Ordering::SeqCst);
             self.collect(&index, cursor, full - rows.len(), &mut entries)?;
             for entry in entries.iter() {
                 if let Some((key, row)) = split_entry(entry) {
-                    self.read_row(s, &index.table, row.0, rows, Some((&index, key)))?;
+                    self.read_row(s, &index.table, row.0, rows, Some((&index, key, removals)))?;
                 }
             }
         }
@@ -202,14 +204,15 @@ impl Transaction {
         Ok(())
     }
 
-    /// Appends the row if the snapshot sees it and, when it may have other versions, if the one seen has the entry's key.
+    /// Appends the row if the snapshot sees it and if the version seen has the entry's key: to be tested when there are other
+    /// versions, or when entries have gone since `removals` was read.
     pub(super) fn read_row(
         &self,
         s: &Snapshot,
         table: &Table,
         row: u64,
         rows: &mut RowBuffer,
-        expected: Option<(&Index, &[u8])>,
+        expected: Option<(&Index, &[u8], u64)>,
     ) -> Result<bool> {
         let key = row_key(row);
         let leaf = table.tree.read_leaf(&self.shared.pool, &key)?;
@@ -220,7 +223,9 @@ impl Transaction {
             return Ok(false);
         }
         self.complete(table, rows)?;
-        if chained && let Some((index, key)) = expected {
+        if let Some((index, key, removals)) = expected
+            && (chained || index.removals.load(Ordering::SeqCst) != removals)
+        {
             let seen = index.image_key(&self.shared.pool, rows.raw(rows.len() - 1))?;
             if seen.is_none_or(|seen| seen.bytes() != key) {
                 rows.truncate(rows.len() - 1);

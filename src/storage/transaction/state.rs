@@ -275,7 +275,8 @@ pub struct Snapshot {
     pub(crate) position: Position,
     pub(crate) txn: TxnId,
     pub(crate) command: u32,
-    registered: Arc<Registered>,
+    /// Kept for its drop.
+    _registered: Arc<Registered>,
 }
 
 impl Snapshot {
@@ -287,7 +288,7 @@ impl Snapshot {
     ) -> Snapshot {
         let (slot, position) = snapshots.register(position);
         let registered = Arc::new(Registered { snapshots: snapshots.clone(), slot });
-        Snapshot { position, txn, command, registered }
+        Snapshot { position, txn, command, _registered: registered }
     }
 
     /// The same position under a later command.

@@ -12,7 +12,7 @@
 //! A row is wide when it is larger than 16 KiB, which no row in a page is. Columns at and beyond n read as the table's
 //! stored default: a column is added without touching rows.
 
-use super::{ColumnDef, ColumnNo, ColumnType, OwnedValue, RowId, TableDef, Value};
+use super::{ColumnDef, ColumnNo, ColumnType, RowId, TableDef, Value};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -352,13 +352,9 @@ impl RowBuffer {
     }
 }
 
-/// A row of owned values, for undo and redo code that must not borrow.
-pub(crate) fn owned(view: &RowView<'_>) -> Vec<OwnedValue> {
-    (0..view.columns.len()).map(|i| view.get(ColumnNo(i as u16)).to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::OwnedValue;
     use super::*;
 
     fn columns(types: &[ColumnType]) -> Vec<ColumnDef> {
