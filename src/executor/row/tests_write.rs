@@ -479,3 +479,59 @@ fn an_inserter_runs_the_statement_once_per_row() {
     assert_eq!(inserter.finish().unwrap(), 3);
     assert_eq!(client.rows(100), "1 10 | 2 20 | 3 30");
 }
+
+/// Two clients at one row: the second waits, is called again and goes on with what the first left.
+#[test]
+fn a_blocked_statement_continues_where_it_was() {
+    let world = World::new(Unique::Immediate, false);
+    let setup = world.client(Isolation::ReadCommitted);
+    setup.insert(100, &[(1, Some(10)), (2, Some(20))]).unwrap();
+    setup.commit().unwrap();
+    let t = world.relation(100);
+    let plus = |n| vec![(2, call(functions::plus, vec![col(1), int(n)]))];
+    let first = world.client(Isolation::ReadCommitted);
+    first.run(&update(&t, equals(0, 2), plus(5))).unwrap();
+    let second = world.client(Isolation::ReadCommitted);
+    let all = call(functions::lt, vec![int(0), col(0)]);
+    let plan = Arc::new(crate::planner::physical::plan(&update(&t, all, plus(1))).unwrap());
+    let mut execution = Execution::start(plan, Arc::new([]), second.context()).unwrap();
+    assert_eq!(execution.next().unwrap(), Step::Row);
+    let wait = execution.next().unwrap_err();
+    let waiter = wait.waiter().expect("the second row is locked").clone();
+    assert!(!waiter.is_ready());
+    // A third client, not willing to wait.
+    let third = world.client(Isolation::ReadCommitted);
+    let locked = |wait| {
+        let target = LockTarget { row_id: ColumnId(2), relation: t.clone(), strength: LockStrength::Update, wait };
+        let rel = Rel::LockRows { input: Box::new(scan(&t)), targets: vec![target] };
+        third.run(&statement(rel, &[0, 1], Vec::new()))
+    };
+    let refused = locked(LockWait::NoWait).unwrap_err();
+    assert_eq!(refused.report().message, "could not obtain lock on row in relation \"t\"");
+    assert_eq!(locked(LockWait::SkipLocked).unwrap().1, "");
+    first.commit().unwrap();
+    assert!(waiter.is_ready());
+    assert_eq!(execution.next().unwrap(), Step::Row);
+    assert_eq!(show(execution.output(1)), "26");
+    assert_eq!(execution.next().unwrap(), Step::Done { affected: 2 });
+    drop(execution);
+    second.commit().unwrap();
+    assert_eq!(third.rows(100), "1 11 | 2 26");
+    let child = world.client(Isolation::ReadCommitted);
+    child.insert(200, &[(1, Some(1))]).unwrap();
+    // The foreign key's check holds the parent row: its deletion waits.
+    let plan = Arc::new(crate::planner::physical::plan(&delete(&t, equals(0, 1))).unwrap());
+    let mut execution = Execution::start(plan, Arc::new([]), third.context()).unwrap();
+    assert!(execution.next().unwrap_err().waiter().is_some());
+    child.commit().unwrap();
+    let error = loop {
+        match execution.next() {
+            Ok(_) => {}
+            Err(error) if error.waiter().is_some() => {
+                world.engine.log_step().unwrap();
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code().code(), "23503");
+}
