@@ -66,7 +66,9 @@ pub(crate) struct Planner<'a> {
     subqueries: usize,
     nodes: u32,
     slots: usize,
-    names: Vec<Option<String>>,
+    names: Vec<Option<(String, String)>>,
+    /// Relations scanned.
+    scans: usize,
     /// WITH parts that hang on outer rows.
     correlated_ctes: Vec<bool>,
     depth: usize,
@@ -138,6 +140,7 @@ impl<'a> Planner<'a> {
             nodes: 0,
             slots: statement.columns.len(),
             names: vec![None; statement.columns.len()],
+            scans: 0,
             correlated_ctes: vec![false; statement.ctes.len()],
             depth: 0,
             deepest: 0,
@@ -177,6 +180,7 @@ impl<'a> Planner<'a> {
             locks: statement.locks.clone(),
             dependencies: statement.dependencies.clone(),
             names: self.names,
+            scans: self.scans,
             depth: self.deepest,
             nodes: self.nodes,
             scanned_rows: self.scanned_rows,
@@ -473,7 +477,7 @@ impl<'a> Planner<'a> {
             match what {
                 ScanColumn::Attribute(number) => {
                     let attribute = &relation.attributes[*number as usize - 1];
-                    self.names[slot as usize] = Some(attribute.name.clone());
+                    self.names[slot as usize] = Some((relation.name.clone(), attribute.name.clone()));
                     let read = p::ReadColumn {
                         column: ColumnNo(attribute.storage),
                         ty: attribute.ty,
@@ -502,6 +506,7 @@ impl<'a> Planner<'a> {
         needed: &ColumnSet,
         conditions: &[&Expr],
     ) -> Result<Node> {
+        self.scans += 1;
         if let Body::System(system) = &relation.body {
             return self.system_scan(relation, system.keys, columns, needed, conditions);
         }
@@ -532,7 +537,7 @@ impl<'a> Planner<'a> {
             match what {
                 ScanColumn::Attribute(number) => {
                     let name = &relation.attributes[*number as usize - 1].name;
-                    self.names[column.0 as usize] = Some(name.clone());
+                    self.names[column.0 as usize] = Some((relation.name.clone(), name.clone()));
                     wanted.push((*number, column.0));
                 }
                 ScanColumn::TableOid => table_oid = Some(column.0),
@@ -641,6 +646,7 @@ impl<'a> Planner<'a> {
         }
         let mut needed = needed.clone();
         conditions.iter().for_each(|condition| used_by(condition, &mut needed));
+        self.scans += 1;
         self.index_scan(relation, columns, &needed, path).map(Some)
     }
 
@@ -945,6 +951,7 @@ impl<'a> Planner<'a> {
         if !(as_good || limited && best.is_none()) {
             return Ok(None);
         }
+        self.scans += 1;
         self.index_scan(relation, columns, &needed, path).map(Some)
     }
 
@@ -1097,7 +1104,8 @@ impl<'a> Planner<'a> {
         }
         let input = self.rel(&insert.source, &needed)?;
         for (number, column) in &insert.row_columns {
-            self.names[column.0 as usize] = Some(relation.attributes[*number as usize - 1].name.clone());
+            let name = relation.attributes[*number as usize - 1].name.clone();
+            self.names[column.0 as usize] = Some((relation.name.clone(), name));
         }
         let columns = self.write_columns(relation, &insert.values, &insert.row_columns)?;
         let checks = self.checks(&insert.checks, &insert.row_columns)?;
@@ -1174,7 +1182,8 @@ impl<'a> Planner<'a> {
         used_in(&update.source, &mut needed);
         let input = self.rel(&update.source, &needed)?;
         for (number, column) in &update.row_columns {
-            self.names[column.0 as usize] = Some(relation.attributes[*number as usize - 1].name.clone());
+            let name = relation.attributes[*number as usize - 1].name.clone();
+            self.names[column.0 as usize] = Some((relation.name.clone(), name));
         }
         let plan = p::UpdatePlan {
             target: relation.clone(),

@@ -13,6 +13,7 @@ use crate::sql::tree::{JoinKind, RowOp, SetOpKind};
 use crate::types::numeric::Numeric;
 use crate::types::{Datum, Oid, oid};
 use serde_json::{Map, Value as Json, json};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// What EXPLAIN was asked to show.
@@ -53,13 +54,13 @@ enum Property {
 /// The plan as lines of text. `counters` are [`super::execution::Execution::instruments`] after ANALYZE.
 pub fn text(plan: &Plan, options: ExplainOptions, counters: Option<&[Instrument]>) -> Vec<String> {
     let mut lines = Vec::new();
-    write_text(&Explainer { plan, counters }.statement(), options, None, 0, &mut lines);
+    write_text(&Explainer { plan, counters, bare: RefCell::default() }.statement(), options, None, 0, &mut lines);
     lines
 }
 
 /// The plan as EXPLAIN (FORMAT JSON) shows it: the value of "Plan".
 pub fn json(plan: &Plan, options: ExplainOptions, counters: Option<&[Instrument]>) -> Json {
-    to_json(&Explainer { plan, counters }.statement(), options, None)
+    to_json(&Explainer { plan, counters, bare: RefCell::default() }.statement(), options, None)
 }
 
 fn milliseconds(duration: std::time::Duration, loops: u64) -> f64 {
@@ -157,6 +158,8 @@ fn to_json(shown: &Shown, options: ExplainOptions, label: Option<&str>) -> Json 
 struct Explainer<'a> {
     plan: &'a Plan,
     counters: Option<&'a [Instrument]>,
+    /// Columns of the scan being shown: written without their relation.
+    bare: RefCell<Vec<Slot>>,
 }
 
 impl Explainer<'_> {
@@ -233,7 +236,9 @@ impl Explainer<'_> {
             Kind::SeqScan(p) => {
                 self.title(shown, "Seq Scan", format!("Seq Scan on {}", p.relation.name));
                 self.relation(shown, &p.relation);
+                self.bare.replace(p.columns.stored.iter().map(|column| column.slot).collect());
                 self.filter(shown, p.filter.as_ref());
+                self.bare.take();
             }
             Kind::IndexScan(p) => {
                 let backward = if p.backward { " Backward" } else { "" };
@@ -245,7 +250,9 @@ impl Explainer<'_> {
                 if let Some(condition) = self.key_range(&p.range, &p.index, &p.relation, &p.columns) {
                     shown.properties.push(("Index Cond", Property::Text(condition)));
                 }
+                self.bare.replace(p.columns.stored.iter().map(|column| column.slot).collect());
                 self.filter(shown, p.filter.as_ref());
+                self.bare.take();
             }
             Kind::SystemScan(p) => {
                 self.title(shown, "Seq Scan", format!("Seq Scan on {}", p.relation.name));
@@ -254,7 +261,9 @@ impl Explainer<'_> {
                     let name = &p.relation.attributes[*attribute as usize - 1].name;
                     shown.properties.push(("Index Cond", Property::Text(format!("({name} = {})", self.code(code)))));
                 }
+                self.bare.replace(p.columns.iter().map(|(_, slot)| *slot).collect());
                 self.filter(shown, p.filter.as_ref());
+                self.bare.take();
             }
             Kind::Functions(p) => {
                 let name = p.calls.first().and_then(|call| call.function).map_or("", |function| function.name);
@@ -458,7 +467,8 @@ impl Explainer<'_> {
 
     fn slot(&self, slot: Slot) -> String {
         match self.plan.names.get(slot as usize) {
-            Some(Some(name)) => name.clone(),
+            Some(Some((_, name))) if self.plan.scans < 2 || self.bare.borrow().contains(&slot) => name.clone(),
+            Some(Some((relation, name))) => format!("{relation}.{name}"),
             _ => self
                 .plan
                 .output

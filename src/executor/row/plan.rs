@@ -45,8 +45,10 @@ pub struct Plan {
     pub locks: Vec<(Oid, RelationLock)>,
     /// Objects whose change makes the plan stale.
     pub dependencies: Vec<Oid>,
-    /// Names of slots for EXPLAIN: `relation.column` or `column`.
-    pub names: Vec<Option<String>>,
+    /// Names of slots for EXPLAIN: relation and column.
+    pub names: Vec<Option<(String, String)>>,
+    /// Number of relations scanned: with several, EXPLAIN shows columns with their relations.
+    pub scans: usize,
     /// Nesting of nodes and expressions: the executor asks for stack by it.
     pub depth: usize,
     /// Number of nodes (ids are below it).

@@ -535,3 +535,48 @@ fn a_blocked_statement_continues_where_it_was() {
     };
     assert_eq!(error.code().code(), "23503");
 }
+
+#[test]
+fn explain_shows_the_tree_as_postgresql_does() {
+    let world = World::new(Unique::Immediate, false);
+    let child = Rel::Scan {
+        relation: world.relation(200),
+        columns: vec![(ScanColumn::Attribute(1), ColumnId(7)), (ScanColumn::Attribute(2), ColumnId(8))],
+    };
+    let joined = Rel::Join {
+        kind: JoinKind::Left,
+        left: Box::new(scan(&world.relation(100))),
+        right: Box::new(child),
+        on: expr(
+            ExprKind::And(vec![call(functions::eq, vec![col(0), col(8)]), call(functions::lt, vec![col(7), col(1)])]),
+            Type::new(oid::BOOL),
+        ),
+        lateral: false,
+    };
+    let filtered = Rel::Filter { input: Box::new(joined), predicate: call(functions::lt, vec![col(1), int(5)]) };
+    let keys = vec![SortKey { expr: col(1), descending: true, nulls_first: true }];
+    let limit = expr(ExprKind::Const(Datum::Int8(3)), Type::new(oid::INT8));
+    let sorted = Rel::Sort { input: Box::new(filtered), keys };
+    let rel = Rel::Limit { input: Box::new(sorted), limit: Some(limit), offset: None, ties: None };
+    let plan = Arc::new(crate::planner::physical::plan(&statement(rel, &[0, 7], Vec::new())).unwrap());
+    let options = super::explain::ExplainOptions { costs: false, timing: false, ..Default::default() };
+    let client = world.client(Isolation::ReadCommitted);
+    client.insert(100, &[(1, Some(1)), (2, Some(20))]).unwrap();
+    let mut execution = Execution::start_instrumented(plan.clone(), Arc::new([]), client.context()).unwrap();
+    execution.run_blocking(|_| Ok(())).unwrap();
+    let text = super::explain::text(&plan, options, Some(execution.instruments()));
+    let expected = [
+        "Limit (actual rows=1 loops=1)",
+        "  ->  Sort (actual rows=1 loops=1)",
+        "        Sort Key: t.b DESC",
+        "        ->  Hash Right Join (actual rows=1 loops=1)",
+        "              Hash Cond: (child.b = t.a)",
+        "              Join Filter: (child.a < t.b)",
+        "              ->  Seq Scan on child (actual rows=0 loops=1)",
+        "              ->  Hash (actual rows=1 loops=1)",
+        "                    ->  Seq Scan on t (actual rows=1 loops=1)",
+        "                          Filter: (b < 5)",
+        "                          Rows Removed by Filter: 1",
+    ];
+    assert_eq!(text, expected);
+}
