@@ -5,4 +5,6 @@ pub use crate::sql::columns;
 mod inline;
 pub mod physical;
 pub mod rewrite;
+mod scan;
 mod unnest;
+mod write;

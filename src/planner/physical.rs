@@ -3,23 +3,20 @@
 //! One top-down pass: every operator is told which columns are read above it, adds those that it reads itself and hands
 //! the set on. So scans read no more than they must, and operators that materialise save only what is read later.
 
-use super::access::{self, Path};
-use super::columns::{
-    self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_by_checks, used_in,
-};
-use crate::catalog::image::{Body, ConstraintKind, Relation};
+use super::access;
+use super::columns::{self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_in};
+use crate::catalog::image::{Body, Relation};
 use crate::error::{Error, Result};
 use crate::executor::context::StatementContext;
 use crate::executor::row::compile::{self, SubqueryPlanner, row_form};
-use crate::executor::row::expr::{Code, operator_of};
+use crate::executor::row::expr::Code;
 use crate::executor::row::plan::{self as p, Kind, Node, Plan, PlanKind, Slot};
 use crate::executor::row::subquery::{Quantified, SubqueryPlan, SubqueryUse};
 use crate::sql::tree::{
-    self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, JoinKind, Rel, Root, RowOp, ScanColumn, SortKey,
-    Statement, Subquery, SubqueryKind,
+    self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, Rel, Root, SortKey, Statement, Subquery, SubqueryKind,
 };
 use crate::types::{Type, oid};
-use lightning_storage::{ColumnNo, ObjectId};
+use lightning_storage::ObjectId;
 use std::sync::Arc;
 
 /// Plans a statement for the row road, with the sizes of tables as last analysed.
@@ -62,18 +59,18 @@ const SMALLEST_ROWS: f64 = 100.0;
 
 /// The pass over one statement.
 pub(crate) struct Planner<'a> {
-    statement: &'a Statement,
+    pub(super) statement: &'a Statement,
     subqueries: usize,
     nodes: u32,
     slots: usize,
-    names: Vec<Option<(String, String)>>,
+    pub(super) names: Vec<Option<(String, String)>>,
     /// Relations scanned.
-    scans: usize,
+    pub(super) scans: usize,
     /// WITH parts that hang on outer rows.
     correlated_ctes: Vec<bool>,
     depth: usize,
     deepest: usize,
-    scanned_rows: f64,
+    pub(super) scanned_rows: f64,
 }
 
 impl SubqueryPlanner for Planner<'_> {
@@ -116,7 +113,7 @@ fn slots(columns: &[ColumnId]) -> Box<[Slot]> {
 }
 
 /// The storage object of a table.
-fn storage_of(relation: &Relation) -> Result<ObjectId> {
+pub(super) fn storage_of(relation: &Relation) -> Result<ObjectId> {
     match &relation.body {
         Body::Table { storage, .. } => Ok(*storage),
         _ => Err(Error::internal(format!("\"{}\" is not a stored table", relation.name))),
@@ -124,7 +121,7 @@ fn storage_of(relation: &Relation) -> Result<ObjectId> {
 }
 
 /// The conjuncts of a condition; constant true has none.
-pub(crate) fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
+pub(super) fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
     match &predicate.kind {
         ExprKind::And(args) => args.iter().flat_map(conjuncts).collect(),
         ExprKind::Const(crate::types::Datum::Bool(true)) => Vec::new(),
@@ -133,7 +130,7 @@ pub(crate) fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(statement: &'a Statement) -> Planner<'a> {
+    pub(super) fn new(statement: &'a Statement) -> Planner<'a> {
         Planner {
             statement,
             subqueries: 0,
@@ -148,7 +145,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn statement(mut self) -> Result<Plan> {
+    pub(super) fn statement(mut self) -> Result<Plan> {
         let statement = self.statement;
         for cte in &statement.ctes {
             let correlated = match &cte.body {
@@ -187,7 +184,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn root(&mut self, root: &Root, needed: &ColumnSet, returns: bool, main: bool) -> Result<Node> {
+    pub(super) fn root(&mut self, root: &Root, needed: &ColumnSet, returns: bool, main: bool) -> Result<Node> {
         match root {
             Root::Query(rel) => self.rel(rel, needed),
             Root::Insert(insert) => self.insert(insert, returns, main),
@@ -196,7 +193,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn cte(&mut self, cte: &tree::Cte) -> Result<p::CtePlan> {
+    pub(super) fn cte(&mut self, cte: &tree::Cte) -> Result<p::CtePlan> {
         let needed: ColumnSet = cte.columns.iter().copied().collect();
         let node = match &cte.body {
             CteBody::Query(rel) => self.rel(rel, &needed)?,
@@ -224,7 +221,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A node that gives as many rows as its first input.
-    fn node(&mut self, kind: Kind) -> Node {
+    pub(super) fn node(&mut self, kind: Kind) -> Node {
         self.nodes += 1;
         let mut node = Node { id: self.nodes - 1, estimate: p::Estimate::default(), kind };
         node.estimate.rows = match &node.kind {
@@ -238,7 +235,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Estimates in PostgreSQL's units (1 is a page read in sequence), for EXPLAIN.
-    fn cost(&self, mut node: Node, rows: f64) -> Node {
+    pub(super) fn cost(&self, mut node: Node, rows: f64) -> Node {
         let inputs = node.inputs();
         let total: f64 = inputs.iter().map(|input| input.estimate.total).sum();
         let read: f64 = inputs.iter().map(|input| input.estimate.rows).sum();
@@ -247,9 +244,9 @@ impl<'a> Planner<'a> {
         let (startup, total, width) = match &node.kind {
             Kind::SeqScan(scan) => {
                 let all = access::table_rows(&scan.relation);
-                (0.0, all * 0.0125 + (all / 100.0).ceil(), row_width(&scan.columns))
+                (0.0, all * 0.0125 + (all / 100.0).ceil(), super::scan::row_width(&scan.columns))
             }
-            Kind::IndexScan(scan) => (0.15, 0.15 + 8.0 + rows * 0.02, row_width(&scan.columns)),
+            Kind::IndexScan(scan) => (0.15, 0.15 + 8.0 + rows * 0.02, super::scan::row_width(&scan.columns)),
             Kind::NestedLoop(join) => {
                 let again = join.left.estimate.rows.max(1.0) * join.right.estimate.total;
                 (join.left.estimate.startup, join.left.estimate.total + again, width)
@@ -266,33 +263,33 @@ impl<'a> Planner<'a> {
         node
     }
 
-    fn node_of(&mut self, kind: Kind, rows: f64) -> Node {
+    pub(super) fn node_of(&mut self, kind: Kind, rows: f64) -> Node {
         let node = self.node(kind);
         self.cost(node, rows)
     }
 
-    fn new_slot(&mut self) -> Slot {
+    pub(super) fn new_slot(&mut self) -> Slot {
         self.slots += 1;
         self.names.push(None);
         (self.slots - 1) as Slot
     }
 
-    pub(crate) fn expr(&mut self, expr: &Expr) -> Result<Code> {
+    pub(super) fn expr(&mut self, expr: &Expr) -> Result<Code> {
         self.deepest = self.deepest.max(self.depth + expr_depth(expr));
         compile::compile(expr, self)
     }
 
-    fn exprs(&mut self, exprs: &[Expr]) -> Result<Box<[Code]>> {
+    pub(super) fn exprs(&mut self, exprs: &[Expr]) -> Result<Box<[Code]>> {
         exprs.iter().map(|expr| self.expr(expr)).collect()
     }
 
     /// A condition; `None` for constant true.
-    fn condition(&mut self, expr: &Expr) -> Result<Option<Code>> {
+    pub(super) fn condition(&mut self, expr: &Expr) -> Result<Option<Code>> {
         let code = self.expr(expr)?;
         Ok((!code.is_true()).then_some(code))
     }
 
-    fn sort_keys(&mut self, keys: &[SortKey]) -> Result<Box<[p::SortBy]>> {
+    pub(super) fn sort_keys(&mut self, keys: &[SortKey]) -> Result<Box<[p::SortBy]>> {
         keys.iter()
             .map(|key| {
                 Ok(p::SortBy { code: self.expr(&key.expr)?, descending: key.descending, nulls_first: key.nulls_first })
@@ -301,13 +298,13 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a relation's rows hang on outer rows, or on the round of a recursion.
-    fn depends(&self, rel: &Rel) -> bool {
+    pub(super) fn depends(&self, rel: &Rel) -> bool {
         let mut working = false;
         for_rels(rel, &mut |part| working = working || matches!(part, Rel::Working { .. }));
         working || !free_columns(rel).is_empty() || !self.correlated_ctes_in(rel).is_empty()
     }
 
-    fn correlated_ctes_in(&self, rel: &Rel) -> Box<[usize]> {
+    pub(super) fn correlated_ctes_in(&self, rel: &Rel) -> Box<[usize]> {
         let mut found = Vec::new();
         for_rels(rel, &mut |part| {
             if let Rel::CteScan { cte, .. } = part
@@ -321,14 +318,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Of `needed`, the columns that `rel` gives: what a materialising operator above it saves.
-    fn payload(rel: &Rel, needed: &ColumnSet) -> Box<[Slot]> {
+    pub(super) fn payload(rel: &Rel, needed: &ColumnSet) -> Box<[Slot]> {
         let mut produced = ColumnSet::new();
         produced_in(rel, &mut produced);
         produced.iter().filter(|column| needed.contains(*column)).map(|column| column.0).collect()
     }
 
     /// An operator tree that fills the `needed` columns.
-    pub(crate) fn rel(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Node> {
+    pub(super) fn rel(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Node> {
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
         let node = stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.rel_inner(rel, needed));
@@ -336,7 +333,7 @@ impl<'a> Planner<'a> {
         node
     }
 
-    fn rel_inner(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Node> {
+    pub(super) fn rel_inner(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Node> {
         let mut needed = needed.clone();
         columns::for_exprs(rel, &mut |expr| used_by(expr, &mut needed));
         match rel {
@@ -421,13 +418,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn cte_scan(&mut self, cte: tree::CteId, columns: &[ColumnId], needed: &ColumnSet) -> p::CteScan {
+    pub(super) fn cte_scan(&mut self, cte: tree::CteId, columns: &[ColumnId], needed: &ColumnSet) -> p::CteScan {
         let wanted = columns.iter().enumerate().filter(|(_, column)| needed.contains(**column));
         let columns = wanted.map(|(i, column)| (i as u32, column.0)).collect();
         p::CteScan { cte: cte.0 as usize, name: self.statement.ctes[cte.0 as usize].name.clone(), columns }
     }
 
-    fn set_call(&mut self, call: &Expr, columns: &[ColumnId]) -> Result<p::SetCall> {
+    pub(super) fn set_call(&mut self, call: &Expr, columns: &[ColumnId]) -> Result<p::SetCall> {
         let spread = columns.len() != 1 || call.ty.oid == oid::RECORD;
         match &call.kind {
             ExprKind::Call(Call { function, args }) if function.set => {
@@ -437,14 +434,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn project(&mut self, input: &Rel, exprs: &[(ColumnId, Expr)], above: &ColumnSet) -> Result<Node> {
+    pub(super) fn project(&mut self, input: &Rel, exprs: &[(ColumnId, Expr)], above: &ColumnSet) -> Result<Node> {
         // `above` holds what all expressions use; those that nobody reads are dropped, and what they use is read a
         // little too often, which costs nothing but a decoded column.
         let node = self.rel(input, above)?;
         self.project_over(node, exprs, above)
     }
 
-    fn project_over(&mut self, node: Node, exprs: &[(ColumnId, Expr)], above: &ColumnSet) -> Result<Node> {
+    pub(super) fn project_over(&mut self, node: Node, exprs: &[(ColumnId, Expr)], above: &ColumnSet) -> Result<Node> {
         let mut kept = Vec::with_capacity(exprs.len());
         for (column, expr) in exprs {
             if above.contains(*column) || is_volatile(expr) {
@@ -457,327 +454,7 @@ impl<'a> Planner<'a> {
         Ok(self.node(Kind::Project(Arc::new(p::Project { input: node, exprs: kept.into() }))))
     }
 
-    /// A scan's columns that are needed; the filter's first.
-    pub(crate) fn table_columns(
-        &mut self,
-        relation: &Relation,
-        columns: &[(ScanColumn, ColumnId)],
-        needed: &ColumnSet,
-        conditions: &[&Expr],
-    ) -> Result<p::TableColumns> {
-        let mut filtered = ColumnSet::new();
-        conditions.iter().for_each(|condition| used_by(condition, &mut filtered));
-        let mut result = p::TableColumns::default();
-        let (mut first, mut rest) = (Vec::new(), Vec::new());
-        for (what, column) in columns {
-            if !needed.contains(*column) {
-                continue;
-            }
-            let slot = column.0;
-            match what {
-                ScanColumn::Attribute(number) => {
-                    let attribute = &relation.attributes[*number as usize - 1];
-                    self.names[slot as usize] = Some((relation.name.clone(), attribute.name.clone()));
-                    let read = p::ReadColumn {
-                        column: ColumnNo(attribute.storage),
-                        ty: attribute.ty,
-                        slot,
-                        attribute: *number,
-                    };
-                    if filtered.contains(*column) { first.push(read) } else { rest.push(read) }
-                }
-                ScanColumn::RowId => result.row_id = Some(slot),
-                ScanColumn::TableOid => result.table_oid = Some(slot),
-                ScanColumn::Ctid => result.ctid = Some(slot),
-                ScanColumn::Xmin => return Err(Error::unsupported("system column \"xmin\"")),
-            }
-        }
-        result.filter_columns = first.len();
-        first.append(&mut rest);
-        result.stored = first;
-        Ok(result)
-    }
-
-    /// A table's rows for which all `conditions` hold, by the best index that they allow.
-    fn scan(
-        &mut self,
-        relation: &Arc<Relation>,
-        columns: &[(ScanColumn, ColumnId)],
-        needed: &ColumnSet,
-        conditions: &[&Expr],
-    ) -> Result<Node> {
-        self.scans += 1;
-        if let Body::System(system) = &relation.body {
-            return self.system_scan(relation, system.keys, columns, needed, conditions);
-        }
-        if let Some(path) = access::best_path(relation, columns, conditions) {
-            return self.index_scan(relation, columns, needed, path);
-        }
-        let rows = access::table_rows(relation);
-        self.scanned_rows += rows;
-        let table = storage_of(relation)?;
-        let columns = self.table_columns(relation, columns, needed, conditions)?;
-        let filter = self.all_of(conditions)?;
-        let scan = p::SeqScan { relation: relation.clone(), table, columns, filter };
-        let rows = conditions.iter().fold(rows, |rows, condition| access::filtered_rows(condition, rows));
-        Ok(self.node_of(Kind::SeqScan(Arc::new(scan)), rows))
-    }
-
-    fn system_scan(
-        &mut self,
-        relation: &Arc<Relation>,
-        keys: &[i16],
-        columns: &[(ScanColumn, ColumnId)],
-        needed: &ColumnSet,
-        conditions: &[&Expr],
-    ) -> Result<Node> {
-        let mut wanted = Vec::new();
-        let mut table_oid = None;
-        for (what, column) in columns.iter().filter(|(_, column)| needed.contains(*column)) {
-            match what {
-                ScanColumn::Attribute(number) => {
-                    let name = &relation.attributes[*number as usize - 1].name;
-                    self.names[column.0 as usize] = Some((relation.name.clone(), name.clone()));
-                    wanted.push((*number, column.0));
-                }
-                ScanColumn::TableOid => table_oid = Some(column.0),
-                ScanColumn::RowId | ScanColumn::Ctid | ScanColumn::Xmin => {
-                    return Err(Error::unsupported("this system column of a system relation"));
-                }
-            }
-        }
-        let mut conditions = conditions.to_vec();
-        let key = match access::system_key(relation, keys, columns, &conditions) {
-            Some((attribute, at, value)) => {
-                conditions.remove(at);
-                Some((attribute, self.expr(value)?))
-            }
-            None => None,
-        };
-        let rows = if key.is_some() { 10.0 } else { 300.0 };
-        let filter = self.all_of(&conditions)?;
-        let scan = p::SystemScan { relation: relation.clone(), columns: wanted, key, filter, table_oid };
-        Ok(self.node_of(Kind::SystemScan(Arc::new(scan)), rows))
-    }
-
-    fn index_scan(
-        &mut self,
-        relation: &Arc<Relation>,
-        columns: &[(ScanColumn, ColumnId)],
-        needed: &ColumnSet,
-        path: Path<'_>,
-    ) -> Result<Node> {
-        self.scanned_rows += path.rows;
-        let mut side = |side: Option<(&Expr, bool)>| match side {
-            Some((value, inclusive)) => self.expr(value).map(|code| Some((code, inclusive))),
-            None => Ok(None),
-        };
-        let (lower, upper) = (side(path.lower)?, side(path.upper)?);
-        let range = p::KeyRange {
-            equals: path.equals.iter().map(|value| self.expr(value)).collect::<Result<_>>()?,
-            one_of: path.one_of.map(|array| self.expr(array)).transpose()?,
-            lower,
-            upper,
-            is_null: path.is_null,
-        };
-        let table = storage_of(relation)?;
-        let columns = self.table_columns(relation, columns, needed, &path.residual)?;
-        let filter = self.all_of(&path.residual)?;
-        let rows = path.residual.iter().fold(path.rows, |rows, condition| access::filtered_rows(condition, rows));
-        let scan = p::IndexScan {
-            relation: relation.clone(),
-            table,
-            index: path.index,
-            columns,
-            range,
-            backward: path.backward,
-            filter,
-        };
-        Ok(self.node_of(Kind::IndexScan(Arc::new(scan)), rows))
-    }
-
-    /// The conjunction of conditions; `None` for none.
-    fn all_of(&mut self, conditions: &[&Expr]) -> Result<Option<Code>> {
-        let mut codes = conditions.iter().map(|condition| self.expr(condition)).collect::<Result<Vec<_>>>()?;
-        codes.retain(|code| !code.is_true());
-        Ok(match codes.len() {
-            0 => None,
-            1 => codes.pop(),
-            _ => Some(Code::And(codes.into())),
-        })
-    }
-
-    /// A join whose right side is a table read through an index for every left row, when that promises to be cheaper than
-    /// reading all of it once.
-    fn index_join(
-        &mut self,
-        kind: JoinKind,
-        left: &Node,
-        right: &Rel,
-        on: &Expr,
-        needed: &ColumnSet,
-    ) -> Result<Option<Node>> {
-        if matches!(kind, JoinKind::Right | JoinKind::Full) {
-            return Ok(None);
-        }
-        let mut conditions = conjuncts(on);
-        let (relation, columns) = match right {
-            Rel::Scan { relation, columns } => (relation, columns),
-            Rel::Filter { input, predicate } => match &**input {
-                Rel::Scan { relation, columns } => {
-                    conditions.extend(conjuncts(predicate));
-                    (relation, columns)
-                }
-                _ => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        if !matches!(relation.body, Body::Table { .. }) {
-            return Ok(None);
-        }
-        let Some(path) = access::best_path(relation, columns, &conditions) else { return Ok(None) };
-        // What the filter alone would read, against a descent and the matching rows for every left row.
-        let own: Vec<&Expr> =
-            conditions.iter().copied().filter(|c| !conjuncts(on).iter().any(|o| std::ptr::eq(*o, *c))).collect();
-        let alone = access::best_path(relation, columns, &own).map_or(access::table_rows(relation), |path| path.rows);
-        let looked_up = left.estimate.rows.max(1.0) * (4.0 + path.rows);
-        if path.equals.is_empty() || looked_up > alone + 20.0 {
-            return Ok(None);
-        }
-        let mut needed = needed.clone();
-        conditions.iter().for_each(|condition| used_by(condition, &mut needed));
-        self.scans += 1;
-        self.index_scan(relation, columns, &needed, path).map(Some)
-    }
-
-    fn join(
-        &mut self,
-        kind: JoinKind,
-        left: &Rel,
-        right: &Rel,
-        on: &Expr,
-        lateral: bool,
-        needed: &ColumnSet,
-    ) -> Result<Node> {
-        let mut left_needed = needed.clone();
-        if lateral {
-            used_in(right, &mut left_needed);
-        }
-        let right_depends = self.depends(right);
-        let (left_slots, payload) = (Self::payload(left, &left_needed), Self::payload(right, needed));
-        let left_node = self.rel(left, &left_needed)?;
-        let rows = left_node.estimate.rows;
-        if !lateral
-            && !right_depends
-            && let Some(inner) = self.index_join(kind, &left_node, right, on, needed)?
-        {
-            let rows = rows * inner.estimate.rows;
-            let join = p::NestedLoop {
-                kind,
-                left: left_node,
-                right: inner,
-                on: None,
-                right_slots: payload,
-                left_slots,
-                ctes: Box::default(),
-            };
-            return Ok(self.node_of(Kind::NestedLoop(Arc::new(join)), rows));
-        }
-        if !lateral && let Some((pairs, residual)) = self.hash_keys(left, right, on) {
-            let left_depends = self.depends(left);
-            let right_node = self.rel(right, needed)?;
-            let rows = rows.max(right_node.estimate.rows);
-            let mut left_keys = Vec::new();
-            let mut right_keys = Vec::new();
-            for (l, r) in pairs {
-                left_keys.push(self.expr(l)?);
-                right_keys.push(self.expr(r)?);
-            }
-            let mut join = p::HashJoin {
-                kind,
-                left: left_node,
-                right: right_node,
-                left_keys: left_keys.into(),
-                right_keys: right_keys.into(),
-                residual: self.all_of(&residual)?,
-                payload,
-                left_slots,
-                right_depends,
-            };
-            // The smaller side makes the table.
-            let mirrored = match kind {
-                JoinKind::Inner => Some(JoinKind::Inner),
-                JoinKind::Left => Some(JoinKind::Right),
-                JoinKind::Right => Some(JoinKind::Left),
-                JoinKind::Full => Some(JoinKind::Full),
-                JoinKind::Semi | JoinKind::Anti => None,
-            };
-            if let Some(mirrored) = mirrored
-                && join.left.estimate.rows < join.right.estimate.rows
-            {
-                join.kind = mirrored;
-                std::mem::swap(&mut join.left, &mut join.right);
-                std::mem::swap(&mut join.left_keys, &mut join.right_keys);
-                std::mem::swap(&mut join.left_slots, &mut join.payload);
-                join.right_depends = left_depends;
-            }
-            return Ok(self.node_of(Kind::HashJoin(Arc::new(join)), rows));
-        }
-        let ctes = self.correlated_ctes_in(right);
-        let mut inner = self.rel(right, needed)?;
-        let rows = rows * inner.estimate.rows;
-        if !right_depends && !lateral {
-            inner = self.node(Kind::Materialize(Arc::new(p::Materialize { input: inner, payload: payload.clone() })));
-        }
-        let on = self.condition(on)?;
-        let join = p::NestedLoop { kind, left: left_node, right: inner, on, right_slots: payload, left_slots, ctes };
-        Ok(self.node_of(Kind::NestedLoop(Arc::new(join)), rows))
-    }
-
-    /// The pairs of a join condition that are equalities of a left and a right expression by their type's own `=`, and
-    /// the rest of the conjuncts.
-    fn hash_keys<'e>(
-        &self,
-        left: &Rel,
-        right: &Rel,
-        on: &'e Expr,
-    ) -> Option<(Vec<(&'e Expr, &'e Expr)>, Vec<&'e Expr>)> {
-        let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
-        produced_in(left, &mut of_left);
-        produced_in(right, &mut of_right);
-        let (mut pairs, mut rest) = (Vec::new(), Vec::new());
-        for conjunct in conjuncts(on) {
-            if let ExprKind::Call(Call { function, args }) = &conjunct.kind
-                && let [a, b] = &args[..]
-                && is_equality(function)
-                && !is_volatile(conjunct)
-            {
-                let (mut in_a, mut in_b) = (ColumnSet::new(), ColumnSet::new());
-                used_by(a, &mut in_a);
-                used_by(b, &mut in_b);
-                if in_a.intersects(&of_left)
-                    && !in_a.intersects(&of_right)
-                    && in_b.intersects(&of_right)
-                    && !in_b.intersects(&of_left)
-                {
-                    pairs.push((a, b));
-                    continue;
-                }
-                if in_b.intersects(&of_left)
-                    && !in_b.intersects(&of_right)
-                    && in_a.intersects(&of_right)
-                    && !in_a.intersects(&of_left)
-                {
-                    pairs.push((b, a));
-                    continue;
-                }
-            }
-            rest.push(conjunct);
-        }
-        (!pairs.is_empty()).then_some((pairs, rest))
-    }
-
-    fn aggregate(
+    pub(super) fn aggregate(
         &mut self,
         input: &Rel,
         keys: &[(ColumnId, Expr)],
@@ -822,7 +499,7 @@ impl<'a> Planner<'a> {
     }
 
     /// min(column) or max(column) alone: the input's first row in an index's order that is not NULL.
-    fn extreme(
+    pub(super) fn extreme(
         &mut self,
         input: &Rel,
         keys: &[(ColumnId, Expr)],
@@ -853,7 +530,7 @@ impl<'a> Planner<'a> {
         Ok(None)
     }
 
-    fn window(
+    pub(super) fn window(
         &mut self,
         input: &Rel,
         partition: &[Expr],
@@ -898,7 +575,7 @@ impl<'a> Planner<'a> {
         }))))
     }
 
-    fn bound(&mut self, bound: &FrameBound) -> Result<p::Bound> {
+    pub(super) fn bound(&mut self, bound: &FrameBound) -> Result<p::Bound> {
         Ok(match bound {
             FrameBound::UnboundedPreceding => p::Bound::UnboundedPreceding,
             FrameBound::Preceding(offset) => p::Bound::Preceding(self.expr(offset)?, offset.ty),
@@ -908,7 +585,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn sort(
+    pub(super) fn sort(
         &mut self,
         input: &Rel,
         keys: &[SortKey],
@@ -927,7 +604,13 @@ impl<'a> Planner<'a> {
 
     /// A table in the order of `keys` through an index: where the conditions bound that index best anyway, or where a LIMIT
     /// makes it worth while to stop early. Projections on the way stay.
-    fn presorted(&mut self, input: &Rel, keys: &[SortKey], limited: bool, needed: &ColumnSet) -> Result<Option<Node>> {
+    pub(super) fn presorted(
+        &mut self,
+        input: &Rel,
+        keys: &[SortKey],
+        limited: bool,
+        needed: &ColumnSet,
+    ) -> Result<Option<Node>> {
         let mut needed = needed.clone();
         columns::for_exprs(input, &mut |expr| used_by(expr, &mut needed));
         let (relation, columns, conditions) = match input {
@@ -955,7 +638,7 @@ impl<'a> Planner<'a> {
         self.index_scan(relation, columns, &needed, path).map(Some)
     }
 
-    fn limit(
+    pub(super) fn limit(
         &mut self,
         input: &Rel,
         limit: Option<&Expr>,
@@ -980,307 +663,6 @@ impl<'a> Planner<'a> {
         };
         Ok(self.node(Kind::Limit(Arc::new(p::Limit { input: node, limit: limit_code, offset: offset_code, ties }))))
     }
-
-    /// How a changed row of the scan with row-id column `target` is judged again: the conditions on the way from that
-    /// scan to the top of `rel`. Partner rows are kept; semi and anti joins are run again.
-    fn recheck(&mut self, rel: &Rel, target: ColumnId, needed: &ColumnSet) -> Result<p::Recheck> {
-        let mut recheck = p::Recheck::default();
-        self.recheck_steps(rel, target, needed, &mut recheck)?;
-        Ok(recheck)
-    }
-
-    fn recheck_steps(
-        &mut self,
-        rel: &Rel,
-        target: ColumnId,
-        needed: &ColumnSet,
-        recheck: &mut p::Recheck,
-    ) -> Result<bool> {
-        match rel {
-            Rel::Scan { relation, columns } if columns.iter().any(|(_, column)| *column == target) => {
-                recheck.columns = self.table_columns(relation, columns, needed, &[])?;
-                Ok(true)
-            }
-            Rel::Filter { input, predicate } => {
-                let found = self.recheck_steps(input, target, needed, recheck)?;
-                if found {
-                    recheck.steps.push(p::RecheckStep::Test(self.expr(predicate)?));
-                }
-                Ok(found)
-            }
-            Rel::Project { input, exprs } => {
-                let found = self.recheck_steps(input, target, needed, recheck)?;
-                if found {
-                    for (column, expr) in exprs.iter().filter(|(column, _)| needed.contains(*column)) {
-                        recheck.steps.push(p::RecheckStep::Compute(column.0, self.expr(expr)?));
-                    }
-                }
-                Ok(found)
-            }
-            Rel::Join { kind, left, right, on, lateral: _ } => {
-                if self.recheck_steps(left, target, needed, recheck)? {
-                    let step = match kind {
-                        JoinKind::Left | JoinKind::Full => {
-                            p::RecheckStep::Partner(self.expr(on)?, Self::payload(right, needed))
-                        }
-                        JoinKind::Inner | JoinKind::Right => p::RecheckStep::Test(self.expr(on)?),
-                        JoinKind::Semi | JoinKind::Anti => {
-                            let matching = Rel::Filter { input: right.clone(), predicate: on.clone() };
-                            let subquery = Subquery { rel: matching, columns: Vec::new(), kind: SubqueryKind::Exists };
-                            let exists = Code::Subquery(self.subquery(&subquery)?);
-                            let semi = *kind == JoinKind::Semi;
-                            p::RecheckStep::Test(if semi { exists } else { Code::Not(Box::new(exists)) })
-                        }
-                    };
-                    recheck.steps.push(step);
-                    return Ok(true);
-                }
-                let found = self.recheck_steps(right, target, needed, recheck)?;
-                if found {
-                    recheck.steps.push(p::RecheckStep::Test(self.expr(on)?));
-                }
-                Ok(found)
-            }
-            Rel::Sort { input, .. }
-            | Rel::Limit { input, .. }
-            | Rel::Distinct { input, .. }
-            | Rel::ProjectSet { input, .. }
-            | Rel::LockRows { input, .. } => self.recheck_steps(input, target, needed, recheck),
-            _ => Ok(false),
-        }
-    }
-
-    fn write_columns(
-        &mut self,
-        relation: &Relation,
-        values: &[(i16, Expr)],
-        row: &[(i16, ColumnId)],
-    ) -> Result<Vec<p::WriteColumn>> {
-        let mut columns = Vec::with_capacity(values.len());
-        for (attribute, expr) in values {
-            let described = &relation.attributes[*attribute as usize - 1];
-            let slot = row.iter().find(|(number, _)| number == attribute).map(|(_, column)| column.0);
-            columns.push(p::WriteColumn {
-                attribute: *attribute,
-                column: ColumnNo(described.storage),
-                ty: described.ty,
-                slot: slot.ok_or_else(|| Error::internal("an assigned attribute has no column in the new row"))?,
-                code: self.expr(expr)?,
-            });
-        }
-        Ok(columns)
-    }
-
-    fn checks(&mut self, checks: &tree::WriteChecks, row: &[(i16, ColumnId)]) -> Result<p::ChecksPlan> {
-        let mut hidden = Vec::with_capacity(checks.hidden.len());
-        for (column, expr) in &checks.hidden {
-            let slot = self.new_slot();
-            let code = self.expr(expr)?;
-            hidden.push(p::WriteColumn { attribute: 0, column: ColumnNo(*column), ty: expr.ty, slot, code });
-        }
-        let slot_of = |number: &i16| row.iter().find(|(n, _)| n == number).map(|(_, column)| (*number, column.0));
-        Ok(p::ChecksPlan {
-            not_null: checks.not_null.iter().filter_map(slot_of).collect(),
-            checks: checks
-                .checks
-                .iter()
-                .map(|(name, check)| Ok((name.clone(), self.expr(check)?)))
-                .collect::<Result<_>>()?,
-            hidden,
-        })
-    }
-
-    fn returning(&mut self, returning: &[(ColumnId, Expr)]) -> Result<Box<[(Slot, Code)]>> {
-        returning.iter().map(|(column, expr)| Ok((column.0, self.expr(expr)?))).collect()
-    }
-
-    fn insert(&mut self, insert: &tree::Insert, returns: bool, main: bool) -> Result<Node> {
-        let relation = &insert.target;
-        let mut needed = ColumnSet::new();
-        insert.values.iter().for_each(|(_, expr)| used_by(expr, &mut needed));
-        insert.returning.iter().for_each(|(_, expr)| used_by(expr, &mut needed));
-        if let Some(update) = insert.on_conflict.as_ref().and_then(|conflict| conflict.update.as_ref()) {
-            update.assignments.iter().for_each(|(_, expr)| used_by(expr, &mut needed));
-        }
-        let input = self.rel(&insert.source, &needed)?;
-        for (number, column) in &insert.row_columns {
-            let name = relation.attributes[*number as usize - 1].name.clone();
-            self.names[column.0 as usize] = Some((relation.name.clone(), name));
-        }
-        let columns = self.write_columns(relation, &insert.values, &insert.row_columns)?;
-        let checks = self.checks(&insert.checks, &insert.row_columns)?;
-        let on_conflict = match &insert.on_conflict {
-            None => None,
-            Some(conflict) => Some(p::OnConflictPlan {
-                arbiters: conflict.arbiters.clone(),
-                update: conflict.update.as_ref().map(|update| self.conflict_update(relation, update)).transpose()?,
-            }),
-        };
-        let storage_columns = relation
-            .attributes
-            .iter()
-            .map(|attribute| attribute.storage)
-            .chain(checks.hidden.iter().map(|hidden| hidden.column.0))
-            .max()
-            .map_or(0, |last| last as usize + 1);
-        let plan = p::InsertPlan {
-            target: relation.clone(),
-            table: storage_of(relation)?,
-            input,
-            columns,
-            storage_columns,
-            checks,
-            on_conflict,
-            returning: self.returning(&insert.returning)?,
-            returns,
-            main,
-        };
-        Ok(self.node(Kind::Insert(Arc::new(plan))))
-    }
-
-    fn conflict_update(&mut self, relation: &Relation, update: &tree::ConflictUpdate) -> Result<p::ConflictUpdatePlan> {
-        let generated = |attribute: &i16| relation.attributes[*attribute as usize - 1].generated;
-        let (late, early): (Vec<_>, Vec<_>) =
-            update.assignments.iter().cloned().partition(|(attribute, _)| generated(attribute));
-        let assignments = self.write_columns(relation, &early, &update.row_columns)?;
-        let generated = self.write_columns(relation, &late, &update.row_columns)?;
-        let scan: Vec<_> =
-            update.existing_columns.iter().map(|(number, column)| (ScanColumn::Attribute(*number), *column)).collect();
-        let all = update.existing_columns.iter().map(|(_, column)| *column).collect();
-        let existing = self.table_columns(relation, &scan, &all, &[])?;
-        let keep = keep(&update.existing_columns, &update.row_columns, &update.assignments, None);
-        Ok(p::ConflictUpdatePlan {
-            existing,
-            assignments,
-            keep,
-            generated,
-            row: update.row_columns.iter().map(|(number, column)| (*number, column.0)).collect(),
-            checks: self.checks(&update.checks, &update.row_columns)?,
-            predicate: update.predicate.as_ref().map(|predicate| self.expr(predicate)).transpose()?,
-        })
-    }
-
-    fn update(&mut self, update: &tree::Update, returns: bool, main: bool) -> Result<Node> {
-        let relation = &update.target;
-        // Columns of the new row that something reads.
-        let mut read = ColumnSet::new();
-        update.generated.iter().for_each(|(_, expr)| used_by(expr, &mut read));
-        update.returning.iter().for_each(|(_, expr)| used_by(expr, &mut read));
-        used_by_checks(&update.checks, &mut read);
-        let keys = foreign_key_attributes(relation);
-        for (number, column) in &update.row_columns {
-            if keys.contains(number) || update.checks.not_null.contains(number) {
-                read.insert(*column);
-            }
-        }
-        let keep = keep(&update.old_columns, &update.row_columns, &update.assignments, Some(&read));
-        let mut needed = read.clone();
-        update.assignments.iter().for_each(|(_, expr)| used_by(expr, &mut needed));
-        needed.insert(update.row_id);
-        needed.union(&keep.iter().map(|(old, _)| ColumnId(*old)).collect());
-        needed.union(&update.old_columns.iter().filter(|(n, _)| keys.contains(n)).map(|(_, c)| *c).collect());
-        used_in(&update.source, &mut needed);
-        let input = self.rel(&update.source, &needed)?;
-        for (number, column) in &update.row_columns {
-            let name = relation.attributes[*number as usize - 1].name.clone();
-            self.names[column.0 as usize] = Some((relation.name.clone(), name));
-        }
-        let plan = p::UpdatePlan {
-            target: relation.clone(),
-            table: storage_of(relation)?,
-            input,
-            row_id: update.row_id.0,
-            old: needed_pairs(&update.old_columns, &needed),
-            assignments: self.write_columns(relation, &update.assignments, &update.row_columns)?,
-            keep,
-            generated: self.write_columns(relation, &update.generated, &update.row_columns)?,
-            row: update.row_columns.iter().map(|(number, column)| (*number, column.0)).collect(),
-            checks: self.checks(&update.checks, &update.row_columns)?,
-            recheck: self.recheck(&update.source, update.row_id, &needed)?,
-            returning: self.returning(&update.returning)?,
-            returns,
-            main,
-        };
-        Ok(self.node(Kind::Update(Arc::new(plan))))
-    }
-
-    fn delete(&mut self, delete: &tree::Delete, returns: bool, main: bool) -> Result<Node> {
-        let relation = &delete.target;
-        let keys = foreign_key_attributes(relation);
-        let mut needed = ColumnSet::new();
-        delete.returning.iter().for_each(|(_, expr)| used_by(expr, &mut needed));
-        needed.insert(delete.row_id);
-        needed.union(&delete.old_columns.iter().filter(|(n, _)| keys.contains(n)).map(|(_, c)| *c).collect());
-        used_in(&delete.source, &mut needed);
-        let input = self.rel(&delete.source, &needed)?;
-        let plan = p::DeletePlan {
-            target: relation.clone(),
-            table: storage_of(relation)?,
-            input,
-            row_id: delete.row_id.0,
-            old: needed_pairs(&delete.old_columns, &needed),
-            recheck: self.recheck(&delete.source, delete.row_id, &needed)?,
-            returning: self.returning(&delete.returning)?,
-            returns,
-            main,
-        };
-        Ok(self.node(Kind::Delete(Arc::new(plan))))
-    }
-}
-
-fn needed_pairs(columns: &[(i16, ColumnId)], needed: &ColumnSet) -> Vec<(i16, Slot)> {
-    columns.iter().filter(|(_, column)| needed.contains(*column)).map(|(number, column)| (*number, column.0)).collect()
-}
-
-/// (old slot, new slot) of the attributes that are not assigned; of those that `read` names, if given.
-fn keep(
-    old: &[(i16, ColumnId)],
-    row: &[(i16, ColumnId)],
-    assignments: &[(i16, Expr)],
-    read: Option<&ColumnSet>,
-) -> Vec<(Slot, Slot)> {
-    row.iter()
-        .filter(|(number, column)| {
-            !assignments.iter().any(|(assigned, _)| assigned == number)
-                && read.is_none_or(|read| read.contains(*column))
-        })
-        .filter_map(|(number, column)| old.iter().find(|(n, _)| n == number).map(|(_, old)| (old.0, column.0)))
-        .collect()
-}
-
-/// The average bytes of the columns that a scan reads, as PostgreSQL guesses them.
-fn row_width(columns: &p::TableColumns) -> u32 {
-    let width = |ty: &Type| match ty.oid {
-        oid::BOOL | oid::CHAR => 1,
-        oid::INT2 => 2,
-        oid::INT4 | oid::FLOAT4 | oid::DATE | oid::OID => 4,
-        oid::INT8 | oid::FLOAT8 | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => 8,
-        oid::UUID | oid::INTERVAL => 16,
-        oid::VARCHAR | oid::BPCHAR if ty.typmod > 4 => (ty.typmod as u32 - 4).div_ceil(2).max(1),
-        _ => 32,
-    };
-    columns.stored.iter().map(|column| width(&column.ty)).sum()
-}
-
-/// Attributes that take part in foreign keys, on either side.
-fn foreign_key_attributes(relation: &Relation) -> Vec<i16> {
-    let mut attributes = Vec::new();
-    for constraint in &relation.constraints {
-        if let ConstraintKind::ForeignKey { columns, .. } = &constraint.kind {
-            attributes.extend(columns);
-        }
-    }
-    for constraint in &relation.referenced_by {
-        if let ConstraintKind::ForeignKey { referenced_columns, .. } = &constraint.kind {
-            attributes.extend(referenced_columns);
-        }
-    }
-    attributes
-}
-
-/// Whether a function is its type's own equality, so that hashing agrees with it.
-fn is_equality(function: &crate::executor::functions::Function) -> bool {
-    operator_of(function) == Some(RowOp::Eq) && matches!(function.args, [a, b] if a == b)
 }
 
 /// Nesting of an expression.
