@@ -179,7 +179,8 @@ impl Binder<'_> {
         let column = self.column(ty);
         let serial = self.scope().serial;
         self.levels[column.0 as usize] = serial;
-        self.scope().groupings.push((column, bound, pos));
+        let places = args.iter().map(ast::Expr::location).collect();
+        self.scope().groupings.push((column, bound, places));
         Ok(column_expr(column, ty))
     }
 
@@ -401,17 +402,19 @@ impl Binder<'_> {
     /// GROUPING's arguments as positions among the keys.
     fn grouping_positions(
         &self,
-        groupings: &[(ColumnId, Vec<Expr>, u32)],
+        groupings: &[(ColumnId, Vec<Expr>, Vec<u32>)],
         keys: &[(ColumnId, Expr)],
     ) -> Result<Vec<(ColumnId, Vec<usize>)>> {
         let mut found = Vec::new();
-        for (column, args, pos) in groupings {
-            let positions: Option<Vec<usize>> =
-                args.iter().map(|arg| keys.iter().position(|(_, key)| same_expr(key, arg))).collect();
-            let Some(positions) = positions else {
-                let message = "arguments to GROUPING must be grouping expressions of the associated query level";
-                return Err(Error::new(SqlState::GroupingError, message).at(self.position(*pos)));
-            };
+        for (column, args, places) in groupings {
+            let mut positions = Vec::with_capacity(args.len());
+            for (arg, place) in args.iter().zip(places) {
+                let Some(position) = keys.iter().position(|(_, key)| same_expr(key, arg)) else {
+                    let message = "arguments to GROUPING must be grouping expressions of the associated query level";
+                    return Err(Error::new(SqlState::GroupingError, message).at(self.position(*place)));
+                };
+                positions.push(position);
+            }
             found.push((*column, positions));
         }
         Ok(found)

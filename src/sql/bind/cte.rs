@@ -172,13 +172,14 @@ impl Binder<'_> {
         let mut step = step?;
         self.cte_names.truncate(names);
 
+        let place = |expr: &ast::Expr| expr.location();
         let tail = [
-            (!query.order_by.is_empty(), "ORDER BY"),
-            (query.offset.is_some(), "OFFSET"),
-            (query.limit.is_some(), "LIMIT"),
-            (!query.locking.is_empty(), "FOR UPDATE/SHARE"),
+            (query.order_by.first().map(|item| place(&item.expr)), "ORDER BY"),
+            (query.offset.as_ref().map(place), "OFFSET"),
+            (query.limit.as_ref().map(place), "LIMIT"),
+            (query.locking.first().map(|locking| locking.pos), "FOR UPDATE/SHARE"),
         ];
-        let clause = tail.iter().find(|(given, _)| *given);
+        let clause = tail.iter().find_map(|(pos, name)| Some(((*pos)?, *name)));
         if !recursive {
             // Not recursive after all: bind it as the plain query that it is.
             if clause.is_some() || query.with.is_some() {
@@ -188,9 +189,9 @@ impl Binder<'_> {
             let bound = self.combine(SetOpKind::Union, all, seed, step)?;
             return self.finish_part(part, CteBody::Query(bound.rel), &bound.columns, true);
         }
-        if let Some((_, clause)) = clause {
+        if let Some((pos, clause)) = clause {
             let message = format!("{clause} in a recursive query is not implemented");
-            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(part.pos)));
+            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
         let step_columns = self.match_step(part, &seed, &mut step, all)?;
         let own = CteId(self.ctes.len() as u32);

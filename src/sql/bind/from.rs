@@ -29,7 +29,7 @@ impl Binder<'_> {
         let mut rel: Option<Rel> = None;
         for item in from {
             let bound = self.from_item(item)?;
-            self.check_names(&bound.items, item.pos())?;
+            self.check_names(&bound.items)?;
             rel = Some(match rel {
                 None => bound.rel,
                 Some(left) => Rel::Join {
@@ -50,7 +50,7 @@ impl Binder<'_> {
     }
 
     /// 42712 when an alias is taken.
-    pub fn check_names(&mut self, items: &[Item], pos: u32) -> Result<()> {
+    pub fn check_names(&mut self, items: &[Item]) -> Result<()> {
         for item in items.iter().filter(|item| item.named) {
             let taken = self.scope().items.iter().any(|other| {
                 let both_tables = match (&item.relation, &other.relation) {
@@ -61,7 +61,7 @@ impl Binder<'_> {
             });
             if taken {
                 let message = format!("table name \"{}\" specified more than once", item.name);
-                return Err(Error::new(SqlState::DuplicateAlias, message).at(self.position(pos)));
+                return Err(Error::new(SqlState::DuplicateAlias, message));
             }
         }
         Ok(())
@@ -107,7 +107,7 @@ impl Binder<'_> {
             let what = if item.join { "join expression" } else { "table" };
             let message =
                 format!("{what} \"{}\" has {available} columns available but {given} columns specified", alias.name);
-            return Err(Error::new(SqlState::InvalidColumnReference, message).at(self.position(alias.pos)));
+            return Err(Error::new(SqlState::InvalidColumnReference, message));
         }
         for (column, name) in item.columns.iter_mut().zip(&alias.columns) {
             column.name.clone_from(name);
@@ -237,8 +237,12 @@ impl Binder<'_> {
         pos: u32,
     ) -> Result<FromItem> {
         let Some(alias) = alias else {
-            return Err(syntax("subquery in FROM must have an alias")
-                .hint("For example, FROM (SELECT ...) [AS] foo.")
+            let (what, example) = match query.body {
+                ast::SetExpr::Values { .. } => ("VALUES", "VALUES"),
+                _ => ("subquery", "SELECT"),
+            };
+            return Err(syntax(format!("{what} in FROM must have an alias"))
+                .hint(format!("For example, FROM ({example} ...) [AS] foo."))
                 .at(self.position(pos)));
         };
         let (bound, lateral) = self.in_from(Clause::FromSubquery, lateral, |binder| binder.query(query, true))?;
@@ -465,7 +469,7 @@ impl Binder<'_> {
         pos: u32,
     ) -> Result<FromItem> {
         self.scope().items.clone_from(&left.items);
-        self.check_names(&right.items, pos)?;
+        self.check_names(&right.items)?;
         let lateral = left.lateral || right.lateral;
         let mut merged = Merged::default();
         let names = match condition {
@@ -535,7 +539,7 @@ impl Binder<'_> {
             let pos = self.position(name.pos);
             if names[..i].iter().any(|other| other.name == name.name) {
                 let message = format!("column name \"{}\" appears more than once in USING clause", name.name);
-                return Err(Error::new(SqlState::DuplicateColumn, message).at(pos));
+                return Err(Error::new(SqlState::DuplicateColumn, message));
             }
             let (l, left_column) = self.using_column(left, "left", name)?;
             let (r, right_column) = self.using_column(right, "right", name)?;
@@ -579,11 +583,11 @@ impl Binder<'_> {
         let mut found = all.filter(|(_, column)| column.name == name.name);
         let Some((i, column)) = found.next() else {
             let message = format!("column \"{}\" specified in USING clause does not exist in {side} table", name.name);
-            return Err(Error::new(SqlState::UndefinedColumn, message).at(self.position(name.pos)));
+            return Err(Error::new(SqlState::UndefinedColumn, message));
         };
         if found.next().is_some() {
             let message = format!("common column name \"{}\" appears more than once in {side} table", name.name);
-            return Err(Error::new(SqlState::AmbiguousColumn, message).at(self.position(name.pos)));
+            return Err(Error::new(SqlState::AmbiguousColumn, message));
         }
         Ok((i, column.clone()))
     }

@@ -73,13 +73,13 @@ impl Binder<'_> {
 
     /// A target column's attribute number; subscripts and fields are refused.
     pub fn target_column(&self, target: &Relation, column: &ast::TargetColumn) -> Result<i16> {
-        if !column.path.is_empty() {
-            return Err(Error::unsupported("assignment to an array element or field").at(self.position(column.pos)));
-        }
         let Some(attribute) = target.attribute(&column.name) else {
             let message = format!("column \"{}\" of relation \"{}\" does not exist", column.name, target.name);
             return Err(Error::new(SqlState::UndefinedColumn, message).at(self.position(column.pos)));
         };
+        if !column.path.is_empty() {
+            return Err(Error::unsupported("assignment to an array element or field").at(self.position(column.pos)));
+        }
         Ok(attribute.number)
     }
 

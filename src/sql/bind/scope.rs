@@ -206,6 +206,8 @@ pub(crate) struct NamedWindow {
     pub partition: Vec<Expr>,
     /// ORDER BY.
     pub order: Vec<SortKey>,
+    /// Its parenthesis in the text.
+    pub pos: u32,
     /// Its frame clause, if it has one: such a window may be used as it is, not be built upon.
     pub frame: Option<crate::sql::ast::FrameSpec>,
 }
@@ -228,7 +230,7 @@ pub(crate) struct Scope {
     /// An aggregate's arguments are being bound.
     pub in_aggregate: u32,
     /// GROUPING(…) calls with their arguments.
-    pub groupings: Vec<(ColumnId, Vec<Expr>, u32)>,
+    pub groupings: Vec<(ColumnId, Vec<Expr>, Vec<u32>)>,
     /// Window calls of this level.
     pub windows: Vec<BoundWindow>,
     /// WINDOW clause.

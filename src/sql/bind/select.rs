@@ -350,24 +350,22 @@ impl Binder<'_> {
                 Ok(Unique::Rows)
             }
             ast::Distinct::On(exprs) => {
-                let mut on = Vec::new();
+                let mut on: Vec<(usize, u32)> = Vec::new();
                 for expr in exprs {
                     let target = self.find_target(expr, targets, Clause::DistinctOn)?;
-                    if !on.contains(&target) {
-                        on.push(target);
+                    if !on.iter().any(|(known, _)| *known == target) {
+                        on.push((target, expr.location()));
                     }
                 }
-                // The order's beginning must be made of the expressions, in any order, until all of them are there.
-                let matching = order.iter().take_while(|item| on.contains(&item.target)).count();
-                if matching < on.len() && matching < order.len() {
+                // ORDER BY must begin with the expressions, in any order, until all of them are there.
+                let matching = order.iter().take_while(|item| on.iter().any(|(t, _)| *t == item.target)).count();
+                let misplaced =
+                    on.iter().find(|(target, _)| !order[..matching].iter().any(|item| item.target == *target));
+                if let Some((_, place)) = misplaced.filter(|_| matching < order.len()) {
                     let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
-                    let later = order[matching..].iter().find(|item| on.contains(&item.target));
-                    let place = later.map_or(targets[on[0]].pos, |_| order[matching].pos);
-                    let missing = on.iter().find(|t| !order.iter().any(|item| item.target == **t));
-                    let place = missing.filter(|_| later.is_none()).map_or(place, |t| targets[*t].pos);
-                    return Err(Error::new(SqlState::InvalidColumnReference, message).at(self.position(place)));
+                    return Err(Error::new(SqlState::InvalidColumnReference, message).at(self.position(*place)));
                 }
-                Ok(Unique::On(on))
+                Ok(Unique::On(on.into_iter().map(|(target, _)| target).collect()))
             }
         }
     }
@@ -435,6 +433,13 @@ impl Binder<'_> {
             }
             Unique::On(on) => {
                 rel = self.project(rel, &targets, &mut places, |_| true);
+                // PostgreSQL sorts by the expressions that ORDER BY does not name, too.
+                let mut order = order;
+                for target in &on {
+                    if !order.iter().any(|item| item.target == *target) {
+                        order.push(OrderItem { target: *target, descending: false, nulls_first: false, pos: 0 });
+                    }
+                }
                 keys.extend(self.keys(&order, &targets, &places));
                 rel = sort(rel, &keys);
                 let on = on.iter().map(|i| self.place(*i, &targets, &places)).collect();

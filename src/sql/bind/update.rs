@@ -120,8 +120,7 @@ impl Binder<'_> {
             for column in &assignment.columns {
                 let number = self.target_column(target, column)?;
                 if numbers.contains(&number) || assigned.iter().any(|(other, _)| *other == number) {
-                    let error = syntax(format!("multiple assignments to same column \"{}\"", column.name));
-                    return Err(error.at(self.position(column.pos)));
+                    return Err(syntax(format!("multiple assignments to same column \"{}\"", column.name)));
                 }
                 numbers.push(number);
             }

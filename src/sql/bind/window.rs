@@ -87,7 +87,7 @@ impl Binder<'_> {
                 order = window.order;
             }
         }
-        Ok(NamedWindow { name: String::new(), partition: bound, order, frame: frame.clone() })
+        Ok(NamedWindow { name: String::new(), partition: bound, order, pos: *pos, frame: frame.clone() })
     }
 
     /// A window function or an aggregate with OVER: the column that a Window fills. `args` are coerced to the function's.
@@ -142,7 +142,7 @@ impl Binder<'_> {
             ast::Over::Name(name) => self.named_window(name)?,
             ast::Over::Spec(spec) => self.window_spec(spec, true)?,
         };
-        let frame = self.frame(window.frame.as_ref(), &window.order)?;
+        let frame = self.frame(&window)?;
         let column = self.column(ty);
         let serial = self.scope().serial;
         self.levels[column.0 as usize] = serial;
@@ -153,8 +153,9 @@ impl Binder<'_> {
     }
 
     /// A frame clause; unsaid, it is RANGE UNBOUNDED PRECEDING.
-    fn frame(&mut self, spec: Option<&FrameSpec>, order: &[SortKey]) -> Result<Frame> {
-        let Some(FrameSpec { unit, start, end, exclude, pos }) = spec else {
+    fn frame(&mut self, window: &NamedWindow) -> Result<Frame> {
+        let order = &window.order[..];
+        let Some(FrameSpec { unit, start, end, exclude, pos }) = &window.frame else {
             return Ok(Frame {
                 unit: FrameUnit::Range,
                 start: FrameBound::UnboundedPreceding,
@@ -177,6 +178,7 @@ impl Binder<'_> {
         if let Some(complaint) = complaint {
             return Err(windowing(complaint).at(place));
         }
+        let place = self.position(window.pos);
         let offset = |bound: &BoundSpec| matches!(bound, BoundSpec::Preceding(_) | BoundSpec::Following(_));
         if *unit == FrameUnit::Range && (offset(start) || offset(end)) && order.len() != 1 {
             let message = "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column";
