@@ -315,6 +315,24 @@ pub fn function_detail(oid: Oid) -> Option<&'static FunctionDetail> {
     FUNCTIONS.by_oid.get(&oid).map(|index| &FUNCTIONS.details[*index])
 }
 
+/// Names and declared types of a function's OUT and TABLE columns; `None` when it has none.
+pub fn out_columns(function: Oid) -> Option<Vec<(&'static str, Oid)>> {
+    let detail = function_detail(function)?;
+    let out = |i: &usize| matches!(detail.modes[*i], b'o' | b'b' | b't');
+    let columns: Vec<_> = (0..detail.modes.len())
+        .filter(out)
+        .enumerate()
+        .map(|(n, i)| {
+            let name = detail.names.get(i).copied().filter(|name| !name.is_empty());
+            (name.unwrap_or(UNNAMED.get(n).copied().unwrap_or("column")), detail.all_args[i])
+        })
+        .collect();
+    (!columns.is_empty()).then_some(columns)
+}
+
+/// PostgreSQL's names of unnamed OUT columns.
+const UNNAMED: [&str; 4] = ["column1", "column2", "column3", "column4"];
+
 struct Types {
     all: Vec<BuiltinType>,
     by_oid: HashMap<Oid, usize>,

@@ -81,8 +81,8 @@ impl Binder<'_> {
             TableRef::Function { lateral: _, calls, rows_from, ordinality, alias, definitions, pos } => {
                 self.function_item(calls, *rows_from, *ordinality, alias.as_ref(), definitions, *pos)
             }
-            TableRef::Join { kind, left, right, condition, alias, pos } => {
-                self.join_item(*kind, left, right, condition, alias.as_ref(), *pos)
+            TableRef::Join { kind, left, right, condition, alias, pos: _ } => {
+                self.join_item(*kind, left, right, condition, alias.as_ref())
             }
         })
     }
@@ -368,7 +368,7 @@ impl Binder<'_> {
             }
             return Ok((expr, columns, false));
         }
-        if let Some(fields) = fields.filter(|fields| fields.len() > 1 || expr.ty.oid == oid::RECORD) {
+        if let Some(fields) = fields.as_ref().filter(|fields| fields.len() > 1 || expr.ty.oid == oid::RECORD) {
             // A polymorphic OUT column has the element type of the arguments.
             let columns = fields
                 .iter()
@@ -392,7 +392,7 @@ impl Binder<'_> {
             return Ok((expr, columns, false));
         }
         // A scalar function's column is named by its one OUT parameter, the alias, or the function.
-        let name = match (fields.and_then(<[_]>::first), alias) {
+        let name = match (fields.as_ref().and_then(|fields| fields.first()), alias) {
             (Some((name, _)), _) => (*name).to_owned(),
             (None, Some(alias)) => alias.name.clone(),
             (None, None) => name,
@@ -430,7 +430,6 @@ impl Binder<'_> {
         right: &TableRef,
         condition: &JoinCondition,
         alias: Option<&ast::Alias>,
-        pos: u32,
     ) -> Result<FromItem> {
         let nullable = |side: JoinKind| kind == side || kind == JoinKind::Full;
         let left_ref = self.behind(nullable(JoinKind::Right), "an outer join", |binder| binder.from_item(left))?;
@@ -452,7 +451,7 @@ impl Binder<'_> {
         };
         self.scope().items.truncate(outside);
         let outer = std::mem::take(&mut self.scope().items);
-        let bound = self.joined(kind, left_ref, right_ref, condition, alias, uses_left, pos);
+        let bound = self.joined(kind, left_ref, right_ref, condition, alias, uses_left);
         self.scope().items = outer;
         bound
     }
@@ -466,7 +465,6 @@ impl Binder<'_> {
         condition: &JoinCondition,
         alias: Option<&ast::Alias>,
         uses_left: bool,
-        pos: u32,
     ) -> Result<FromItem> {
         self.scope().items.clone_from(&left.items);
         self.check_names(&right.items)?;
@@ -639,16 +637,4 @@ fn returns_set(expr: &Expr) -> bool {
     let mut found = matches!(&expr.kind, ExprKind::Call(call) if call.function.set);
     crate::sql::columns::for_parts(expr, &mut |part| found = found || returns_set(part));
     found
-}
-
-impl TableRef {
-    /// Where it stands.
-    pub fn pos(&self) -> u32 {
-        match self {
-            TableRef::Relation { pos, .. }
-            | TableRef::Function { pos, .. }
-            | TableRef::Subquery { pos, .. }
-            | TableRef::Join { pos, .. } => *pos,
-        }
-    }
 }
