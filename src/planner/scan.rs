@@ -67,16 +67,35 @@ impl Planner<'_> {
             return self.system_scan(relation, system.keys, columns, needed, conditions);
         }
         if let Some(path) = access::best_path(relation, columns, conditions) {
-            return self.index_scan(relation, columns, needed, path);
+            let wide = path.equals.is_empty() && path.one_of.is_none() && !path.is_null;
+            let mut node = self.index_scan(relation, columns, needed, path)?;
+            // How wide a mere range is, only its values tell.
+            if wide && let Kind::IndexScan(scan) = &mut node.kind {
+                let sequential = Some(self.sequential(relation, columns, needed, conditions)?);
+                if let Some(scan) = Arc::get_mut(scan) {
+                    scan.sequential = sequential;
+                }
+            }
+            return Ok(node);
         }
         let rows = access::table_rows(relation);
         self.scanned_rows += rows;
+        let scan = self.sequential(relation, columns, needed, conditions)?;
+        let rows = conditions.iter().fold(rows, |rows, condition| access::filtered_rows(condition, rows));
+        Ok(self.node_of(Kind::SeqScan(scan), rows))
+    }
+
+    fn sequential(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[(ScanColumn, ColumnId)],
+        needed: &ColumnSet,
+        conditions: &[&Expr],
+    ) -> Result<Arc<p::SeqScan>> {
         let table = storage_of(relation)?;
         let columns = self.table_columns(relation, columns, needed, conditions)?;
         let filter = self.all_of(conditions)?;
-        let scan = p::SeqScan { relation: relation.clone(), table, columns, filter };
-        let rows = conditions.iter().fold(rows, |rows, condition| access::filtered_rows(condition, rows));
-        Ok(self.node_of(Kind::SeqScan(Arc::new(scan)), rows))
+        Ok(Arc::new(p::SeqScan { relation: relation.clone(), table, columns, filter }))
     }
 
     pub(super) fn system_scan(
@@ -147,6 +166,7 @@ impl Planner<'_> {
             columns,
             range,
             backward: path.backward,
+            sequential: None,
             filter,
         };
         Ok(self.node_of(Kind::IndexScan(Arc::new(scan)), rows))

@@ -224,6 +224,8 @@ pub struct IndexScan {
     pub range: KeyRange,
     /// Descending through the index's order.
     pub backward: bool,
+    /// The same rows by a sequential scan: taken when the index shows that the range holds a large part of the table.
+    pub sequential: Option<Arc<SeqScan>>,
     /// Only rows for which it is true (conditions that the range does not cover).
     pub filter: Option<Code>,
 }

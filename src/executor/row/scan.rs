@@ -165,24 +165,57 @@ pub(super) struct IndexScanOp {
     /// Ranges still to be read, the next one last; `None` before they are computed.
     ranges: Option<Vec<lightning_storage::KeyRange>>,
     cursor: Option<IndexCursor>,
+    /// Taken instead, since the range turned out to be wide.
+    sequential: Option<SeqScanOp>,
+    decided: bool,
 }
+
+/// A range with more than this part of the table's row ids is read sequentially.
+const WIDE_PART: u64 = 5;
 
 impl IndexScanOp {
     pub(super) fn new(plan: &Arc<IndexScan>, id: u32) -> IndexScanOp {
-        IndexScanOp { plan: plan.clone(), id, batch: Batch::new(), ranges: None, cursor: None }
+        IndexScanOp {
+            plan: plan.clone(),
+            id,
+            batch: Batch::new(),
+            ranges: None,
+            cursor: None,
+            sequential: None,
+            decided: false,
+        }
+    }
+
+    /// The ranges, computed at first.
+    fn ranges(&mut self, f: &mut Frame) -> Result<&mut Vec<lightning_storage::KeyRange>> {
+        if self.ranges.is_none() {
+            let mut ranges = key::ranges(&self.plan.range, &self.plan.index, f)?;
+            if !self.plan.backward {
+                ranges.reverse();
+            }
+            self.ranges = Some(ranges);
+        }
+        Ok(self.ranges.get_or_insert_default())
+    }
+
+    /// Counts in the index how much of the table the range holds, where there is a choice.
+    fn decide(&mut self, f: &mut Frame) -> Result<()> {
+        let Some(sequential) = self.plan.sequential.clone() else { return Ok(()) };
+        let (index, table) = (self.plan.index.storage, self.plan.table);
+        let ranges = self.ranges(f)?;
+        let (rows, bound) = f.ctx.with_transaction(|transaction| {
+            let rows: u64 = ranges.iter().map(|range| transaction.index_estimate(index, range)).sum();
+            Ok::<_, lightning_storage::Error>((rows, transaction.row_id_bound(table).0))
+        })?;
+        if rows.saturating_mul(WIDE_PART) > bound {
+            self.sequential = Some(SeqScanOp::new(&sequential, self.id));
+        }
+        Ok(())
     }
 
     fn refill(&mut self, f: &mut Frame) -> Result<bool> {
-        let ranges = match &mut self.ranges {
-            Some(ranges) => ranges,
-            None => {
-                let mut ranges = key::ranges(&self.plan.range, &self.plan.index, f)?;
-                if !self.plan.backward {
-                    ranges.reverse();
-                }
-                self.ranges.insert(ranges)
-            }
-        };
+        self.ranges(f)?;
+        let Some(ranges) = &mut self.ranges else { return Ok(false) };
         let direction = if self.plan.backward {
             lightning_storage::Direction::Backward
         } else {
@@ -214,6 +247,13 @@ impl IndexScanOp {
 
 impl Operator for IndexScanOp {
     fn next(&mut self, f: &mut Frame) -> Result<bool> {
+        if !self.decided {
+            self.decide(f)?;
+            self.decided = true;
+        }
+        if let Some(sequential) = &mut self.sequential {
+            return sequential.next(f);
+        }
         loop {
             let plan = &self.plan;
             if self.batch.next(plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
@@ -233,6 +273,8 @@ impl Operator for IndexScanOp {
         self.batch.restart();
         self.ranges = None;
         self.cursor = None;
+        self.sequential = None;
+        self.decided = false;
         Ok(())
     }
 }

@@ -107,6 +107,8 @@ pub(super) mod functions {
     } else {
         Ok(Datum::Int4(a / b))
     });
+    pub(in crate::executor::row) static int48eq: Function =
+        Function { args: &[oid::INT4, oid::INT8], symbol: "int48eq", name: "int48eq", ..int4eq };
     pub(in crate::executor::row) static eq: &Function = &int4eq;
     pub(in crate::executor::row) static ne: &Function = &int4ne;
     pub(in crate::executor::row) static lt: &Function = &int4lt;

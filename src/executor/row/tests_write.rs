@@ -580,3 +580,32 @@ fn explain_shows_the_tree_as_postgresql_does() {
     ];
     assert_eq!(text, expected);
 }
+
+#[test]
+fn ranges_are_read_by_index_whether_narrow_or_wide() {
+    let world = World::new(Unique::Immediate, false);
+    let client = world.client(Isolation::ReadCommitted);
+    let rows: Vec<(i32, Option<i32>)> = (1..=500).map(|i| (i, Some(i))).collect();
+    client.insert(100, &rows).unwrap();
+    let count = |predicate: Expr| {
+        let rel = Rel::Filter { input: Box::new(scan(&world.relation(100))), predicate };
+        client.run(&statement(rel, &[0, 1], Vec::new())).unwrap().0
+    };
+    assert_eq!(count(call(functions::lt, vec![col(0), int(4)])), 3);
+    assert_eq!(count(call(functions::lt, vec![int(2), col(0)])), 498);
+    let both = vec![call(functions::lt, vec![int(10), col(0)]), call(functions::lt, vec![col(0), int(20)])];
+    assert_eq!(count(expr(ExprKind::And(both), Type::new(oid::BOOL))), 9);
+    let wide = |n| expr(ExprKind::Const(Datum::Int8(n)), Type::new(oid::INT8));
+    assert_eq!(count(call(&functions::int48eq, vec![col(0), wide(7)])), 1);
+    assert_eq!(count(call(&functions::int48eq, vec![col(0), wide(1 << 40)])), 0);
+    // ORDER BY the key with a LIMIT, and max(key), end after the first row.
+    let keys = vec![SortKey { expr: col(0), descending: true, nulls_first: true }];
+    let sorted = Rel::Sort { input: Box::new(scan(&world.relation(100))), keys };
+    let rel = Rel::Limit { input: Box::new(sorted), limit: Some(wide(2)), offset: None, ties: None };
+    let limited = statement(rel, &[0], Vec::new());
+    let plan = crate::planner::physical::plan(&limited).unwrap();
+    let options = super::explain::ExplainOptions { costs: false, ..Default::default() };
+    let text = super::explain::text(&plan, options, None);
+    assert_eq!(text, ["Limit", "  ->  Index Scan Backward using t_pkey on t"]);
+    assert_eq!(client.run(&limited).unwrap().1, "500 | 499");
+}
