@@ -450,10 +450,8 @@ impl Checking<'_> {
         let mut ordered = Vec::with_capacity(key.len());
         for part in &index.keys {
             let Some(at) = attributes.iter().position(|attribute| *attribute == part.attribute) else { break };
-            let value = convert(&key[at], part.ty)?;
-            if value.is_null() {
-                return Ok(None);
-            }
+            // A value that the other type cannot hold is nowhere.
+            let Some(value) = super::key::exact(convert(&key[at], part.ty)?, part) else { return Ok(None) };
             ordered.push(value);
         }
         let bytes = value::encode_key(&ordered, index)?;

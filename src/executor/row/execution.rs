@@ -7,9 +7,10 @@ use super::constraint::{ConstraintQueue, StatementEnd};
 use super::cte;
 use super::frame::{Frame, Instrument};
 use super::operator::{self, Operator};
-use super::plan::{Plan, PlanKind};
+use super::plan::{Kind, Plan, PlanKind};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::context::StatementContext;
+use crate::sql::tree::RelationLock;
 use crate::types::Datum;
 use std::sync::Arc;
 
@@ -57,17 +58,12 @@ impl Execution {
     }
 
     fn begin(plan: Arc<Plan>, params: Arc<[Datum]>, ctx: StatementContext, instrumented: bool) -> Result<Execution> {
-        let writes = plan.kind != PlanKind::Select || plan.ctes.iter().any(|cte| cte.write);
-        if ctx.read_only && writes {
-            let kind = match plan.kind {
-                PlanKind::Select => "SELECT",
-                PlanKind::Insert => "INSERT",
-                PlanKind::Update => "UPDATE",
-                PlanKind::Delete => "DELETE",
-            };
+        if ctx.read_only
+            && let Some(refused) = refused_when_read_only(&plan)
+        {
             return Err(Error::new(
                 SqlState::ReadOnlySqlTransaction,
-                format!("cannot execute {kind} in a read-only transaction"),
+                format!("cannot execute {refused} in a read-only transaction"),
             ));
         }
         if params.len() < plan.params.len() {
@@ -171,6 +167,23 @@ impl Execution {
             }
         }
     }
+}
+
+/// What of a plan a READ ONLY transaction may not do: write tables that are not temporary, lock rows.
+fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
+    let parts = plan.ctes.iter().map(|cte| &cte.node);
+    for node in std::iter::once(&plan.root).chain(parts) {
+        let (name, target) = match &node.kind {
+            Kind::Insert(insert) => ("INSERT", &insert.target),
+            Kind::Update(update) => ("UPDATE", &update.target),
+            Kind::Delete(delete) => ("DELETE", &delete.target),
+            _ => continue,
+        };
+        if !target.temporary {
+            return Some(if plan.kind == PlanKind::Select { "SELECT" } else { name });
+        }
+    }
+    plan.locks.iter().any(|(_, lock)| *lock == RelationLock::LockRows).then_some("SELECT FOR UPDATE")
 }
 
 /// Rows for a table from outside of SQL (COPY FROM): an INSERT whose source is parameters, run once per row.

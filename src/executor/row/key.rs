@@ -26,10 +26,7 @@ pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<V
     }
     if let Some(code) = &range.one_of {
         let Datum::Array(array) = code.eval(f)? else { return Ok(Vec::new()) };
-        let fitting = |item: &Datum| match fit(item.clone(), next?) {
-            Fitted::Value(value) => Some(value),
-            Fitted::Null | Fitted::Below | Fitted::Above | Fitted::After(_) => None,
-        };
+        let fitting = |item: &Datum| exact(item.clone(), next?);
         let mut items: Vec<Datum> = array.items.iter().filter_map(fitting).collect();
         items.sort_by(value::compare);
         items.dedup_by(|a, b| value::compare(a, b) == Ordering::Equal);
@@ -141,6 +138,14 @@ fn fit_numeric(value: &Numeric, ty: Type) -> Fitted {
         }
         _ if value.signum() < 0 => Fitted::Below,
         _ => Fitted::After(Datum::Numeric(Numeric::Small { coefficient: i64::MAX - 1, scale: scale as u16 })),
+    }
+}
+
+/// A value as the key column's type holds it exactly; `None` for NULL and what it cannot hold.
+pub(super) fn exact(value: Datum, key: &IndexKey) -> Option<Datum> {
+    match fit(value, key) {
+        Fitted::Value(value) => Some(value),
+        Fitted::Null | Fitted::Below | Fitted::Above | Fitted::After(_) => None,
     }
 }
 
