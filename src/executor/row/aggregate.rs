@@ -12,7 +12,7 @@ use super::value;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Accumulator;
 use crate::executor::functions::aggregate::{SortOrder, Start, aggregate};
-use crate::executor::memory::Reservation;
+use crate::executor::memory::{Reservation, datum_bytes};
 use crate::types::{Datum, Type};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -130,7 +130,12 @@ impl AggregateOp {
             let state = &mut self.states[group][i];
             match &mut state.gathered {
                 Some(rows) => rows.push(values.iter().cloned())?,
-                None => state.accumulator.add(&f.call, values)?,
+                None => {
+                    if collects(call.call.name) {
+                        self.reservation.grow(values.iter().map(datum_bytes).sum())?;
+                    }
+                    state.accumulator.add(&f.call, values)?;
+                }
             }
         }
         Ok(())
@@ -242,6 +247,11 @@ impl AggregateOp {
             self.take(0, f)?;
         }
     }
+}
+
+/// Whether an aggregate's state holds all that it was given.
+fn collects(name: &str) -> bool {
+    name.ends_with("_agg")
 }
 
 /// Whether a call's arguments are kept to the group's end.
