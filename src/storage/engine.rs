@@ -302,9 +302,14 @@ impl Engine {
         self.0.log().durable()
     }
 
-    /// A waiter for `position` to become durable; `None`: it is (or never will be: see [`Self::is_poisoned`]).
+    /// A waiter for `position` to become durable; `None`: it is. After a failed sync a waiter that is ready already: look at
+    /// [`Self::is_poisoned`] before calling again.
     pub fn wait_durable(&self, position: Position) -> Option<Waiter> {
-        self.0.log().wait(position).unwrap_or(None)
+        self.0.log().wait(position).unwrap_or_else(|_| {
+            let never = Waiter::new();
+            never.notify();
+            Some(never)
+        })
     }
 
     /// Whether a sync has failed: commits that were not durable by then may be lost.

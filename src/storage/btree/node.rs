@@ -11,7 +11,7 @@
 //! 56      2     length of the lower fence
 //! 58      2     length of the upper fence; ffff: none, the page is the last of its level
 //! 60      2     length of the prefix that all keys share, cut from every entry
-//! 62      2     zero
+//! 62      2     bytes that all cut keys begin with, passed over by the heads
 //! 64      4     the tree's object
 //! 68      12    zero
 //! 80      10n   slots in key order: u16 offset, u16 key bytes, u16 value bytes, u32 head
@@ -19,8 +19,8 @@
 //! …             entries: key without the prefix ‖ value
 //! end           lower fence ‖ upper fence
 //! ```
-//! All integers little endian, but a head: the first four bytes of the cut key, padded with zeros, as a number, so that most
-//! comparisons touch the slots alone.
+//! All integers little endian, but a head: four bytes of the cut key, behind what all keys of the page share, padded with
+//! zeros, as a number: most comparisons touch the slots alone.
 //!
 //! 1. lower fence <= every key < upper fence; the prefix is the fences' common one.
 //! 2. An inner page's values are page ids; entry `i` covers keys from its own up to the next one's; entry 0's key is the
@@ -39,6 +39,7 @@ const DEAD: usize = 54;
 const LOWER: usize = 56;
 const UPPER: usize = 58;
 const PREFIX: usize = 60;
+const SHARED: usize = 62;
 const OBJECT: usize = 64;
 const SLOTS: usize = 80;
 const SLOT: usize = 10;
@@ -159,16 +160,32 @@ pub(crate) fn covers(page: &Bytes, key: &[u8]) -> bool {
 
 /// Where `key`, which the fences cover, is (`Ok`) or belongs (`Err`).
 pub(crate) fn search(page: &Bytes, key: &[u8]) -> Result<usize, usize> {
-    let key = &key[get16(page, PREFIX)..];
-    let wanted = head(key);
     let (mut low, mut high) = (0, count(page));
+    let mut key = &key[get16(page, PREFIX)..];
+    let shared = get16(page, SHARED);
+    if shared > 0 {
+        // All entries begin alike: the key falls among them, or before or behind them all.
+        let (begin, common) = (&key[..shared.min(key.len())], &suffix(page, 0)[..shared]);
+        match begin.cmp(common) {
+            std::cmp::Ordering::Less => return Err(0),
+            std::cmp::Ordering::Greater => return Err(high),
+            std::cmp::Ordering::Equal => key = &key[shared..],
+        }
+    }
+    let wanted = head(key);
     while low < high {
         let middle = (low + high) / 2;
-        let order = slot_head(page, middle).cmp(&wanted).then_with(|| suffix(page, middle).cmp(key));
-        match order {
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-            std::cmp::Ordering::Equal => return Ok(middle),
+        let found = slot_head(page, middle);
+        if found < wanted {
+            low = middle + 1;
+        } else if found > wanted {
+            high = middle;
+        } else {
+            match suffix(page, middle)[shared..].cmp(key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(middle),
+            }
         }
     }
     Err(low)
@@ -238,9 +255,36 @@ pub(crate) fn insert(page: &mut Bytes, at: usize, key: &[u8], value: &[u8]) -> b
     put16(page, start, offset);
     put16(page, start + 2, suffix.len());
     put16(page, start + 4, value.len());
-    page[start + 6..start + 10].copy_from_slice(&head(suffix).to_le_bytes());
     put16(page, COUNT, count + 1);
+    let shared = get16(page, SHARED);
+    if (count + 1).is_power_of_two() || shared > 0 && !alike(page, at, shared) {
+        set_heads(page);
+    } else {
+        page[start + 6..start + 10].copy_from_slice(&head(&suffix[shared..]).to_le_bytes());
+    }
     true
+}
+
+/// Whether entry `at` begins with the `shared` bytes that its neighbours begin with.
+fn alike(page: &Bytes, at: usize, shared: usize) -> bool {
+    let other = if at == 0 { 1 } else { 0 };
+    suffix(page, at).get(..shared) == Some(&suffix(page, other)[..shared])
+}
+
+/// Finds what all keys share, and sets every head behind it.
+fn set_heads(page: &mut Bytes) {
+    let count = count(page);
+    let shared = match count {
+        0 | 1 => 0,
+        // What the first and the last of a sorted list share, all share.
+        _ => suffix(page, 0).iter().zip(suffix(page, count - 1)).take_while(|(a, b)| a == b).count(),
+    };
+    put16(page, SHARED, shared);
+    for i in 0..count {
+        let head = head(&suffix(page, i)[shared..]);
+        let at = SLOTS + i * SLOT + 6;
+        page[at..at + 4].copy_from_slice(&head.to_le_bytes());
+    }
 }
 
 /// Gives entry `at` another value; `false`: no room, and nothing has changed.
@@ -332,6 +376,8 @@ pub(crate) fn split(page: &mut Bytes, right: &mut Bytes, middle: usize, separato
         let fits = insert(to, at, &key, value(&old, i));
         debug_assert!(fits, "half of a page fits in a page");
     }
+    set_heads(page);
+    set_heads(right);
 }
 
 /// Widens the fences; `false`: the entries, with less of their keys in common, would not fit, and nothing has changed.
@@ -339,7 +385,9 @@ pub(crate) fn refence(page: &mut Bytes, lower: &[u8], upper: Option<&[u8]>) -> b
     let old = *page;
     init(page, object(&old), level(&old), lower, upper);
     let fits = (0..count(&old)).all(|i| insert(page, i, &key(&old, i), value(&old, i)));
-    if !fits {
+    if fits {
+        set_heads(page);
+    } else {
         *page = old;
     }
     fits
@@ -367,7 +415,10 @@ pub(crate) fn damage(page: &Bytes) -> Option<&'static str> {
         if i > 0 && suffix(page, i - 1) >= suffix(page, i) {
             return Some("keys out of order");
         }
-        if slot_head(page, i) != head(suffix(page, i)) {
+        let shared = get16(page, SHARED);
+        if suffix(page, i).get(..shared) != suffix(page, 0).get(..shared)
+            || slot_head(page, i) != head(&suffix(page, i)[shared..])
+        {
             return Some("head differs from its key");
         }
     }

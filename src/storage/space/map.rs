@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::io::File;
 use crate::types::PageId;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// No block: the page is not on disk.
 pub(super) const NOWHERE: u32 = 0;
@@ -135,12 +136,14 @@ impl Map {
     pub(super) fn give_back(&mut self, changes: HashMap<u32, Place>, allocator: &mut Allocator) {
         self.in_cut.clear();
         for (page, place) in changes {
-            if self.changes.contains_key(&page) {
-                if place.block != NOWHERE && place != at(&self.stable, page) {
+            match self.changes.entry(page) {
+                Entry::Vacant(entry) => {
+                    entry.insert(place);
+                }
+                Entry::Occupied(_) if place.block != NOWHERE && place != at(&self.stable, page) => {
                     allocator.free(place.block, 1);
                 }
-            } else {
-                self.changes.insert(page, place);
+                Entry::Occupied(_) => {}
             }
         }
     }
