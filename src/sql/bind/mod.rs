@@ -10,7 +10,24 @@
 //!   `Binder::window_call`, `Binder::grouping`, `Binder::set_returning` for calls that become operators (each answers
 //!   with the column that the operator will fill), `Binder::subquery` for queries in expressions.
 
+pub(crate) mod aggregate;
+mod call;
+pub mod coerce;
+pub(crate) mod cte;
+pub(crate) mod delete;
+mod expr;
+mod fold;
+pub(crate) mod from;
+pub(crate) mod insert;
+mod overload;
+pub(crate) mod query;
 pub mod scope;
+pub(crate) mod select;
+pub(crate) mod set_op;
+mod types;
+pub(crate) mod update;
+pub(crate) mod view;
+pub(crate) mod window;
 
 use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
@@ -75,6 +92,10 @@ pub(crate) struct Binder<'a> {
     pub working_uses: u32,
     /// Where recursive parts must not be named: those below this many names in sight, and the place's words.
     pub recursion_barriers: Vec<(usize, &'static str)>,
+    /// How many expressions surround the one being bound; constants are folded at the outermost.
+    pub expr_depth: u32,
+    /// The first error that folding met: reported when all else is bound.
+    pub fold_error: Option<Error>,
     serial: u32,
 }
 
@@ -100,6 +121,8 @@ impl<'a> Binder<'a> {
             cte_depth: 0,
             working_uses: 0,
             recursion_barriers: Vec::new(),
+            expr_depth: 0,
+            fold_error: None,
             serial: 0,
         }
     }

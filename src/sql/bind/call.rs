@@ -1,0 +1,280 @@
+//! Function calls: resolution, argument coercion, defaults, named and variadic arguments; what kind of call it is.
+
+use super::Binder;
+use super::coerce::{Coercion, Path, can_coerce, pathway};
+use super::overload::{Candidate, Match, matching, select};
+use crate::catalog::builtin;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::{Function, FunctionKind};
+use crate::sql::ast::{self, FunctionCall};
+use crate::sql::parse;
+use crate::sql::tree::{Call, Expr, ExprKind};
+use crate::types::{Oid, Type, oid};
+
+impl Binder<'_> {
+    /// A call in function notation.
+    pub(super) fn call(&mut self, call: &FunctionCall, pos: u32) -> Result<Expr> {
+        let name = call.name.name();
+        let mut names = Vec::new();
+        for argument in &call.args {
+            match &argument.name {
+                Some(name) if names.contains(&name.name) => {
+                    let message = format!("argument name \"{}\" used more than once", name.name);
+                    return Err(Error::new(SqlState::SyntaxError, message).at(self.position(name.pos)));
+                }
+                Some(name) => names.push(name.name.clone()),
+                None if !names.is_empty() => {
+                    let message = "positional argument cannot follow named argument";
+                    let place = self.position(argument.value.location());
+                    return Err(Error::new(SqlState::SyntaxError, message).at(place));
+                }
+                None => {}
+            }
+        }
+        let sources: Vec<&ast::Expr> = call
+            .args
+            .iter()
+            .map(|argument| &argument.value)
+            .chain(call.within_group.iter().map(|item| &item.expr))
+            .collect();
+        let mut args = Vec::with_capacity(sources.len());
+        for source in &sources {
+            args.push(self.expr(source)?);
+        }
+        let given: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
+        let candidates = self.function_candidates(call.name.schema(), name, given.len(), &names, call.variadic);
+        let chosen = match self.choose(&candidates, &given, call) {
+            Some(chosen) => chosen,
+            None => {
+                if let Some(cast) = self.cast_call(call, &mut args, &sources, pos)? {
+                    return Ok(cast);
+                }
+                return self.choose_or_refuse(&candidates, &given, call, pos);
+            }
+        };
+        let function = chosen.of.function;
+        self.check_decorations(function, call, pos)?;
+        let (args, ty) = self.arguments(chosen, args, &given, &sources)?;
+        match function.kind {
+            FunctionKind::Aggregate => self.outermost(|binder| {
+                let args = args.into_iter().map(|arg| binder.fold(arg)).collect();
+                binder.aggregate(function, args, call, ty, pos)
+            }),
+            FunctionKind::Window => self.outermost(|binder| {
+                let args = args.into_iter().map(|arg| binder.fold(arg)).collect();
+                binder.window_call(function, args, call, ty, pos)
+            }),
+            FunctionKind::Procedure => {
+                let message = format!("{}({}) is a procedure", call.name.display(), self.type_list(&given));
+                Err(Error::new(SqlState::WrongObjectType, message)
+                    .hint("To call a procedure, use CALL.")
+                    .at(self.position(pos)))
+            }
+            FunctionKind::Function => {
+                if function.set {
+                    let args = args.into_iter().map(|arg| self.fold(arg)).collect();
+                    let expr = Expr { kind: ExprKind::Call(Call { function, args }), ty };
+                    return self.set_returning(expr, pos);
+                }
+                Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty })
+            }
+        }
+    }
+
+    /// Runs something as if no expression surrounded it: its own expressions are folded where they end.
+    pub(super) fn outermost<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let depth = std::mem::take(&mut self.expr_depth);
+        let result = run(self);
+        self.expr_depth = depth;
+        result
+    }
+
+    fn choose(&self, candidates: &[Candidate<Match>], given: &[Oid], call: &FunctionCall) -> Option<Candidate<Match>> {
+        if let Some(exact) = candidates.iter().find(|candidate| candidate.args == given) {
+            return Some(exact.clone());
+        }
+        // A function-style cast of an unknown literal or between like representations goes before other matches.
+        if self.is_cast_call(call, given) {
+            return None;
+        }
+        let mut fitting = matching(given, candidates);
+        match fitting.len() {
+            0 => None,
+            1 => fitting.pop(),
+            _ => select(given, fitting),
+        }
+    }
+
+    fn cast_target(&self, call: &FunctionCall) -> Option<Oid> {
+        let plain = call.args.len() == 1
+            && call.args[0].name.is_none()
+            && !call.star
+            && !call.distinct
+            && call.order_by.is_empty()
+            && call.within_group.is_empty()
+            && call.filter.is_none()
+            && call.over.is_none();
+        let schema = call.name.schema().unwrap_or("pg_catalog");
+        if !plain || schema != "pg_catalog" {
+            return None;
+        }
+        builtin::type_by_name(call.name.name()).map(|ty| ty.oid)
+    }
+
+    fn is_cast_call(&self, call: &FunctionCall, given: &[Oid]) -> bool {
+        let Some(target) = self.cast_target(call) else { return false };
+        match given {
+            [oid::UNKNOWN] => true,
+            [from] => match pathway(*from, target, Coercion::Explicit) {
+                Some(Path::Relabel) => true,
+                Some(Path::Text) => super::coerce::category(*from) == b'S' || super::coerce::category(target) == b'S',
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// `type(value)`.
+    fn cast_call(
+        &mut self,
+        call: &FunctionCall,
+        args: &mut Vec<Expr>,
+        sources: &[&ast::Expr],
+        _pos: u32,
+    ) -> Result<Option<Expr>> {
+        let given: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
+        if !self.is_cast_call(call, &given) {
+            return Ok(None);
+        }
+        let (Some(target), Some(arg)) = (self.cast_target(call), args.pop()) else { return Ok(None) };
+        self.coerce_to(arg, Type::new(target), Coercion::Explicit, sources[0].location())
+    }
+
+    fn choose_or_refuse(
+        &self,
+        candidates: &[Candidate<Match>],
+        given: &[Oid],
+        call: &FunctionCall,
+        pos: u32,
+    ) -> Result<Expr> {
+        let mut list: Vec<String> = Vec::new();
+        for (i, ty) in given.iter().enumerate() {
+            let name = call.args.get(i).and_then(|argument| argument.name.as_ref());
+            let shown = self.type_name(Type::new(*ty));
+            list.push(name.map_or_else(|| shown.clone(), |name| format!("{} => {shown}", name.name)));
+        }
+        let shown = format!("{}({})", call.name.display(), list.join(", "));
+        let several = matching(given, candidates).len() > 1;
+        let place = self.position(pos);
+        if several {
+            let message = format!("function {shown} is not unique");
+            return Err(Error::new(SqlState::AmbiguousFunction, message)
+                .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
+                .at(place));
+        }
+        let schema = call.name.schema();
+        if let Some(schema) = schema
+            && !self.ctx.image.schema_names.contains_key(schema)
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(Error::new(SqlState::InvalidSchemaName, message).at(place));
+        }
+        let message = format!("function {shown} does not exist");
+        let hint = match call.order_by.is_empty() {
+            true => "No function matches the given name and argument types. You might need to add explicit type casts.",
+            false => {
+                "No aggregate function matches the given name and argument types. Perhaps you misplaced ORDER BY; ORDER BY must appear after all regular arguments of the aggregate."
+            }
+        };
+        Err(Error::new(SqlState::UndefinedFunction, message).hint(hint).at(place))
+    }
+
+    /// What only aggregates and window functions may be written with.
+    fn check_decorations(&self, function: &'static Function, call: &FunctionCall, pos: u32) -> Result<()> {
+        let name = call.name.display();
+        let refuse = |message: String| Err(Error::new(SqlState::WrongObjectType, message).at(self.position(pos)));
+        let aggregate = function.kind == FunctionKind::Aggregate;
+        let ordered = builtin::aggregate(function.oid).is_some_and(|row| row.kind != b'n');
+        if !aggregate {
+            let what = [
+                (call.star, format!("{name}(*)")),
+                (call.distinct, "DISTINCT".to_owned()),
+                (!call.within_group.is_empty(), "WITHIN GROUP".to_owned()),
+                (!call.order_by.is_empty(), "ORDER BY".to_owned()),
+            ];
+            let window = function.kind == FunctionKind::Window;
+            for (present, what) in what {
+                if present && !window {
+                    return refuse(format!("{what} specified, but {name} is not an aggregate function"));
+                }
+            }
+            if call.filter.is_some() && !window {
+                return refuse(format!("FILTER specified, but {name} is not an aggregate function"));
+            }
+            if call.over.is_some() && !window {
+                return refuse(format!(
+                    "OVER specified, but {name} is not a window function nor an aggregate function"
+                ));
+            }
+            return Ok(());
+        }
+        if ordered && call.within_group.is_empty() {
+            return refuse(format!("WITHIN GROUP is required for ordered-set aggregate {name}"));
+        }
+        if !ordered && !call.within_group.is_empty() {
+            return refuse(format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP"));
+        }
+        if !call.star && call.args.is_empty() && call.within_group.is_empty() && !ordered {
+            return refuse(format!("{name}(*) must be used to call a parameterless aggregate function"));
+        }
+        Ok(())
+    }
+
+    /// The arguments as the function declares them, and the call's type.
+    fn arguments(
+        &mut self,
+        chosen: Candidate<Match>,
+        args: Vec<Expr>,
+        given: &[Oid],
+        sources: &[&ast::Expr],
+    ) -> Result<(Vec<Expr>, Type)> {
+        let Match { function, spread, order } = chosen.of;
+        let mut declared = chosen.args;
+        let result = self.resolve_polymorphic(&mut declared, given, function.result, function.name)?;
+        let mut cast: Vec<Option<Expr>> = Vec::with_capacity(args.len());
+        for (i, arg) in args.into_iter().enumerate() {
+            let (wanted, place) = (declared[i], sources[i].location());
+            let from = arg.ty;
+            if !can_coerce(from.oid, wanted, Coercion::Implicit) {
+                let (from, wanted) = (self.type_name(from), self.type_name(Type::new(wanted)));
+                let message = format!("cannot cast type {from} to {wanted}");
+                return Err(Error::new(SqlState::CannotCoerce, message).at(self.position(place)));
+            }
+            cast.push(Some(self.coerce(arg, Type::new(wanted), Coercion::Implicit, place)?));
+        }
+        let fixed = cast.len() - spread;
+        let mut ready = Vec::with_capacity(function.args.len());
+        if spread > 0 {
+            let items: Vec<Expr> = cast.split_off(fixed).into_iter().flatten().collect();
+            ready.extend(cast.into_iter().flatten());
+            let element = declared.last().copied().unwrap_or(oid::TEXT);
+            let array = builtin::array_of(element).unwrap_or(oid::TEXT_ARRAY);
+            ready.push(Expr { kind: ExprKind::ArrayOf { items, nested: false }, ty: Type::new(array) });
+            return Ok((ready, Type::new(result)));
+        }
+        let detail = builtin::function_detail(function.oid);
+        for (place, slot) in order.iter().enumerate() {
+            match slot {
+                Some(i) => ready.extend(cast[*i].take()),
+                None => {
+                    let defaults = detail.map_or(&[][..], |detail| &detail.defaults[..]);
+                    let first = function.args.len() - defaults.len();
+                    let source = parse::expression(defaults[place - first])?;
+                    let value = self.expr(&source)?;
+                    ready.push(self.coerce(value, Type::new(function.args[place]), Coercion::Implicit, 0)?);
+                }
+            }
+        }
+        Ok((ready, Type::new(result)))
+    }
+}

@@ -1,0 +1,381 @@
+//! Casts: which exist, which happen by themselves, and the nodes they become (PostgreSQL's `parse_coerce.c`).
+
+use super::Binder;
+use crate::catalog::builtin;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::Function;
+use crate::sql::tree::{Call, Expr, ExprKind};
+use crate::types::text_io::{self, TextContext};
+use crate::types::{Datum, Oid, Type, oid};
+
+/// Why a value is cast: decides which casts may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Coercion {
+    /// In an expression, by itself.
+    Implicit,
+    /// Stored into a column.
+    Assignment,
+    /// Asked for.
+    Explicit,
+}
+
+/// How one type becomes another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Path {
+    /// Same representation.
+    Relabel,
+    /// A function.
+    Function(&'static Function),
+    /// Element by element.
+    Array,
+    /// Through text.
+    Text,
+}
+
+/// Pseudo-types that any type, or any of a kind, may be passed as.
+pub(super) fn is_polymorphic(ty: Oid) -> bool {
+    matches!(
+        ty,
+        oid::ANYELEMENT
+            | oid::ANYARRAY
+            | oid::ANYNONARRAY
+            | oid::ANYENUM
+            | oid::ANYCOMPATIBLE
+            | oid::ANYCOMPATIBLEARRAY
+            | oid::ANYCOMPATIBLENONARRAY
+            | Oid(3831)
+            | Oid(4537)
+            | Oid(5080)
+            | Oid(4538)
+    )
+}
+
+/// typcategory.
+pub(super) fn category(ty: Oid) -> u8 {
+    builtin::type_by_oid(ty).map_or(b'C', |row| row.category)
+}
+
+/// typispreferred.
+pub(super) fn preferred(ty: Oid) -> bool {
+    builtin::type_by_oid(ty).is_some_and(|row| row.preferred)
+}
+
+/// What a domain is over; other types are themselves.
+pub(super) fn base_type(ty: Oid) -> Oid {
+    match builtin::type_by_oid(ty) {
+        Some(row) if row.kind == b'd' => base_type(row.base),
+        _ => ty,
+    }
+}
+
+fn is_composite(ty: Oid) -> bool {
+    builtin::type_by_oid(ty).is_none_or(|row| row.kind == b'c')
+}
+
+/// The cast from one type to another, if the reason allows one (`find_coercion_pathway`).
+pub(super) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path> {
+    let (from, to) = (base_type(from), base_type(to));
+    if from == to {
+        return Some(Path::Relabel);
+    }
+    if let Some(cast) = builtin::cast(from, to) {
+        let needed = match cast.context {
+            b'i' => Coercion::Implicit,
+            b'a' => Coercion::Assignment,
+            _ => Coercion::Explicit,
+        };
+        if why < needed {
+            return None;
+        }
+        return match cast.method {
+            b'b' => Some(Path::Relabel),
+            b'i' => Some(Path::Text),
+            _ => builtin::function_by_oid(cast.function).map(Path::Function),
+        };
+    }
+    if !matches!(to, oid::OIDVECTOR | oid::INT2VECTOR)
+        && let (Some(a), Some(b)) = (builtin::element_of(from), builtin::element_of(to))
+    {
+        return pathway(a, b, why).map(|path| if matches!(path, Path::Relabel) { Path::Relabel } else { Path::Array });
+    }
+    let text = |ty: Oid| category(ty) == b'S';
+    if (why >= Coercion::Assignment && text(to)) || (why == Coercion::Explicit && text(from)) {
+        return Some(Path::Text);
+    }
+    None
+}
+
+/// Whether a value of one type may be used as another.
+pub(super) fn can_coerce(from: Oid, to: Oid, why: Coercion) -> bool {
+    if from == to || to == oid::ANY || from == oid::UNKNOWN {
+        return true;
+    }
+    match to {
+        oid::ANYELEMENT | oid::ANYCOMPATIBLE => return true,
+        oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => {
+            return from == oid::ANYARRAY || builtin::element_of(from).is_some();
+        }
+        oid::ANYNONARRAY | oid::ANYCOMPATIBLENONARRAY => return builtin::element_of(from).is_none(),
+        _ if is_polymorphic(to) => return false,
+        oid::RECORD if is_composite(from) => return true,
+        _ => {}
+    }
+    if from == oid::RECORD && is_composite(to) {
+        return true;
+    }
+    pathway(from, to, why).is_some()
+}
+
+impl Binder<'_> {
+    /// A value as another type, its modifier applied; `None` when no cast of that kind exists.
+    pub fn coerce_to(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Option<Expr>> {
+        if !can_coerce(expr.ty.oid, ty.oid, why) {
+            return Ok(None);
+        }
+        let expr = self.coerce(expr, ty, why, pos)?;
+        let expr = self.apply_typmod(expr, ty, why)?;
+        Ok(Some(if self.expr_depth == 0 { self.fold(expr) } else { expr }))
+    }
+
+    /// A literal or parameter whose type nothing decided becomes text.
+    pub fn coerce_unknown_to_text(&mut self, expr: Expr) -> Expr {
+        if expr.ty.oid != oid::UNKNOWN {
+            return expr;
+        }
+        let text = Type::new(oid::TEXT);
+        match expr.kind {
+            ExprKind::Const(value) => Expr { kind: ExprKind::Const(value), ty: text },
+            ExprKind::Param(index) => {
+                self.params[index] = Some(text);
+                Expr { kind: ExprKind::Param(index), ty: text }
+            }
+            kind => Expr { kind: ExprKind::Relabel(Box::new(Expr { kind, ty: expr.ty })), ty: text },
+        }
+    }
+
+    /// `coerce_type`: the type, not yet the modifier. The caller has asked [`can_coerce`].
+    pub(super) fn coerce(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Expr> {
+        let (from, to) = (expr.ty.oid, ty.oid);
+        if from == to
+            || matches!(
+                to,
+                oid::ANY | oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY
+            )
+        {
+            return Ok(expr);
+        }
+        if is_polymorphic(to) && from != oid::UNKNOWN {
+            return Ok(expr);
+        }
+        if from == oid::UNKNOWN {
+            match expr.kind {
+                ExprKind::Const(value) => return self.read_literal(value, ty, pos),
+                ExprKind::Param(index) => return self.decide_param(index, to, pos),
+                kind => {
+                    let inner = Expr { kind, ty: expr.ty };
+                    return Ok(Expr { kind: ExprKind::CoerceViaIo(Box::new(inner)), ty: Type::new(to) });
+                }
+            }
+        }
+        let relabel = |expr: Expr, to: Oid| Expr { kind: ExprKind::Relabel(Box::new(expr)), ty: Type::new(to) };
+        match pathway(from, to, why) {
+            Some(Path::Relabel) => Ok(match expr.kind {
+                // A constant's label is its type.
+                ExprKind::Const(value) => Expr { kind: ExprKind::Const(value), ty: Type::new(to) },
+                kind => relabel(Expr { kind, ty: expr.ty }, to),
+            }),
+            Some(Path::Function(function)) => {
+                let mut args = vec![expr];
+                let mut typmod = -1;
+                if function.args.len() > 1 {
+                    typmod = ty.typmod;
+                    args.push(constant(Datum::Int4(ty.typmod), oid::INT4));
+                }
+                if function.args.len() > 2 {
+                    args.push(constant(Datum::Bool(why == Coercion::Explicit), oid::BOOL));
+                }
+                Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty: Type::with_typmod(to, typmod) })
+            }
+            Some(Path::Array) => self.coerce_array(expr, ty, why, pos),
+            Some(Path::Text) => Ok(Expr { kind: ExprKind::CoerceViaIo(Box::new(expr)), ty: Type::new(to) }),
+            None => self.coerce_row(expr, ty, why, pos),
+        }
+    }
+
+    fn coerce_array(&mut self, array: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Expr> {
+        let (Some(from), Some(to)) =
+            (builtin::element_of(base_type(array.ty.oid)), builtin::element_of(base_type(ty.oid)))
+        else {
+            return Err(Error::internal("an array cast between types that are no arrays"));
+        };
+        let element_column = self.column(Type::new(from));
+        let element = Expr { kind: ExprKind::Column(element_column), ty: Type::new(from) };
+        let wanted = Type::with_typmod(to, ty.typmod);
+        let element = self.coerce(element, wanted, why, pos)?;
+        let element = Box::new(self.apply_typmod(element, wanted, why)?);
+        Ok(Expr { kind: ExprKind::CoerceArray { array: Box::new(array), element_column, element }, ty })
+    }
+
+    /// ROW(…) as a table's row type, field by field; any composite as record.
+    fn coerce_row(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Expr> {
+        if ty.oid == oid::RECORD {
+            return Ok(Expr { kind: ExprKind::Relabel(Box::new(expr)), ty });
+        }
+        let relation = self.ctx.image.relations.values().find(|relation| relation.row_type == ty.oid).cloned();
+        let (Some(relation), ExprKind::Row(fields)) = (relation, expr.kind) else {
+            let message = format!("cannot cast type {} to {}", self.type_name(expr.ty), self.type_name(ty));
+            return Err(Error::new(SqlState::CannotCoerce, message).at(self.position(pos)));
+        };
+        let wanted: Vec<Type> = relation.live_attributes().map(|attribute| attribute.ty).collect();
+        if wanted.len() != fields.len() {
+            let message = format!("cannot cast type record to {}", self.type_name(ty));
+            let detail =
+                if fields.len() < wanted.len() { "Input has too few columns." } else { "Input has too many columns." };
+            return Err(Error::new(SqlState::CannotCoerce, message).detail(detail).at(self.position(pos)));
+        }
+        let mut cast = Vec::with_capacity(fields.len());
+        for (i, (field, want)) in fields.into_iter().zip(wanted).enumerate() {
+            let given = field.ty;
+            match self.coerce_to(field, want, why, pos)? {
+                Some(field) => cast.push(field),
+                None => {
+                    let message = format!("cannot cast type record to {}", self.type_name(ty));
+                    let (given, want) = (self.type_name(given), self.type_name(want));
+                    return Err(Error::new(SqlState::CannotCoerce, message)
+                        .detail(format!("Cannot cast type {given} to {want} in column {}.", i + 1))
+                        .at(self.position(pos)));
+                }
+            }
+        }
+        Ok(Expr { kind: ExprKind::Row(cast), ty })
+    }
+
+    /// A string literal read as a type, by its input function.
+    fn read_literal(&mut self, value: Datum, ty: Type, pos: u32) -> Result<Expr> {
+        let Datum::Text(text) = value else { return Ok(constant(Datum::Null, ty.oid)) };
+        if is_polymorphic(ty.oid) || matches!(ty.oid, oid::ANY | oid::RECORD) {
+            let message = match ty.oid {
+                oid::RECORD => "input of anonymous composite types is not implemented".to_owned(),
+                _ => format!("cannot accept a value of type {}", self.type_name(ty)),
+            };
+            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
+        }
+        let call = self.ctx.call;
+        let host = &*call.host;
+        let names: &dyn text_io::Names = host;
+        let context =
+            TextContext { format: &call.format, time_zone: &call.time_zone, now: call.transaction_time, names };
+        // Intervals take their fields while they are read; lengths are applied afterwards.
+        let target = if ty.oid == oid::INTERVAL { ty } else { Type::new(base_type(ty.oid)) };
+        let value = text_io::input_plain(&text, target, &context).map_err(|error| error.at(self.position(pos)))?;
+        let typmod = if ty.oid == oid::INTERVAL { ty.typmod } else { -1 };
+        Ok(Expr { kind: ExprKind::Const(value), ty: Type::with_typmod(ty.oid, typmod) })
+    }
+
+    /// The length coercion of a type with a modifier.
+    pub(super) fn apply_typmod(&mut self, expr: Expr, ty: Type, why: Coercion) -> Result<Expr> {
+        if expr.ty.oid != ty.oid || expr.ty.typmod == ty.typmod {
+            return Ok(expr);
+        }
+        if ty.typmod < 0 {
+            return Ok(match expr.kind {
+                ExprKind::Const(value) => Expr { kind: ExprKind::Const(value), ty },
+                kind => Expr { kind: ExprKind::Relabel(Box::new(Expr { kind, ty: expr.ty })), ty },
+            });
+        }
+        if let Some(element) = builtin::element_of(ty.oid)
+            && builtin::cast(element, element).is_some()
+        {
+            let element_column = self.column(Type::new(element));
+            let inner = Expr { kind: ExprKind::Column(element_column), ty: Type::new(element) };
+            let element = Box::new(self.apply_typmod(inner, Type::with_typmod(element, ty.typmod), why)?);
+            return Ok(Expr { kind: ExprKind::CoerceArray { array: Box::new(expr), element_column, element }, ty });
+        }
+        let length = builtin::cast(ty.oid, ty.oid).and_then(|cast| builtin::function_by_oid(cast.function));
+        let Some(function) = length else {
+            return Ok(Expr { kind: ExprKind::Relabel(Box::new(expr)), ty });
+        };
+        let mut args = vec![expr, constant(Datum::Int4(ty.typmod), oid::INT4)];
+        if function.args.len() > 2 {
+            args.push(constant(Datum::Bool(why == Coercion::Explicit), oid::BOOL));
+        }
+        Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty })
+    }
+
+    /// The type for values that must agree (`select_common_type`): known types decide, a preferred one of their category
+    /// wins, later ones win where earlier ones can be cast to them.
+    pub fn select_common_type(&self, items: &[(Oid, u32)], construct: &str) -> Result<Oid> {
+        let mut chosen = items.first().map_or(oid::UNKNOWN, |item| item.0);
+        if chosen != oid::UNKNOWN && items.iter().all(|item| item.0 == chosen) {
+            return Ok(chosen);
+        }
+        chosen = base_type(chosen);
+        for (ty, pos) in items.iter().skip(1) {
+            let next = base_type(*ty);
+            if next == oid::UNKNOWN || next == chosen {
+                continue;
+            }
+            if chosen == oid::UNKNOWN {
+                chosen = next;
+            } else if category(next) != category(chosen) {
+                let (a, b) = (self.type_name(Type::new(chosen)), self.type_name(Type::new(next)));
+                let message = format!("{construct} types {a} and {b} cannot be matched");
+                return Err(Error::new(SqlState::DatatypeMismatch, message).at(self.position(*pos)));
+            } else if !preferred(chosen)
+                && can_coerce(chosen, next, Coercion::Implicit)
+                && !can_coerce(next, chosen, Coercion::Implicit)
+            {
+                chosen = next;
+            }
+        }
+        Ok(if chosen == oid::UNKNOWN { oid::TEXT } else { chosen })
+    }
+
+    /// The common type, or `None` when there is none.
+    pub(super) fn common_type_or_none(&self, items: &[Oid]) -> Option<Oid> {
+        let items: Vec<(Oid, u32)> = items.iter().map(|ty| (*ty, 0)).collect();
+        let common = self.select_common_type(&items, "").ok()?;
+        items.iter().all(|(ty, _)| can_coerce(*ty, common, Coercion::Implicit)).then_some(common)
+    }
+
+    /// A parameter gets its type from where it stands, once.
+    fn decide_param(&mut self, index: usize, ty: Oid, pos: u32) -> Result<Expr> {
+        let wanted = Type::new(ty);
+        match self.params[index] {
+            Some(known) if known.oid != oid::UNKNOWN && known.oid != ty => {
+                let message = format!("inconsistent types deduced for parameter ${}", index + 1);
+                let (a, b) = (self.type_name(known), self.type_name(wanted));
+                Err(Error::new(SqlState::AmbiguousParameter, message)
+                    .detail(format!("{a} versus {b}"))
+                    .at(self.position(pos)))
+            }
+            _ => {
+                self.params[index] = Some(wanted);
+                Ok(Expr { kind: ExprKind::Param(index), ty: wanted })
+            }
+        }
+    }
+
+    /// The parameters' final types; errors that folding met come out here, after all errors of meaning.
+    pub fn final_params(&mut self) -> Result<Vec<Type>> {
+        if let Some(error) = self.fold_error.take() {
+            return Err(error);
+        }
+        let mut types = Vec::with_capacity(self.params.len());
+        for (index, ty) in self.params.iter().enumerate() {
+            match ty {
+                Some(ty) if ty.oid != oid::UNKNOWN => types.push(*ty),
+                _ => {
+                    let message = format!("could not determine data type of parameter ${}", index + 1);
+                    return Err(Error::new(SqlState::IndeterminateDatatype, message));
+                }
+            }
+        }
+        Ok(types)
+    }
+}
+
+/// A constant.
+pub(super) fn constant(value: Datum, ty: Oid) -> Expr {
+    Expr { kind: ExprKind::Const(value), ty: Type::new(ty) }
+}
