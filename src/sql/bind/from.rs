@@ -299,6 +299,8 @@ impl Binder<'_> {
                 .hint("Put the column definition list inside ROWS FROM().")
                 .at(self.position(definitions[0].pos)));
         }
+        let spread = spread_unnest(calls);
+        let calls = spread.as_deref().unwrap_or(calls);
         let ((bound, mut columns, scalar), lateral) = self.in_from(Clause::FromFunction, true, |binder| {
             let mut bound = Vec::new();
             let mut columns = Vec::new();
@@ -630,6 +632,35 @@ fn common_names(left: &[Item], right: &[Item]) -> Vec<ast::Ident> {
     };
     let right = bare(right);
     bare(left).into_iter().filter(|name| right.contains(name)).map(|name| ast::Ident { name, pos: 0 }).collect()
+}
+
+/// `unnest(a, b)` in FROM is `ROWS FROM (unnest(a), unnest(b))`.
+fn spread_unnest(calls: &[(ast::Expr, Vec<ast::ColumnType>)]) -> Option<Vec<(ast::Expr, Vec<ast::ColumnType>)>> {
+    let several = |expr: &ast::Expr| match &expr.kind {
+        ast::ExprKind::Function(call) => {
+            let builtin = matches!(&call.name.parts[..], [name] if name == "unnest")
+                || matches!(&call.name.parts[..], [schema, name] if schema == "pg_catalog" && name == "unnest");
+            builtin && call.args.len() > 1 && !call.variadic && call.args.iter().all(|arg| arg.name.is_none())
+        }
+        _ => false,
+    };
+    if !calls.iter().any(|(expr, definitions)| several(expr) && definitions.is_empty()) {
+        return None;
+    }
+    let mut spread = Vec::new();
+    for (expr, definitions) in calls {
+        match &expr.kind {
+            ast::ExprKind::Function(call) if several(expr) && definitions.is_empty() => {
+                for arg in &call.args {
+                    let one = ast::FunctionCall { args: vec![arg.clone()], ..(**call).clone() };
+                    let one = ast::Expr::new(ast::ExprKind::Function(Box::new(one)), expr.pos);
+                    spread.push((one, Vec::new()));
+                }
+            }
+            _ => spread.push((expr.clone(), definitions.clone())),
+        }
+    }
+    Some(spread)
 }
 
 /// Whether a set-returning call is anywhere in an expression.
