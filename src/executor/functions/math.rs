@@ -81,7 +81,8 @@ fn bucket(v: f64, low: f64, high: f64, count: i32) -> Result<i32> {
     } else if v >= high {
         count.checked_add(1).ok_or_else(|| crate::types::numeric::out_of_range("integer"))
     } else {
-        Ok(((v - low) / (high - low) * f64::from(count)) as i32 + 1)
+        // The quotient can round to 1, though the value is below the upper bound.
+        Ok((((v - low) / (high - low) * f64::from(count)) as i32).min(count - 1) + 1)
     }
 }
 

@@ -6,10 +6,11 @@
 //! fn textcat(_: &CallContext, a: &str, b: &str, out: &mut TextOut) -> Result<()> { out.push_str(a); out.push_str(b); Ok(()) }
 //! strict! { int4pl: (Int4, Int4) -> Int4; textcat: (Text, Text) -> TextOut; }
 //! ```
-//! `strict!` derives the row form ([`RowForm`]) and the batch form ([`BatchForm`]: null mask, scalars broadcast, selected rows only).
+//! `strict!` makes the row form ([`RowForm`]); `batch` derives the batch form from it (null mask, constants broadcast, selected rows only).
 
 pub mod aggregate;
 mod arithmetic;
+pub mod batch;
 mod cast;
 mod comparison;
 mod datetime;

@@ -60,9 +60,9 @@ fn clock(hour: i32, minute: i32, second: f64) -> Result<i64> {
     let micros = (second * USECS_PER_SEC as f64).round_ties_even();
     let in_range =
         (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0 * USECS_PER_SEC as f64).contains(&micros);
-    let time = i64::from(hour) * USECS_PER_HOUR + i64::from(minute) * USECS_PER_MINUTE + micros as i64;
-    if in_range && time <= USECS_PER_DAY {
-        return Ok(time);
+    let time = i64::from(hour) * USECS_PER_HOUR + i64::from(minute) * USECS_PER_MINUTE;
+    if in_range && time + micros as i64 <= USECS_PER_DAY {
+        return Ok(time + micros as i64);
     }
     Err(out_of_range(format!("time field value out of range: {hour}:{minute:02}:{}", two_digits(second))))
 }

@@ -232,7 +232,7 @@ fn write_number(fields: &Fields, field: &DateField, out: &mut String) {
         DateKey::DayOfMonth => put(fields.day.into(), 2),
         DateKey::DayOfWeek => put((weekday(fields) + 1).into(), 0),
         DateKey::IsoDayOfWeek => put(((weekday(fields) + 6) % 7 + 1).into(), 0),
-        DateKey::WeekOfYear => put(((fields.day_of_year - 1) / 7 + 1).into(), 2),
+        DateKey::WeekOfYear => put((i64::from(fields.day_of_year) - 1) / 7 + 1, 2),
         DateKey::IsoWeek => put(iso_year_week(fields.days()).1.into(), 2),
         DateKey::Quarter if fields.month == 0 => {}
         DateKey::Quarter => put(((fields.month - 1) / 3 + 1).into(), 0),
@@ -257,7 +257,7 @@ fn write_number(fields: &Fields, field: &DateField, out: &mut String) {
             // The width goes by the calendar year's sign, which only an interval's can differ in.
             put(value, if value < 0 && fields.year >= 0 { width - 1 } else { width });
         }
-        DateKey::WeekOfMonth => put(((fields.day - 1) / 7 + 1).into(), 0),
+        DateKey::WeekOfMonth => put((i64::from(fields.day) - 1) / 7 + 1, 0),
         DateKey::JulianDay => put((i64::from(fields.days()) + i64::from(EPOCH_JULIAN)).max(0), 0),
         _ => {}
     }

@@ -164,3 +164,126 @@ fn answers_are_postgresqls() {
     }
     assert!(wrong.is_empty(), "{} of {lines} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Texts that make values of a type; more of them than rows are drawn, so that pairs differ.
+fn samples(ty: Oid) -> Option<&'static [&'static str]> {
+    Some(match ty {
+        oid::BOOL => &["t", "f"],
+        oid::INT2 => &["0", "1", "-7", "32767", "-32768"],
+        oid::INT4 => &["0", "1", "-12", "2147483647", "-2147483648", "5"],
+        oid::INT8 => &["0", "3", "-9", "9223372036854775807", "-9223372036854775808"],
+        oid::FLOAT4 => &["0", "1.5", "-2.25", "NaN", "Infinity"],
+        oid::FLOAT8 => &["0", "1.5", "-2.25", "1e300", "NaN", "-Infinity"],
+        oid::NUMERIC => &["0", "1.50", "-2.25", "1e30", "NaN", "0.001"],
+        oid::TEXT => &[
+            "",
+            "day",
+            "abc",
+            "a text that is longer than any inline form holds",
+            "é",
+            "1",
+            "UTC",
+            "YYYY-MM-DD",
+            "week",
+        ],
+        oid::BYTEA => &["\\x", "\\x616263", "\\x00"],
+        oid::DATE => &["2020-01-31", "infinity", "0044-03-15 BC", "5874897-12-31", "4714-11-24 BC"],
+        oid::TIME => &["00:00:00", "13:04:05.678", "24:00:00"],
+        oid::TIMETZ => &["00:00:00+00", "13:04:05.678-05"],
+        oid::TIMESTAMP => {
+            &["2020-01-31 13:04:05.678", "-infinity", "294276-12-31 23:59:59.999999", "4714-11-24 00:00:00 BC"]
+        }
+        oid::TIMESTAMPTZ => &[
+            "2020-01-31 13:04:05+00",
+            "infinity",
+            "2024-03-10 07:00:00+00",
+            "4714-11-24 00:00:00+00 BC",
+            "294276-12-31 00:00+00",
+        ],
+        oid::INTERVAL => &[
+            "1 mon 2 days 03:04:05",
+            "-1 day",
+            "00:00:00",
+            "2147483647 mons 2147483647 days 2562047788:00:54.775807",
+            "-2147483648 mons -2147483648 days -2562047788:00:54.775807",
+        ],
+        oid::UUID => &["00000000-0000-0000-0000-000000000000", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"],
+        oid::OID => &["0", "16384"],
+        _ => return None,
+    })
+}
+
+/// Every scalar function of the catalog: what the batch form gives is what the row form gives row by row.
+#[test]
+fn batch_form_agrees_with_row_form() {
+    use super::batch::{Operand, Writer, evaluate, value_at};
+    use super::{FunctionKind, Volatility};
+    use arrow_buffer::BooleanBuffer;
+    const ROWS: usize = 100;
+    let ctx = context();
+    let show = |value: &Datum, ty: Type| {
+        let mut out = String::new();
+        text_io::output(value, ty, &ctx.text(), &mut out);
+        format!("{}{out}", if value.is_null() { "NULL" } else { "=" })
+    };
+    let mut state = 1u64;
+    let mut random = move |below: usize| {
+        // Knuth's MMIX generator; the high bits are the good ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut compared = 0;
+    for function in crate::catalog::builtin::functions() {
+        let Some(Form::Scalar(form)) = function.implementation.map(|implementation| &implementation.form) else {
+            continue;
+        };
+        let Some(samples) = function.args.iter().map(|ty| samples(*ty)).collect::<Option<Vec<_>>>() else { continue };
+        let known = samples_exist(function.result) && function.kind == FunctionKind::Function;
+        if !known || function.volatility == Volatility::Volatile {
+            continue;
+        }
+        let result = Type::new(function.result);
+        let mut columns: Vec<Writer> = function.args.iter().map(|ty| Writer::new(Type::new(*ty), ROWS)).collect();
+        let (mut selected, mut expected) = (Vec::new(), Vec::new());
+        let mut any_error = false;
+        for _ in 0..ROWS {
+            let mut values = Vec::new();
+            for (column, (texts, ty)) in columns.iter_mut().zip(samples.iter().zip(function.args)) {
+                let value = match random(texts.len() + 1) {
+                    0 => Datum::Null,
+                    n => text_io::input(texts[n - 1], Type::new(*ty), &ctx.text()).expect("a sample"),
+                };
+                column.append(&value).expect("a value of the column's type");
+                values.push(value);
+            }
+            let skipped = random(4) == 0;
+            let value = match function.strict && values.iter().any(Datum::is_null) {
+                true => Ok(Datum::Null),
+                false => form(&ctx, &values),
+            };
+            any_error |= value.is_err();
+            selected.push(!skipped && value.is_ok());
+            expected.push(if skipped { Datum::Null } else { value.unwrap_or_default() });
+        }
+        let arrays: Vec<_> = columns.into_iter().map(Writer::finish).collect();
+        let operands: Vec<_> =
+            arrays.iter().zip(function.args).map(|(array, ty)| Operand::Column(array, Type::new(*ty))).collect();
+        let selection = BooleanBuffer::from(selected.clone());
+        let batch = evaluate(function, &ctx, &operands, result, ROWS, Some(&selection))
+            .unwrap_or_else(|error| panic!("{}: {error}", function.symbol));
+        for (row, expected) in expected.iter().enumerate() {
+            let value = value_at(&batch, result, row).expect("a value of the result type");
+            assert_eq!(show(&value, result), show(expected, result), "{} row {row}", function.symbol);
+        }
+        if any_error && !function.args.is_empty() {
+            let all = evaluate(function, &ctx, &operands, result, ROWS, None);
+            assert!(all.is_err(), "{} raises on a row that is selected", function.symbol);
+        }
+        compared += 1;
+    }
+    assert!(compared > 500, "only {compared} functions were compared");
+}
+
+fn samples_exist(ty: Oid) -> bool {
+    samples(ty).is_some()
+}
