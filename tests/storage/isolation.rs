@@ -257,3 +257,24 @@ fn a_hot_row_keeps_a_short_chain_under_an_old_snapshot() {
     check(&engine);
     assert_eq!(engine.stats().live_versions, 0);
 }
+
+#[test]
+fn who_has_met_a_commit_sees_all_of_it_from_the_next_statement_on() {
+    let (engine, table, _, one, _) = setup();
+    let (mut first, mut second) = (begin(&engine), begin(&engine));
+    update(&mut first, table, one, 11).unwrap();
+    insert(&mut first, table, 3, 30).unwrap();
+    let s = second.snapshot();
+    let wait = waiter(second.lock_row(&s, table, one, RowLockMode::Update, WaitPolicy::Wait));
+    let position = first.commit().unwrap();
+    wait.block();
+    drop(wait);
+    let locked = second.lock_row(&s, table, one, RowLockMode::Update, WaitPolicy::Wait).unwrap();
+    assert_eq!(locked, LockOutcome::Changed);
+    assert_eq!(all(&mut second, table), vec![(1, 11), (2, 20), (3, 30)]);
+    assert_eq!(all(&mut begin(&engine), table), vec![(1, 10), (2, 20)], "others wait for the disk");
+    drop(s);
+    assert!(second.commit().unwrap() >= position, "a reader's end waits for what it met");
+    engine.flush().unwrap();
+    check(&engine);
+}

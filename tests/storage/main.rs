@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 mod basic;
+mod crash;
 mod database;
 mod isolation;
 mod model;

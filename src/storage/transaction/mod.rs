@@ -159,14 +159,17 @@ impl Transaction {
     }
 
     /// What a statement or portal sees. READ COMMITTED: everything acknowledged by now; REPEATABLE READ: by the first snapshot.
+    /// A transaction that has met a commit beyond that (it waited for its row, say) sees all up to there from then on: its own
+    /// end waits for `noted` anyway.
     /// Either sees this transaction's own changes of commands before it; changes made through it are of its command.
     pub fn snapshot(&mut self) -> Snapshot {
         self.command += 1;
         if let Some(first) = &self.first {
             return first.at_command(self.command);
         }
-        let shared = &self.shared;
-        let snapshot = Snapshot::take(&shared.snapshots, self.state.id, self.command, || shared.acknowledged());
+        let (shared, noted) = (&self.shared, self.noted());
+        let position = || shared.acknowledged().max(noted);
+        let snapshot = Snapshot::take(&shared.snapshots, self.state.id, self.command, position);
         if self.isolation == Isolation::RepeatableRead {
             self.first = Some(snapshot.clone());
         }
