@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::tests::{call, col, context_over, expr, functions, int, show, statement};
 use crate::catalog::image::{
     Attribute, Body, Constraint, ConstraintKind, Image, Index, IndexKey, OnCommit, ReferentialAction, Relation,
-    RelationKind,
+    RelationKind, Schema,
 };
 use crate::error::Result;
 use crate::executor::context::{SharedTransaction, StatementContext};
@@ -117,6 +117,10 @@ fn relation(number: u32, name: &str, storage: ObjectId, indexes: Vec<Arc<Index>>
 
 impl World {
     fn new(unique: Unique, deferred_key: bool) -> World {
+        World::with_action(unique, deferred_key, ReferentialAction::NoAction)
+    }
+
+    fn with_action(unique: Unique, deferred_key: bool, action: ReferentialAction) -> World {
         let engine = super::tests_engine::engine();
         let mut transaction = engine.begin(Isolation::ReadCommitted);
         let (t, of_t) = table(&mut transaction, unique, false);
@@ -142,8 +146,8 @@ impl World {
                 references: Oid(100),
                 referenced_columns: vec![1],
                 index: Oid(101),
-                on_update: ReferentialAction::NoAction,
-                on_delete: ReferentialAction::NoAction,
+                on_update: action,
+                on_delete: action,
                 delete_columns: Vec::new(),
                 match_full: false,
             },
@@ -154,6 +158,12 @@ impl World {
         t.referenced_by.push(constraint.clone());
         child.constraints.push(constraint);
         let mut image = Image::default();
+        for (oid, name) in [(Oid(2200), "public"), (Oid(11), "pg_catalog")] {
+            image.schemas.insert(oid, Arc::new(Schema { oid, name: name.into(), owner: Oid(10) }));
+            image.schema_names.insert(name.into(), oid);
+        }
+        image.relation_names.insert((Oid(2200), "t".into()), Oid(100));
+        image.relation_names.insert((Oid(2200), "child".into()), Oid(200));
         image.relations.insert(Oid(100), Arc::new(t));
         image.relations.insert(Oid(200), Arc::new(child));
         World { engine, image: Arc::new(image) }
@@ -608,4 +618,24 @@ fn ranges_are_read_by_index_whether_narrow_or_wide() {
     let text = super::explain::text(&plan, options, None);
     assert_eq!(text, ["Limit", "  ->  Index Scan Backward using t_pkey on t"]);
     assert_eq!(client.run(&limited).unwrap().1, "500 | 499");
+}
+
+#[test]
+fn referential_actions_change_the_referring_rows() {
+    let run = |action, change: &dyn Fn(&Client<'_>) -> Result<(u64, String)>| {
+        let world = World::with_action(Unique::Immediate, false, action);
+        let client = world.client(Isolation::ReadCommitted);
+        client.insert(100, &[(1, Some(10)), (2, Some(20))]).unwrap();
+        client.insert(200, &[(7, Some(1)), (8, Some(2)), (9, None)]).unwrap();
+        change(&client).map(|_| client.rows(200)).map_err(|error| error.report().message.clone())
+    };
+    let delete_one = |client: &Client<'_>| client.run(&delete(&client.world.relation(100), equals(0, 1)));
+    let move_one =
+        |client: &Client<'_>| client.run(&update(&client.world.relation(100), equals(0, 1), vec![(1, int(5))]));
+    assert_eq!(run(ReferentialAction::Cascade, &delete_one).unwrap(), "8 2 | 9 -");
+    assert_eq!(run(ReferentialAction::Cascade, &move_one).unwrap(), "7 5 | 8 2 | 9 -");
+    assert_eq!(run(ReferentialAction::SetNull, &delete_one).unwrap(), "7 - | 8 2 | 9 -");
+    assert_eq!(run(ReferentialAction::SetNull, &move_one).unwrap(), "7 - | 8 2 | 9 -");
+    assert_eq!(run(ReferentialAction::SetDefault, &delete_one).unwrap(), "7 - | 8 2 | 9 -");
+    assert!(run(ReferentialAction::Restrict, &delete_one).unwrap_err().contains("violates foreign key constraint"));
 }
