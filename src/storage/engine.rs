@@ -333,7 +333,10 @@ impl Engine {
 
     /// A whole checkpoint, after the one that may be under way.
     pub fn checkpoint(&self) -> Result<()> {
-        while self.checkpoint_step(usize::MAX)? {}
+        let running = self.0.checkpoint.lock().is_some();
+        if running {
+            while self.checkpoint_step(usize::MAX)? {}
+        }
         while self.checkpoint_step(usize::MAX)? {}
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The seam to the outside: files, and the clock. Everything that reaches a disk goes through [`Io`].
 //!
-//! Three implementations: [`file`] (real files), [`sim`] (memory, with the faults of a power cut and of a bad disk), and
+//! Three implementations: [`mod@file`] (real files), [`sim`] (memory, with the faults of a power cut and of a bad disk), and
 //! plain memory, which is `sim` without faults.
 
 pub mod file;

@@ -124,7 +124,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// A cut's part of the map, between [`Store::cut`] and [`Store::complete`].
+/// A cut's part of the map, between `Store::cut` and `Store::complete`.
 #[derive(Debug)]
 pub struct MapCut {
     changes: HashMap<u32, Place>,

@@ -1,5 +1,5 @@
-//! Transactions: begin, snapshots, savepoints; what they do is in [`read`], [`write`], [`lock_rows`], [`definition`],
-//! [`sequence`], and how they end in [`finish`].
+//! Transactions: begin, snapshots, savepoints; what they do is in `read`, `write`, `lock_rows`, `definition`,
+//! `sequence`, and how they end in `finish`.
 //!
 //! A call that has to wait returns `Err(Error::Wait)`, holds nothing and has changed nothing: the caller waits and makes the
 //! same call again.
