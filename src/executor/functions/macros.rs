@@ -39,7 +39,6 @@ pub(super) trait SqlResult {
 pub(super) mod sql {
     use super::{SqlResult, SqlType};
     use crate::types::{self, Datum, numeric};
-    use std::sync::Arc;
 
     macro_rules! plain {
         ($($name:ident: $value:ty;)*) => {
@@ -124,26 +123,6 @@ pub(super) mod sql {
         }
     }
 
-    /// bytea
-    pub(crate) struct Bytea;
-
-    impl SqlType for Bytea {
-        type Ref<'a> = &'a [u8];
-        fn of(datum: &Datum) -> Option<&[u8]> {
-            match datum {
-                Datum::Bytea(value) => Some(value),
-                _ => None,
-            }
-        }
-    }
-
-    impl SqlResult for Bytea {
-        type Value = Vec<u8>;
-        fn datum(value: Vec<u8>) -> Datum {
-            Datum::Bytea(value.into())
-        }
-    }
-
     /// timetz: microseconds and seconds west of UTC.
     pub(crate) struct TimeTz;
 
@@ -161,26 +140,6 @@ pub(super) mod sql {
         type Value = (i64, i32);
         fn datum((micros, west): (i64, i32)) -> Datum {
             Datum::TimeTz(micros, west)
-        }
-    }
-
-    /// An array of any type.
-    pub(crate) struct Array;
-
-    impl SqlType for Array {
-        type Ref<'a> = &'a Arc<types::Array>;
-        fn of(datum: &Datum) -> Option<&Arc<types::Array>> {
-            match datum {
-                Datum::Array(value) => Some(value),
-                _ => None,
-            }
-        }
-    }
-
-    impl SqlResult for Array {
-        type Value = types::Array;
-        fn datum(value: types::Array) -> Datum {
-            Datum::Array(Arc::new(value))
         }
     }
 

@@ -246,7 +246,8 @@ impl<'a> Decoder<'a> {
             return if found == known::TIME { Ok(found) } else { Err(Fault::Format) };
         }
         let (value, rest) = leading_int(text)?;
-        if !rest.is_empty() && !(rest.starts_with('.') && matches!(label, Label::Second | Label::Julian)) {
+        let fraction_allowed = matches!(label, Label::Second | Label::Julian);
+        if !rest.is_empty() && (!fraction_allowed || !rest.starts_with('.')) {
             return Err(Fault::Format);
         }
         Ok(match label {

@@ -9,8 +9,7 @@ use crate::executor::functions::CallContext;
 use crate::types::Datum;
 use crate::types::numeric::Numeric;
 use num_bigint::BigInt;
-use num_traits::{Signed, ToPrimitive, Zero};
-use std::sync::Arc;
+use num_traits::{Signed, ToPrimitive};
 
 /// What is asked of the sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +91,8 @@ impl Sum {
 
     fn to_numeric(&self, scale: u16) -> Numeric {
         match self {
-            Sum::Small(sum) => match i64::try_from(*sum) {
-                Ok(coefficient) => Numeric::Small { coefficient, scale },
-                Err(_) => Numeric::Big(Arc::new((BigInt::from(*sum), scale))),
-            },
-            Sum::Big(sum) => numeric(sum.clone(), scale),
+            Sum::Small(sum) => Numeric::from_i128(*sum, scale),
+            Sum::Big(sum) => Numeric::from_big(sum.clone(), scale),
         }
     }
 }
@@ -151,8 +147,8 @@ impl Accumulator for Integers {
                 _ => return Err(Error::new(SqlState::NumericValueOutOfRange, "bigint out of range")),
             },
             Wanted::Sum => Datum::Numeric(self.sum.to_numeric(0)),
-            Wanted::Average => Datum::Numeric(quotient(&self.sum.to_big(), 0, &self.count.into(), 0)),
-            _ => spread(self.wanted, self.count, &self.sum.to_big(), 0, &self.squares.to_big()),
+            Wanted::Average => Datum::Numeric(self.sum.to_numeric(0).div(&Numeric::from_i128(self.count.into(), 0))?),
+            _ => spread(self.wanted, self.count, &self.sum.to_big(), 0, &self.squares.to_big())?,
         })
     }
 }
@@ -289,7 +285,7 @@ impl Accumulator for Numerics {
             if self.nan + infinite > 0 {
                 return Ok(Datum::Numeric(Numeric::NaN));
             }
-            return Ok(spread(self.wanted, self.count, &self.sum.to_big(), self.scale, &self.squares.to_big()));
+            return spread(self.wanted, self.count, &self.sum.to_big(), self.scale, &self.squares.to_big());
         }
         Ok(Datum::Numeric(if self.nan > 0 || (self.infinity > 0 && self.negative_infinity > 0) {
             Numeric::NaN
@@ -298,7 +294,7 @@ impl Accumulator for Numerics {
         } else if self.negative_infinity > 0 {
             Numeric::NegativeInfinity
         } else if self.wanted == Wanted::Average {
-            quotient(&self.sum.to_big(), self.scale, &self.count.into(), 0)
+            self.sum.to_numeric(self.scale).div(&Numeric::from_i128(self.count.into(), 0))?
         } else {
             self.sum.to_numeric(self.scale)
         }))
@@ -306,75 +302,23 @@ impl Accumulator for Numerics {
 }
 
 /// Variance or standard deviation from n, Σx (at `scale`) and Σx² (at twice `scale`): (n Σx² − (Σx)²) / (n (n − 1)).
-fn spread(wanted: Wanted, count: i64, sum: &BigInt, scale: u16, squares: &BigInt) -> Datum {
+fn spread(wanted: Wanted, count: i64, sum: &BigInt, scale: u16, squares: &BigInt) -> Result<Datum> {
     let divisor = if wanted.is_sample() { count - 1 } else { count };
     if divisor == 0 {
-        return Datum::Null;
+        return Ok(Datum::Null);
     }
     let numerator = squares * count - sum * sum;
     if !numerator.is_positive() {
-        return Datum::Numeric(Numeric::Small { coefficient: 0, scale: 0 });
+        return Ok(Datum::Numeric(Numeric::from_i128(0, 0)));
     }
-    let denominator = BigInt::from(count) * divisor;
-    let scale = 2 * scale;
-    let digits = quotient_scale(&numerator, scale, &denominator, 0);
-    let variance = divide(&numerator, scale, &denominator, 0, digits);
-    Datum::Numeric(numeric(if wanted.is_stddev() { square_root(&variance, digits) } else { variance }, digits))
-}
-
-/// A quotient with as many digits as PostgreSQL's numeric division gives.
-pub(crate) fn quotient(numerator: &BigInt, scale: u16, denominator: &BigInt, denominator_scale: u16) -> Numeric {
-    let digits = quotient_scale(numerator, scale, denominator, denominator_scale);
-    numeric(divide(numerator, scale, denominator, denominator_scale, digits), digits)
-}
-
-fn numeric(coefficient: BigInt, scale: u16) -> Numeric {
-    match coefficient.to_i64() {
-        Some(coefficient) => Numeric::Small { coefficient, scale },
-        None => Numeric::Big(Arc::new((coefficient, scale))),
+    let denominator = Numeric::from_i128(i128::from(count) * i128::from(divisor), 0);
+    let variance = Numeric::from_big(numerator, 2 * scale).div(&denominator)?;
+    match variance.parts() {
+        Some((coefficient, scale)) if wanted.is_stddev() => {
+            Ok(Datum::Numeric(Numeric::from_big(square_root(&coefficient, scale), scale)))
+        }
+        _ => Ok(Datum::Numeric(variance)),
     }
-}
-
-/// Digits after the point of a quotient: at least 16 significant ones, counted in PostgreSQL's base-10000 digits, and
-/// not fewer than either operand shows.
-fn quotient_scale(numerator: &BigInt, scale: u16, denominator: &BigInt, denominator_scale: u16) -> u16 {
-    let (weight, first) = leading_digit(numerator, scale);
-    let (denominator_weight, denominator_first) = leading_digit(denominator, denominator_scale);
-    let mut quotient_weight = weight - denominator_weight;
-    if first <= denominator_first {
-        quotient_weight -= 1;
-    }
-    let digits = (16 - 4 * quotient_weight).max(i64::from(scale)).max(i64::from(denominator_scale));
-    digits.clamp(0, 1_000) as u16
-}
-
-/// The place (power of 10000) and value of the first base-10000 digit; (0, 0) for zero.
-fn leading_digit(coefficient: &BigInt, scale: u16) -> (i64, u32) {
-    if coefficient.is_zero() {
-        return (0, 0);
-    }
-    let digits = coefficient.magnitude().to_string();
-    let first_place = digits.len() as i64 - 1 - i64::from(scale);
-    let weight = first_place.div_euclid(4);
-    let width = (first_place - 4 * weight + 1) as usize;
-    let first = digits.bytes().chain(std::iter::repeat(b'0')).take(width);
-    (weight, first.fold(0, |value, digit| value * 10 + u32::from(digit - b'0')))
-}
-
-/// numerator / denominator rounded half away from zero to `digits` digits.
-fn divide(numerator: &BigInt, scale: u16, denominator: &BigInt, denominator_scale: u16, digits: u16) -> BigInt {
-    let shift = i64::from(digits) + i64::from(denominator_scale) - i64::from(scale);
-    let mut numerator = numerator.clone();
-    let mut denominator = denominator.clone();
-    if shift >= 0 {
-        numerator *= power_of_ten(shift as u32);
-    } else {
-        denominator *= power_of_ten(-shift as u32);
-    }
-    let negative = numerator.is_negative() != denominator.is_negative();
-    let (numerator, denominator) = (numerator.abs(), denominator.abs());
-    let rounded: BigInt = (numerator * 2 + &denominator) / (denominator * 2);
-    if negative { -rounded } else { rounded }
 }
 
 /// The root of a non-negative value, at the same scale, rounded half up.

@@ -12,8 +12,6 @@ mod exact;
 mod float;
 mod ordered;
 
-pub(super) use exact::quotient as exact_quotient;
-
 use super::Accumulator;
 use crate::error::Result;
 use crate::types::Datum;
@@ -138,4 +136,53 @@ fn regression(name: &str) -> Option<Constructor> {
         "regr_syy" => |_| Ok(Box::new(Pairs::new(Regression::Syy))),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::functions::tests::context;
+    use crate::types::numeric::Numeric;
+    use crate::types::{Interval, text_io};
+
+    fn shown(state: &dyn Accumulator) -> String {
+        let (ctx, mut out) = (context(), String::new());
+        let value = state.result(&ctx).expect("a result");
+        text_io::output(&value, Type::new(oid::TEXT), &ctx.text(), &mut out);
+        out
+    }
+
+    /// A moving frame of three rows gives what a fresh state over the same rows gives.
+    #[test]
+    fn rows_can_be_taken_out_again() {
+        let numeric = |text| Datum::Numeric(Numeric::parse(text).expect("a number"));
+        let interval = |days, micros| Datum::Interval(Interval { months: 1, days, micros });
+        let inputs: [(Oid, Vec<Datum>); 4] = [
+            (oid::INT8, [5, i64::MAX, -3, i64::MAX, 7, 0].map(Datum::Int8).to_vec()),
+            (oid::NUMERIC, ["1.5", "NaN", "2.25", "-Infinity", "3", "1e30"].map(numeric).to_vec()),
+            (oid::INTERVAL, [(1, 5), (-2, 7), (3, -9), (4, 0), (0, 1), (9, 9)].map(|(d, m)| interval(d, m)).to_vec()),
+            (oid::BOOL, [true, false, true, true, true, false].map(Datum::Bool).to_vec()),
+        ];
+        let ctx = context();
+        for (ty, values) in inputs {
+            let types = [Type::new(ty)];
+            let start = Start { args: &types, direct: &[], order: &[] };
+            for name in ["count", "sum", "avg", "variance", "stddev_pop", "bool_and", "bool_or"] {
+                let fits = if ty == oid::BOOL { name.starts_with("bool") } else { !name.starts_with("bool") };
+                let Some(make) = aggregate(name, &types).filter(|_| fits) else { continue };
+                let mut moving = make(&start).expect("a state");
+                for (row, value) in values.iter().enumerate() {
+                    moving.add(&ctx, std::slice::from_ref(value)).expect("a value of the type");
+                    if row >= 3 && !moving.remove(&ctx, &values[row - 3..row - 2]).expect("a value of the type") {
+                        break;
+                    }
+                    let mut fresh = make(&start).expect("a state");
+                    for value in &values[row.saturating_sub(2)..=row] {
+                        fresh.add(&ctx, std::slice::from_ref(value)).expect("a value of the type");
+                    }
+                    assert_eq!(shown(&*moving), shown(&*fresh), "{name} of type {ty} at row {row}");
+                }
+            }
+        }
+    }
 }

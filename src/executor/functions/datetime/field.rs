@@ -3,7 +3,6 @@
 use super::{civil_to_utc, date_to_timestamp, out_of_range, timestamp_out_of_range};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::CallContext;
-use crate::executor::functions::aggregate::exact_quotient;
 use crate::executor::functions::macros::strict;
 use crate::types::datetime::calendar::{
     Civil, DATE_NOBEGIN, DATE_NOEND, EPOCH_JULIAN, TIMESTAMP_NOBEGIN, UNIX_EPOCH_DAYS, USECS_PER_DAY, USECS_PER_SEC,
@@ -13,9 +12,6 @@ use crate::types::interval::Parts;
 use crate::types::numeric::Numeric;
 use crate::types::timezone::{self, Named};
 use crate::types::{Datum, Interval};
-use num_bigint::BigInt;
-use num_traits::ToPrimitive;
-use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
@@ -127,30 +123,18 @@ impl Part {
         Part::Decimal(value.into(), 0)
     }
 
-    fn numeric(self) -> Datum {
-        Datum::Numeric(match self {
-            Part::Decimal(value, scale) => match i64::try_from(value) {
-                Ok(coefficient) => Numeric::Small { coefficient, scale },
-                Err(_) => Numeric::Big(Arc::new((BigInt::from(value), scale))),
-            },
+    fn numeric(self) -> Result<Datum> {
+        Ok(Datum::Numeric(match self {
+            Part::Decimal(value, scale) => Numeric::from_i128(value, scale),
             Part::Julian(day, micros) => {
-                // The day plus micros / USECS_PER_DAY, with as many digits as that quotient has.
-                let fraction = exact_quotient(&micros.into(), 0, &USECS_PER_DAY.into(), 0);
-                let (fraction, scale) = match fraction {
-                    Numeric::Small { coefficient, scale } => (BigInt::from(coefficient), scale),
-                    Numeric::Big(big) => (big.0.clone(), big.1),
-                    _ => (BigInt::default(), 0),
-                };
-                let sum = BigInt::from(day) * BigInt::from(10).pow(u32::from(scale)) + fraction;
-                match sum.to_i64() {
-                    Some(coefficient) => Numeric::Small { coefficient, scale },
-                    None => Numeric::Big(Arc::new((sum, scale))),
-                }
+                let fraction =
+                    Numeric::from_i128(micros.into(), 0).div(&Numeric::from_i128(USECS_PER_DAY.into(), 0))?;
+                Numeric::from_i128(day.into(), 0).add(&fraction)?
             }
             Part::Infinite { negative: true } => Numeric::NegativeInfinity,
             Part::Infinite { negative: false } => Numeric::Infinity,
-            Part::Null => return Datum::Null,
-        })
+            Part::Null => return Ok(Datum::Null),
+        }))
     }
 
     fn float(self) -> Datum {
@@ -316,27 +300,27 @@ fn interval_parts(name: &str, span: Interval) -> Result<Part> {
 }
 
 fn extract_timestamp(_: &CallContext, unit: &str, timestamp: i64) -> Result<Datum> {
-    timestamp_parts(unit, timestamp, None).map(Part::numeric)
+    timestamp_parts(unit, timestamp, None).and_then(Part::numeric)
 }
 
 fn extract_timestamptz(ctx: &CallContext, unit: &str, timestamp: i64) -> Result<Datum> {
-    timestamp_parts(unit, timestamp, Some(ctx)).map(Part::numeric)
+    timestamp_parts(unit, timestamp, Some(ctx)).and_then(Part::numeric)
 }
 
 fn extract_date(_: &CallContext, unit: &str, date: i32) -> Result<Datum> {
-    date_parts(unit, date).map(Part::numeric)
+    date_parts(unit, date).and_then(Part::numeric)
 }
 
 fn extract_time(_: &CallContext, unit: &str, time: i64) -> Result<Datum> {
-    time_parts(unit, time).map(Part::numeric)
+    time_parts(unit, time).and_then(Part::numeric)
 }
 
 fn extract_timetz(_: &CallContext, unit: &str, time: (i64, i32)) -> Result<Datum> {
-    timetz_parts(unit, time).map(Part::numeric)
+    timetz_parts(unit, time).and_then(Part::numeric)
 }
 
 fn extract_interval(_: &CallContext, unit: &str, span: Interval) -> Result<Datum> {
-    interval_parts(unit, span).map(Part::numeric)
+    interval_parts(unit, span).and_then(Part::numeric)
 }
 
 fn timestamp_part(_: &CallContext, unit: &str, timestamp: i64) -> Result<Datum> {

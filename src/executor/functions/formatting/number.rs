@@ -247,7 +247,7 @@ impl Writer {
         let Digits { negative, text, .. } = digits;
         shape.zero_start = shape.zero_start.saturating_sub(1);
         let sign_written = if shape.plus || shape.minus {
-            !(shape.plus && !shape.minus)
+            shape.minus || !shape.plus
         } else {
             if !negative && shape.fill {
                 shape.brackets = false;

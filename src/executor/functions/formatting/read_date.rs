@@ -160,11 +160,11 @@ impl<'a> Reader<'a> {
 
     fn field(&mut self, field: &DateField, next: Option<&DateNode>) -> Result<()> {
         use DateKey::*;
-        if let Some(convention) = convention(field.key) {
-            if *self.given.convention.get_or_insert(convention) != convention {
-                return Err(invalid("invalid combination of date conventions")
-                    .hint("Do not mix Gregorian and ISO week date conventions in a formatting template."));
-            }
+        if let Some(convention) = convention(field.key)
+            && *self.given.convention.get_or_insert(convention) != convention
+        {
+            return Err(invalid("invalid combination of date conventions")
+                .hint("Do not mix Gregorian and ISO week date conventions in a formatting template."));
         }
         let width = field.name.len();
         match field.key {

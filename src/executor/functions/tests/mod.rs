@@ -1,10 +1,11 @@
 //! Functions, aggregates and text forms against what PostgreSQL 15 answered (`oracle.tsv`).
 
-use super::aggregate::{Start, aggregate};
+use super::aggregate::{SortOrder, Start, aggregate};
 use super::{AdvisoryRequest, CallContext, Form, Host, implementation};
 use crate::catalog::image::Image;
 use crate::error::{Error, Result};
-use crate::types::format::FormatSettings;
+use crate::types::compare::compare;
+use crate::types::format::{DateOrder, DateStyle, FormatSettings, IntervalStyle};
 use crate::types::text_io::{self, Names};
 use crate::types::{Datum, Oid, Type, oid, timezone};
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl Host for Bare {
     }
 }
 
-fn context() -> CallContext {
+pub(super) fn context() -> CallContext {
     let (time_zone, time_zone_name) = timezone::named("America/New_York").expect("a zone");
     CallContext {
         time_zone,
@@ -86,6 +87,7 @@ fn type_named(name: &str) -> Type {
         "int8" => oid::INT8,
         "float4" => oid::FLOAT4,
         "float8" => oid::FLOAT8,
+        "float8[]" => oid::FLOAT8_ARRAY,
         "numeric" => oid::NUMERIC,
         "text" => oid::TEXT,
         "date" => oid::DATE,
@@ -109,6 +111,9 @@ fn type_of(datum: &Datum) -> Type {
 
 /// Computes one line of the file: `=text`, `NULL` or `!SQLSTATE message`.
 fn answer(ctx: &CallContext, symbol: &str, args: &[&str]) -> String {
+    if let Some(style) = symbol.strip_prefix("style:") {
+        return styled(style, args[0]);
+    }
     let compute = || -> Result<Datum> {
         if let Some(ty) = symbol.strip_prefix("read:") {
             let (_, text) = args[0].split_once('=').expect("type=text");
@@ -121,6 +126,9 @@ fn answer(ctx: &CallContext, symbol: &str, args: &[&str]) -> String {
             Ok((ty, value))
         };
         let args = args.iter().map(typed).collect::<Result<Vec<_>>>()?;
+        if let Some(name) = symbol.strip_prefix("set:") {
+            return ordered_set(ctx, name, args);
+        }
         if let Some(name) = symbol.strip_prefix("agg:") {
             let types = [args[0].0];
             let make = aggregate(name, &types).expect(name);
@@ -141,6 +149,56 @@ fn answer(ctx: &CallContext, symbol: &str, args: &[&str]) -> String {
         Ok(datum) => {
             let mut out = "=".to_owned();
             text_io::output(&datum, type_of(&datum), &ctx.text(), &mut out);
+            out
+        }
+        Err(error) => format!("!{} {}", error.code().code(), error.report().message),
+    }
+}
+
+/// `set:NAME`: the direct arguments come first; rows are sorted here, NULLs last.
+fn ordered_set(ctx: &CallContext, name: &str, mut args: Vec<(Type, Datum)>) -> Result<Datum> {
+    let rows = args.split_off(usize::from(name != "mode"));
+    let direct: Vec<Datum> = args.into_iter().map(|(_, value)| value).collect();
+    let types = [rows[0].0];
+    let mut rows: Vec<Datum> = rows.into_iter().map(|(_, value)| value).collect();
+    rows.sort_by(|a, b| match (a.is_null(), b.is_null()) {
+        (false, false) => compare(a, b),
+        (a, b) => a.cmp(&b),
+    });
+    let make = aggregate(name, &types).expect(name);
+    let mut state = make(&Start { args: &types, direct: &direct, order: &[SortOrder::default()] })?;
+    for value in rows {
+        state.add(ctx, &[value])?;
+    }
+    state.result(ctx)
+}
+
+/// `style:DATESTYLE/ORDER/INTERVALSTYLE`: reads and writes a value under these settings.
+fn styled(style: &str, arg: &str) -> String {
+    let mut parts = style.split('/');
+    let mut ctx = context();
+    ctx.format.date_style = match parts.next() {
+        Some("SQL") => DateStyle::Sql,
+        Some("Postgres") => DateStyle::Postgres,
+        Some("German") => DateStyle::German,
+        _ => DateStyle::Iso,
+    };
+    ctx.format.date_order = match parts.next() {
+        Some("DMY") => DateOrder::Dmy,
+        Some("YMD") => DateOrder::Ymd,
+        _ => DateOrder::Mdy,
+    };
+    ctx.format.interval_style = match parts.next() {
+        Some("sql_standard") => IntervalStyle::SqlStandard,
+        Some("postgres_verbose") => IntervalStyle::PostgresVerbose,
+        Some("iso_8601") => IntervalStyle::Iso8601,
+        _ => IntervalStyle::Postgres,
+    };
+    let (ty, text) = arg.split_once('=').expect("type=text");
+    match text_io::input(text, type_named(ty), &ctx.text()) {
+        Ok(value) => {
+            let mut out = "=".to_owned();
+            text_io::output(&value, type_named(ty), &ctx.text(), &mut out);
             out
         }
         Err(error) => format!("!{} {}", error.code().code(), error.report().message),
