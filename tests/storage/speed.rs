@@ -71,3 +71,77 @@ fn speed_of_single_operations() {
     check(&engine);
     println!("check: {:?}", start.elapsed());
 }
+
+/// TPC-B's transaction by eight sessions on one hot row, commits waited for: prints the rate, and loses nothing.
+#[test]
+#[ignore = "prints figures"]
+fn speed_of_sessions_on_a_hot_row() {
+    const SESSIONS: i64 = 8;
+    const EACH: i64 = 2000;
+    let engine = open_with(&SimIo::new(), 256 << 20);
+    let (table, ..) = make_table(&engine);
+    let mut t = begin(&engine);
+    let history = t.create_table(columns(&[ColumnType::Int64, ColumnType::Int64])).unwrap();
+    let rows: Vec<RowId> = (0..1001).map(|id| insert(&mut t, table, id, 0).unwrap()).collect();
+    commit(&engine, t);
+    let start = Instant::now();
+    let running = std::sync::atomic::AtomicI64::new(SESSIONS);
+    std::thread::scope(|scope| {
+        for session in 0..SESSIONS {
+            let (engine, rows, running) = (&engine, &rows, &running);
+            scope.spawn(move || {
+                for i in 0..EACH {
+                    let mut t = begin(engine);
+                    for row in [rows[(1 + (i * 7919 + session * 31) % 1000) as usize], rows[0]] {
+                        add_one(&mut t, table, row);
+                    }
+                    let s = t.snapshot();
+                    t.insert(&s, history, &[Value::Int64(session), Value::Int64(i)]).unwrap();
+                    drop(s);
+                    let position = t.commit().unwrap();
+                    while let Some(waiter) = engine.wait_durable(position) {
+                        waiter.block();
+                    }
+                }
+                running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        while running.load(std::sync::atomic::Ordering::SeqCst) > 0 {
+            if let LogStep::Idle(_) = engine.log_step().unwrap() {
+                std::thread::yield_now();
+            }
+        }
+    });
+    let rate = (SESSIONS * EACH) as f64 / start.elapsed().as_secs_f64();
+    println!("{SESSIONS} sessions: {rate:.0} transactions/s, {:?}", engine.stats());
+    let total = all(&mut begin(&engine), table);
+    assert_eq!(total[0].1, SESSIONS * EACH);
+    check(&engine);
+}
+
+fn add_one(t: &mut Transaction, table: ObjectId, row: RowId) {
+    let s = t.snapshot();
+    let mut base = Base::Snapshot;
+    loop {
+        let mut rows = RowBuffer::new();
+        if base == Base::Snapshot {
+            assert!(t.get(&s, table, row, &mut rows).unwrap());
+        } else if let Newest::Row(stamp) = t.get_newest(table, row, &mut rows).unwrap() {
+            base = Base::Newest(stamp);
+        }
+        let value = int(&rows, 0, 1) + 1;
+        match t.update(&s, table, row, base, &[(ColumnNo(1), Value::Int64(value))]) {
+            Ok(WriteOutcome::Done) => return,
+            Ok(WriteOutcome::Changed) => base = Base::Newest(newest(t, table, row)),
+            Err(Error::Wait(waiter)) => waiter.block(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn newest(t: &mut Transaction, table: ObjectId, row: RowId) -> Stamp {
+    match t.get_newest(table, row, &mut RowBuffer::new()).unwrap() {
+        Newest::Row(stamp) => stamp,
+        Newest::Gone => panic!("the row is there"),
+    }
+}

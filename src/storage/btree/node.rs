@@ -342,7 +342,11 @@ pub(crate) fn split_point(page: &Bytes, wanted: &[u8]) -> (usize, Vec<u8>) {
     // Row trees alone have keys of 8 bytes; their pages are filled at many right ends, one per run of row ids.
     let ascending = upper_fence(page).is_none() || wanted.len() == 8;
     if at == count && count > 0 && level(page) == 0 && ascending {
-        return (count, separator(&key(page, count - 1), wanted));
+        let separator = separator(&key(page, count - 1), wanted);
+        // The separator becomes a fence of the page that stays as full as it is.
+        if separator.len() <= free_bytes(page) + upper_bytes(page) {
+            return (count, separator);
+        }
     }
     let total: usize = (0..count).map(|i| slot(page, i).1 + slot(page, i).2).sum();
     let (mut sum, mut middle) = (0, 0);
@@ -374,7 +378,7 @@ pub(crate) fn split(page: &mut Bytes, right: &mut Bytes, middle: usize, separato
         let key = key(&old, i);
         let (to, at) = if i < middle { (&mut *page, i) } else { (&mut *right, i - middle) };
         let fits = insert(to, at, &key, value(&old, i));
-        debug_assert!(fits, "half of a page fits in a page");
+        assert!(fits, "half of a page and two fences fit in a page");
     }
     set_heads(page);
     set_heads(right);
