@@ -155,18 +155,28 @@ pub fn offset_for_abbreviation(zone: &TimeZone, abbreviation: &str, local: &Civi
 
 /// Seconds east of UTC that `abbreviation` meant in `zone` at or before `moment`, else first after it.
 pub fn offset_of_abbreviation_at(zone: &TimeZone, abbreviation: &str, moment: i64) -> Option<i32> {
+    use_of_abbreviation(zone, abbreviation, moment).map(|(east, _)| east)
+}
+
+/// Offset and daylight saving of the use of `abbreviation` in `zone` at or before `moment`, else of the first after it.
+pub fn use_of_abbreviation(zone: &TimeZone, abbreviation: &str, moment: i64) -> Option<(i32, bool)> {
     let at = instant(moment);
-    let info = zone.to_offset_info(at);
-    if info.abbreviation().eq_ignore_ascii_case(abbreviation) {
-        return Some(info.offset().seconds());
-    }
     let same = |name: &str| name.eq_ignore_ascii_case(abbreviation);
-    // Rules go on for ever; a century of transitions is more than any abbreviation slept.
-    const TRANSITIONS_MAX: usize = 400;
-    if let Some(found) = zone.preceding(at).take(TRANSITIONS_MAX).find(|t| same(t.abbreviation())) {
-        return Some(found.offset().seconds());
+    let info = zone.to_offset_info(at);
+    if same(info.abbreviation()) {
+        return Some((info.offset().seconds(), info.dst().is_dst()));
     }
-    zone.following(at).take(TRANSITIONS_MAX).find(|t| same(t.abbreviation())).map(|t| t.offset().seconds())
+    // Rules go on for ever; no abbreviation slept through so many changes.
+    const TRANSITIONS_MAX: usize = 400;
+    let before = zone.preceding(at).take(TRANSITIONS_MAX).find(|change| same(change.abbreviation()));
+    before
+        .or_else(|| zone.following(at).take(TRANSITIONS_MAX).find(|change| same(change.abbreviation())))
+        .map(|change| (change.offset().seconds(), change.dst().is_dst()))
+}
+
+/// All abbreviations, in lower case, with their meanings.
+pub fn abbreviations() -> impl Iterator<Item = (&'static str, Abbreviation)> + Send {
+    ABBREVIATIONS.iter().filter_map(|(name, _)| Some((*name, abbreviation(name)?)))
 }
 
 /// A finite moment as local time of `zone`: microseconds since 2000-01-01 on its clocks.

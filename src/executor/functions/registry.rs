@@ -15,6 +15,7 @@ static TABLES: &[&[Implementation]] = &[
     super::datetime::compare::TABLE,
     super::datetime::field::TABLE,
     super::datetime::make::TABLE,
+    super::datetime::zones::TABLE,
     super::formatting::TABLE,
     super::series::TABLE,
 ];

@@ -168,7 +168,16 @@ pub fn in_range(ctx: &CallContext, value: &Datum, base: &Datum, offset: &Datum, 
             numeric_in_range(value, base, offset, sub, less)
         }
         (value, base, Datum::Interval(offset)) => {
-            check_sign(comparison_value(*offset) < 0)?;
+            // Of a time's offset only the hours count, its sign included. Dates are made timestamps before anything else.
+            for date in [value, base] {
+                if let Datum::Date(date) = date {
+                    date_to_timestamp(*date)?;
+                }
+            }
+            check_sign(match value {
+                Datum::Time(_) | Datum::TimeTz(..) => offset.micros < 0,
+                _ => comparison_value(*offset) < 0,
+            })?;
             let offset = if sub { offset.negated()? } else { *offset };
             datetime_in_range(ctx, value, base, offset).map(toward)
         }

@@ -4,6 +4,7 @@
 //! - [`arithmetic`]: +, -, *, /, age, justification, casts, time zones.
 //! - [`field`]: extract and date_part, date_trunc, date_bin.
 //! - [`make`]: make_* functions, the clock, to_timestamp(double precision).
+//! - [`zones`]: the lists of zones and abbreviations.
 //!
 //! Functions that PostgreSQL writes in SQL are entered under their proname. Absent: pg_sleep, which has to wait.
 
@@ -11,6 +12,7 @@ pub(super) mod arithmetic;
 pub(super) mod compare;
 pub(super) mod field;
 pub(super) mod make;
+pub(super) mod zones;
 
 use super::CallContext;
 use crate::error::{Error, Result, SqlState};

@@ -1,6 +1,7 @@
 //! Functions, aggregates and text forms against what PostgreSQL 15 answered (`oracle.tsv`).
 
 use super::aggregate::{SortOrder, Start, aggregate};
+use super::window::in_range;
 use super::{AdvisoryRequest, CallContext, Form, Host, implementation};
 use crate::catalog::image::Image;
 use crate::error::{Error, Result};
@@ -139,6 +140,11 @@ fn answer(ctx: &CallContext, symbol: &str, args: &[&str]) -> String {
             return state.result(ctx);
         }
         let values: Vec<Datum> = args.into_iter().map(|(_, value)| value).collect();
+        if symbol == "in_range" {
+            let flag = |value: &Datum| matches!(value, Datum::Bool(true));
+            let [value, base, offset, sub, less] = &values[..] else { panic!("{values:?}") };
+            return in_range(ctx, value, base, offset, flag(sub), flag(less)).map(Datum::Bool);
+        }
         match &implementation(symbol).unwrap_or_else(|| panic!("{symbol} is missing")).form {
             Form::Scalar(form) => form(ctx, &values),
             Form::Set(_) => panic!("{symbol} is a set function"),
