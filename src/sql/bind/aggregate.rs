@@ -130,15 +130,15 @@ impl Binder<'_> {
         if let Some(inner) = scope.aggregates.iter().find(|inner| used.contains(inner.column)) {
             return refuse(SqlState::GroupingError, "aggregate function calls cannot be nested".into(), inner.span);
         }
-        if scope.windows.iter().any(|window| used.contains(window.column)) {
+        if let Some(window) = scope.windows.iter().find(|window| used.contains(window.column)) {
             let message = "aggregate function calls cannot contain window function calls";
-            return refuse(SqlState::GroupingError, message.into(), pos);
+            return refuse(SqlState::GroupingError, message.into(), window.span);
         }
-        if scope.sets.iter().any(|set| used.contains(set.column)) {
+        if let Some(set) = scope.sets.iter().find(|set| used.contains(set.column)) {
             let message = "aggregate function calls cannot contain set-returning function calls";
             return Err(Error::new(SqlState::FeatureNotSupported, message)
                 .hint("You might be able to move the set-returning function into a LATERAL FROM item.")
-                .at(self.position(pos)));
+                .at(self.position(set.span)));
         }
         match scope.clause {
             Clause::Select

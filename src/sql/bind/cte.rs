@@ -109,7 +109,7 @@ impl Binder<'_> {
     }
 
     fn push_name(&mut self, part: &ast::Cte, cte: CteId, columns: Vec<(String, Type)>, state: CteState) {
-        self.cte_names.push(CteName { name: part.name.clone(), cte, columns, state });
+        self.cte_names.push(CteName { name: part.name.clone(), cte, columns, state, pos: part.pos });
     }
 
     /// Column names of a part: its own list, then those of its query.

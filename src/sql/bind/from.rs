@@ -198,15 +198,15 @@ impl Binder<'_> {
             CteState::Step => {
                 self.working_uses += 1;
                 self.scope().reads_working = true;
-                if self.working_uses > 1 {
-                    let message =
-                        format!("recursive reference to query \"{}\" must not appear more than once", cte.name);
-                    return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(pos)));
-                }
                 let barrier = self.recursion_barriers.iter().rev().find(|(names, _)| found < *names);
                 if let Some((_, place)) = barrier {
                     let message =
                         format!("recursive reference to query \"{}\" must not appear within {place}", cte.name);
+                    return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(pos)));
+                }
+                if self.working_uses > 1 {
+                    let message =
+                        format!("recursive reference to query \"{}\" must not appear more than once", cte.name);
                     return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(pos)));
                 }
                 Rel::Working { cte: cte.cte, columns: numbers }
@@ -218,7 +218,7 @@ impl Binder<'_> {
                 );
                 return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(pos)));
             }
-            CteState::Malformed => return Err(self.malformed_recursion(&cte.name, pos)),
+            CteState::Malformed => return Err(self.malformed_recursion(&cte.name, cte.pos)),
             CteState::NoRows => {
                 let message = format!("WITH query \"{}\" does not have a RETURNING clause", cte.name);
                 return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
@@ -326,7 +326,7 @@ impl Binder<'_> {
         };
         let item =
             Item { scalar: scalar && !ordinality, lock_refused: Some("a function"), ..Item::new(&name, columns) };
-        let item = self.named(item, alias).map_err(|error| error.at(self.position(pos)))?;
+        let item = self.named(item, alias)?;
         let rel = Rel::Functions { calls: bound, ordinality: ordinal };
         Ok(FromItem { rel, items: vec![item], lateral })
     }

@@ -401,8 +401,8 @@ impl Binder<'_> {
             }
             None => Vec::new(),
             Some(ast::ConflictTarget::Constraint(constraint)) => vec![self.arbiter_constraint(target, constraint)?],
-            Some(ast::ConflictTarget::Index { items, filter, pos: _ }) => {
-                self.infer_arbiters(target, items, filter.as_ref())?
+            Some(ast::ConflictTarget::Index { items, filter, pos }) => {
+                self.infer_arbiters(target, items, filter.as_ref(), *pos)?
             }
         };
         let update = match &conflict.update {
@@ -443,6 +443,7 @@ impl Binder<'_> {
         target: &Arc<Relation>,
         items: &[ast::ConflictItem],
         filter: Option<&ast::Expr>,
+        pos: u32,
     ) -> Result<Vec<Arc<Index>>> {
         let row = self.row_columns(target);
         let mut attributes: Vec<i16> = Vec::new();
@@ -451,7 +452,12 @@ impl Binder<'_> {
             if let Some(class) = &item.operator_class {
                 return Err(Error::unsupported("an operator class in ON CONFLICT").at(self.position(class.pos)));
             }
-            let bound = self.expression_over(&item.expr, target, &row, Clause::IndexExpression, None)?;
+            // A bare column's place is that of the list, as PostgreSQL has it.
+            let expr = match &item.expr.kind {
+                ast::ExprKind::Column(_) => &ast::Expr::new(item.expr.kind.clone(), pos),
+                _ => &item.expr,
+            };
+            let bound = self.expression_over(expr, target, &row, Clause::IndexExpression, None)?;
             match bound.kind {
                 ExprKind::Column(column) => {
                     let number = row.iter().find(|(_, known)| *known == column).map_or(0, |(number, _)| *number);

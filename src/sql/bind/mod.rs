@@ -190,3 +190,6 @@ impl<'a> Binder<'a> {
         if self.text.is_empty() { 0 } else { pos }
     }
 }
+
+#[cfg(test)]
+mod tests;

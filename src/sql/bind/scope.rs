@@ -184,6 +184,8 @@ pub(crate) struct BoundWindow {
     pub order: Vec<SortKey>,
     /// The call.
     pub call: WindowCall,
+    /// Where it stands.
+    pub span: u32,
 }
 
 /// A set-returning call of a select list.
@@ -195,6 +197,8 @@ pub(crate) struct BoundSet {
     pub call: Expr,
     /// Calls whose arguments name another's column run above it.
     pub depth: usize,
+    /// Where it stands.
+    pub span: u32,
 }
 
 /// A named window, its parts bound.
@@ -254,6 +258,8 @@ pub(crate) struct CteName {
     pub columns: Vec<(String, Type)>,
     /// What a reference to it means now.
     pub state: CteState,
+    /// Where it is defined.
+    pub pos: u32,
 }
 
 /// What a reference to a WITH name means.
@@ -574,7 +580,7 @@ impl Binder<'_> {
                 }
                 for column in &item.columns {
                     let distance = levenshtein(name, &column.name);
-                    if distance > column.name.chars().count() / 2 {
+                    if distance > name.len() / 2 {
                         continue;
                     }
                     let distance = distance + penalty;

@@ -89,10 +89,10 @@ impl Binder<'_> {
     }
 
     fn select_inner(&mut self, select: &ast::Select, tail: &Tail<'_>, resolve: bool) -> Result<Bound> {
-        let ast::Select { distinct, targets, into, from, filter, group_by, group_distinct, having, windows, pos } =
+        let ast::Select { distinct, targets, into, from, filter, group_by, group_distinct, having, windows, pos: _ } =
             select;
-        if into.is_some() {
-            return Err(syntax("SELECT ... INTO is not allowed here").at(self.position(*pos)));
+        if let Some(into) = into {
+            return Err(syntax("SELECT ... INTO is not allowed here").at(self.position(into.name.pos)));
         }
         let input = self.from_clause(from)?;
         self.define_windows(windows)?;
@@ -604,7 +604,7 @@ impl Binder<'_> {
         let column = self.column(ty);
         let serial = self.scope().serial;
         self.levels[column.0 as usize] = serial;
-        self.scope().sets.push(BoundSet { column, call, depth });
+        self.scope().sets.push(BoundSet { column, call, depth, span: pos });
         Ok(column_expr(column, ty))
     }
 }

@@ -101,7 +101,7 @@ fn relation(oid: u32, name: &str, columns: &[(&str, Type)], unique: Option<(&str
             oid: Oid(oid + 1),
             name: format!("{name}_{column}"),
             table: Oid(oid),
-            storage: ObjectId(u64::from(oid) + 1),
+            storage: ObjectId(oid + 1),
             keys: vec![IndexKey {
                 attribute: key.number,
                 expression: None,
@@ -146,7 +146,7 @@ fn relation(oid: u32, name: &str, columns: &[(&str, Type)], unique: Option<(&str
         constraints,
         referenced_by: Vec::new(),
         indexes,
-        body: Body::Table { storage: ObjectId(u64::from(oid)), on_commit: OnCommit::PreserveRows },
+        body: Body::Table { storage: ObjectId(oid), on_commit: OnCommit::PreserveRows },
         row_estimate: 1000.0,
     }
 }

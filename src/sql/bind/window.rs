@@ -28,7 +28,7 @@ impl Binder<'_> {
         for (name, spec) in windows {
             if self.scope().named_windows.iter().any(|known| known.name == name.name) {
                 let error = windowing(format!("window \"{}\" is already defined", name.name));
-                return Err(error.at(self.position(name.pos)));
+                return Err(error.at(self.position(spec.pos)));
             }
             let mut window = self.window_spec(spec, false)?;
             window.name.clone_from(&name.name);
@@ -147,7 +147,7 @@ impl Binder<'_> {
         let serial = self.scope().serial;
         self.levels[column.0 as usize] = serial;
         let call = WindowCall { function: function.oid, name: function.name, aggregate, args, filter, frame, ty };
-        let bound = BoundWindow { column, partition: window.partition, order: window.order, call };
+        let bound = BoundWindow { column, partition: window.partition, order: window.order, call, span: pos };
         self.scope().windows.push(bound);
         Ok(column_expr(column, ty))
     }
@@ -254,7 +254,7 @@ impl Binder<'_> {
 pub(crate) fn window_rels(mut rel: Rel, windows: Vec<BoundWindow>) -> Rel {
     let mut groups: Vec<(Vec<Expr>, Vec<SortKey>, Vec<_>)> = Vec::new();
     for window in windows {
-        let BoundWindow { column, partition, order, call } = window;
+        let BoundWindow { column, partition, order, call, span: _ } = window;
         let same = |group: &&mut (Vec<Expr>, Vec<SortKey>, Vec<_>)| {
             same_exprs(&group.0, &partition) && same_order(&group.1, &order)
         };
