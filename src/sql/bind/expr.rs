@@ -817,7 +817,7 @@ impl Binder<'_> {
                 Indirection::Index(_) | Indirection::Slice(..) => subscripts.push(step),
                 Indirection::Field(field) => {
                     value = self.subscripted(value, std::mem::take(&mut subscripts), base.pos)?;
-                    value = self.field(value, field)?;
+                    value = self.field(value, field, base.pos)?;
                 }
                 Indirection::Star => {
                     let message = "row expansion via \"*\" is not supported here";
@@ -828,7 +828,7 @@ impl Binder<'_> {
         self.subscripted(value, subscripts, base.pos)
     }
 
-    fn field(&mut self, record: Expr, field: &ast::Ident) -> Result<Expr> {
+    fn field(&mut self, record: Expr, field: &ast::Ident, pos: u32) -> Result<Expr> {
         let place = self.position(field.pos);
         let Some(fields) = self.record_fields(&record) else {
             if record.ty.oid == oid::RECORD {
@@ -841,6 +841,9 @@ impl Binder<'_> {
             return Err(Error::new(SqlState::WrongObjectType, message).at(place));
         };
         let Some(index) = fields.iter().position(|(name, _)| *name == field.name) else {
+            if let Some(item) = self.row_of(&record) {
+                return Err(self.missing_column(Some(&item), &field.name, pos));
+            }
             let message = match record.ty.oid {
                 oid::RECORD => format!("could not identify column \"{}\" in record data type", field.name),
                 _ => format!("column \"{}\" not found in data type {}", field.name, self.type_name(record.ty)),
@@ -848,7 +851,21 @@ impl Binder<'_> {
             return Err(Error::new(SqlState::UndefinedColumn, message).at(place));
         };
         let ty = fields[index].1;
+        if let ExprKind::Row(mut values) = record.kind {
+            return Ok(values.swap_remove(index));
+        }
         Ok(Expr { kind: ExprKind::Field { record: Box::new(record), field: index }, ty })
+    }
+
+    /// The name of the FROM item whose whole row this is.
+    fn row_of(&self, record: &Expr) -> Option<String> {
+        let ExprKind::Row(values) = &record.kind else { return None };
+        let ExprKind::Column(first) = values.first()?.kind else { return None };
+        let items = self.scopes.iter().rev().flat_map(|scope| &scope.items).filter(|item| item.named);
+        let whole = |item: &&super::scope::Item| {
+            item.columns.len() == values.len() && item.columns.first().is_some_and(|column| column.column == first)
+        };
+        items.into_iter().find(whole).map(|item| item.name.clone())
     }
 
     fn subscripted(&mut self, array: Expr, path: Vec<&Indirection>, pos: u32) -> Result<Expr> {
