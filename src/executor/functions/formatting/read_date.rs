@@ -337,7 +337,7 @@ impl<'a> Reader<'a> {
         let rest = self.rest();
         let thousands = integer_width(rest);
         let after = rest[thousands..].strip_prefix(',').filter(|_| thousands > 0).ok_or_else(wrong)?;
-        let width = integer_width(&after[..after.len().min(3)]);
+        let width = after.bytes().take(3).take_while(u8::is_ascii_digit).count();
         let year = (|| {
             let thousands: i32 = rest[..thousands].trim_start().parse().ok()?;
             let rest: i32 = after[..width].trim_start().parse().ok()?;

@@ -351,3 +351,93 @@ fn batch_form_agrees_with_row_form() {
 fn samples_exist(ty: Oid) -> bool {
     samples(ty).is_some()
 }
+
+/// Texts and templates of the right letters in any order raise errors at most.
+#[test]
+fn no_text_makes_a_reader_panic() {
+    const PIECES: [&str; 48] = [
+        "2020",
+        "-",
+        "01",
+        "31",
+        "/",
+        ":",
+        ".",
+        " ",
+        "T",
+        "Z",
+        "+05",
+        "EST",
+        "BC",
+        "PM",
+        "jan",
+        "Mon",
+        "P",
+        "1Y",
+        "2M",
+        "W",
+        "3D",
+        "4.5S",
+        "ago",
+        "days",
+        "é",
+        "y",
+        "m",
+        "J2458854",
+        "9999999999",
+        "99999",
+        "EEEE",
+        "9",
+        "0",
+        ",",
+        "S",
+        "MI",
+        "PR",
+        "FM",
+        "YYYY",
+        "Y,YYY",
+        "DDD",
+        "IW",
+        "TZH",
+        "\"",
+        "\\",
+        "Month",
+        "RM",
+        "HH12",
+    ];
+    let ctx = context();
+    let mut state = 7u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let types = ["date", "time", "timetz", "timestamp", "timestamptz", "interval"];
+    for _ in 0..20_000 {
+        let mut text = || (0..random(7)).map(|_| PIECES[random(PIECES.len())]).collect::<String>();
+        let (text, template) = (text(), text());
+        for ty in types {
+            let ty = type_named(ty);
+            if let Ok(value) = text_io::input(&text, ty, &ctx.text()) {
+                let mut out = String::new();
+                text_io::output(&value, ty, &ctx.text(), &mut out);
+                let again =
+                    text_io::input(&out, ty, &ctx.text()).unwrap_or_else(|error| panic!("{text} {out}: {error}"));
+                assert!(compare(&value, &again).is_eq(), "{text} {out}");
+            }
+        }
+        let args = [text.as_str(), template.as_str()].map(|text| Datum::Text(text.into()));
+        for symbol in ["to_timestamp", "to_date", "numeric_to_number"] {
+            let Some(Form::Scalar(form)) = implementation(symbol).map(|implementation| &implementation.form) else {
+                panic!("{symbol} is missing");
+            };
+            let _ = form(&ctx, &args);
+        }
+        let number = [Datum::Float8(-1234.5), Datum::Text(template.as_str().into())];
+        let moment = [Datum::TimestampTz(657_849_600_123_456), Datum::Text(template.as_str().into())];
+        for (symbol, args) in [("float8_to_char", &number), ("timestamptz_to_char", &moment)] {
+            if let Some(Form::Scalar(form)) = implementation(symbol).map(|implementation| &implementation.form) {
+                let _ = form(&ctx, args);
+            }
+        }
+    }
+}
