@@ -39,4 +39,6 @@ mod tests;
 #[cfg(test)]
 mod tests_engine;
 #[cfg(test)]
+mod tests_sql;
+#[cfg(test)]
 mod tests_write;

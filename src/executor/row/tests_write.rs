@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::tests::{call, col, context_over, expr, functions, int, show, statement};
 use crate::catalog::image::{
     Attribute, Body, Constraint, ConstraintKind, Image, Index, IndexKey, OnCommit, ReferentialAction, Relation,
-    RelationKind, Schema,
+    RelationKind, Role, Schema,
 };
 use crate::error::Result;
 use crate::executor::context::{SharedTransaction, StatementContext};
@@ -20,13 +20,13 @@ use std::sync::Arc;
 const INT: Type = Type::new(oid::INT4);
 
 /// Tables `t` (a, b) and `child` (a, b), a being the key of each; `child.b` may refer to `t.a`.
-struct World {
+pub(super) struct World {
     engine: Engine,
     image: Arc<Image>,
 }
 
 /// One client.
-struct Client<'w> {
+pub(super) struct Client<'w> {
     world: &'w World,
     transaction: SharedTransaction,
     constraints: Arc<Mutex<super::constraint::ConstraintQueue>>,
@@ -169,11 +169,31 @@ impl World {
         World { engine, image: Arc::new(image) }
     }
 
+    /// With a superuser as the tables' owner, for binding.
+    pub(super) fn with_roles() -> World {
+        let world = World::new(Unique::Immediate, false);
+        let mut image = (*world.image).clone();
+        let role = Role {
+            oid: Oid(10),
+            name: "postgres".into(),
+            superuser: true,
+            login: true,
+            create_db: true,
+            create_role: true,
+            inherit: true,
+            connection_limit: -1,
+            password: None,
+            valid_until: None,
+        };
+        image.roles.insert(Oid(10), Arc::new(role));
+        World { image: Arc::new(image), ..world }
+    }
+
     fn relation(&self, number: u32) -> Arc<Relation> {
         self.image.relations[&Oid(number)].clone()
     }
 
-    fn client(&self, isolation: Isolation) -> Client<'_> {
+    pub(super) fn client(&self, isolation: Isolation) -> Client<'_> {
         let transaction = Arc::new(Mutex::new(Some(self.engine.begin(isolation))));
         let repeatable_read = isolation == Isolation::RepeatableRead;
         Client { world: self, transaction, constraints: Arc::default(), repeatable_read }
@@ -190,7 +210,7 @@ fn commit(engine: &Engine, transaction: lightning_storage::Transaction) {
 }
 
 impl Client<'_> {
-    fn context(&self) -> StatementContext {
+    pub(super) fn context(&self) -> StatementContext {
         let snapshot = self.transaction.lock().as_mut().unwrap().snapshot();
         let mut ctx = context_over(self.world.engine.clone(), self.transaction.clone(), snapshot);
         ctx.catalog = self.world.image.clone();
@@ -225,7 +245,7 @@ impl Client<'_> {
         self.run(&statement(Rel::Sort { input: Box::new(scan), keys }, &[0, 1], Vec::new())).unwrap().1
     }
 
-    fn commit(self) -> Result<()> {
+    pub(super) fn commit(self) -> Result<()> {
         let ctx = self.context();
         if let Some(mut end) = super::constraint::ConstraintQueue::commit(&ctx, true) {
             end.run(&ctx)?;
