@@ -74,6 +74,11 @@ fn reads_and_writes_answer_as_postgresql() {
 }
 
 #[test]
+fn joins_and_subqueries_answer_as_postgresql() {
+    script(include_str!("testscripts/joins_and_subqueries"));
+}
+
+#[test]
 fn queries_answer_as_postgresql() {
     script(include_str!("testscripts/queries"));
 }
