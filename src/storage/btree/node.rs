@@ -343,8 +343,11 @@ pub(crate) fn split_point(page: &Bytes, wanted: &[u8]) -> (usize, Vec<u8>) {
     let ascending = upper_fence(page).is_none() || wanted.len() == 8;
     if at == count && count > 0 && level(page) == 0 && ascending {
         let separator = separator(&key(page, count - 1), wanted);
-        // The separator becomes a fence of the page that stays as full as it is.
-        if separator.len() <= free_bytes(page) + upper_bytes(page) {
+        // The separator becomes a fence of the page that stays as full as it is, but for what its keys then have in common.
+        let lower = lower_fence(page);
+        let shared = lower.iter().zip(&separator).take_while(|(a, b)| a == b).count();
+        let saved = count * (shared - get16(page, PREFIX));
+        if separator.len() <= free_bytes(page) + upper_bytes(page) + saved {
             return (count, separator);
         }
     }

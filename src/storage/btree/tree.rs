@@ -334,33 +334,26 @@ impl Tree {
 
     /// Roughly how many entries lie in `[lower, upper)`: exact within a leaf.
     pub(crate) fn estimate(&self, pool: &Pool, lower: &[u8], upper: Option<&[u8]>) -> Result<u64> {
-        let (from, size) = self.rank(pool, lower)?;
-        let (to, size) = match upper {
-            None => (1.0, size),
-            Some(upper) => {
-                let (to, other) = self.rank(pool, upper)?;
-                (to, (size + other) / 2.0)
-            }
-        };
-        Ok(((to - from) * size).round().max(0.0) as u64)
+        let (from, left) = self.rank(pool, Some(lower))?;
+        let (to, right) = self.rank(pool, upper)?;
+        Ok(((to - from) * (left + right) / 2.0).round().max(0.0) as u64)
     }
 
-    /// The part of the tree below `key`, and how many entries there are if all pages are as full as those on the way.
-    fn rank(&self, pool: &Pool, key: &[u8]) -> Result<(f64, f64)> {
+    /// The part of the tree below `key` (`None`: all of it), and how many entries there are if all pages are as full as those
+    /// on the way.
+    fn rank(&self, pool: &Pool, key: Option<&[u8]>) -> Result<(f64, f64)> {
         let (mut below, mut width, mut size) = (0.0, 1.0, 1.0);
         let mut id = self.root;
         loop {
             let page = pool.read(id)?;
-            let count = node::count(&page) as f64;
-            size *= count;
-            if count == 0.0 {
-                return Ok((below, size));
+            let (count, level) = (node::count(&page), node::level(&page));
+            size *= count.max(usize::from(id != self.root)) as f64;
+            width /= count.max(1) as f64;
+            if level == 0 {
+                let at = key.map_or(count, |key| node::lower_bound(&page, key));
+                return Ok((below + at as f64 * width, size));
             }
-            width /= count;
-            if node::level(&page) == 0 {
-                return Ok((below + node::lower_bound(&page, key) as f64 * width, size));
-            }
-            let at = node::child_index(&page, key);
+            let at = key.map_or(count - 1, |key| node::child_index(&page, key));
             below += at as f64 * width;
             id = node::child(&page, at);
         }
