@@ -1,6 +1,7 @@
 //! Runs plans: the row road, DDL, COPY, and the functions that both roads share.
 
 pub mod context;
+pub mod ddl;
 pub mod functions;
 pub mod memory;
 pub mod row;

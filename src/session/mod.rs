@@ -1,1 +1,303 @@
 //! A connection's state: transaction, settings, prepared statements, portals.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server` | what all sessions share: engine, catalog, backends, limits, shutdown |
+//! | `settings` | run-time settings with transactional undo |
+//! | `host` | what functions may ask of the session |
+//! | `transaction` | blocks, savepoints, commit |
+//! | `statement` | from text to plan; prepared statements and portals |
+//! | `run` | executing one statement to the client |
+//! | `utility` | statements that are not planned |
+//! | `copy`, `copy_format` | COPY |
+
+pub mod copy_format;
+mod host;
+mod run;
+pub mod server;
+pub mod settings;
+mod statement;
+mod transaction;
+mod utility;
+
+pub use server::{Backend, Server};
+
+use crate::catalog::image::{Image, Role};
+use crate::catalog::store::Change;
+use crate::error::{Error, Report, Result, SqlState};
+use crate::executor::functions::CallContext;
+use crate::executor::row::constraint::ConstraintQueue;
+use crate::executor::{SharedTransaction, StatementContext};
+use crate::sql::bind::BindContext;
+use crate::types::Oid;
+use host::SessionHost;
+use parking_lot::Mutex;
+use settings::Settings;
+use statement::{Portal, Prepared};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use transaction::{Block, Savepoint};
+
+/// The time zone that a TimeZone setting means, and its name as shown.
+pub fn time_zone(value: &str) -> Option<(jiff::tz::TimeZone, String)> {
+    crate::types::timezone::setting(value)
+}
+
+/// Microseconds since 2000-01-01 UTC, now.
+pub fn now() -> i64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since_1970.as_micros() as i64 - 946_684_800_000_000
+}
+
+/// One client's session.
+pub struct Session {
+    server: Arc<Server>,
+    backend: Arc<Backend>,
+    database: Oid,
+    user: Arc<Role>,
+    settings: Arc<Mutex<Settings>>,
+    host: Arc<SessionHost>,
+    transaction: SharedTransaction,
+    block: Block,
+    savepoints: Vec<Savepoint>,
+    /// The catalog as this transaction has changed it.
+    change: Option<Change>,
+    constraints: Arc<Mutex<ConstraintQueue>>,
+    prepared: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    transaction_time: i64,
+    statement_time: i64,
+    /// When the statement has to end.
+    deadline: Option<Instant>,
+    notices: Vec<Report>,
+}
+
+impl Session {
+    /// A session of `user` in `database`.
+    ///
+    /// # Errors
+    /// 28000, 3D000, 42704 for a startup setting that does not exist: all end the connection.
+    pub fn open(server: Arc<Server>, backend: Arc<Backend>, user: &str, parameters: &[(String, String)]) -> Result<Session> {
+        let shared = server.catalog.shared()?;
+        let role = shared.roles.values().find(|role| role.name == user).cloned();
+        let Some(role) = role else {
+            let message = format!("role \"{user}\" does not exist");
+            return Err(Error::new(SqlState::InvalidAuthorizationSpecification, message));
+        };
+        if !role.login {
+            let message = format!("role \"{user}\" is not permitted to log in");
+            return Err(Error::new(SqlState::InvalidAuthorizationSpecification, message));
+        }
+        let name = parameters.iter().find(|(name, _)| name == "database").map_or(user, |(_, value)| value);
+        let Some(database) = shared.databases.values().find(|database| database.name == name) else {
+            return Err(Error::new(SqlState::InvalidCatalogName, format!("database \"{name}\" does not exist")));
+        };
+        if !database.allow_connections {
+            let message = format!("database \"{name}\" is not currently accepting connections");
+            return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message));
+        }
+        let mut settings = Settings::default();
+        settings.set_default("TimeZone", &server.config.timezone)?;
+        settings.set_internal("session_authorization", user);
+        settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
+        settings.set_internal("port", &server.config.listen.port().to_string());
+        settings.set_internal("max_connections", &server.config.max_connections.to_string());
+        settings.set_default("work_mem", &(server.config.work_mem_bytes >> 10).to_string())?;
+        for (name, value) in parameters {
+            match name.as_str() {
+                "user" | "database" | "replication" => {}
+                "options" => set_options(&mut settings, value)?,
+                name => settings.set_default(name, value)?,
+            }
+        }
+        let settings = Arc::new(Mutex::new(settings));
+        let transaction = SharedTransaction::default();
+        let host = SessionHost::new(&server, &backend, database.oid, name, &role, &settings, &transaction);
+        Ok(Session {
+            database: database.oid,
+            user: role,
+            host: Arc::new(host),
+            settings,
+            transaction,
+            block: Block::None,
+            savepoints: Vec::new(),
+            change: None,
+            constraints: Arc::new(Mutex::new(ConstraintQueue::new())),
+            prepared: HashMap::new(),
+            portals: HashMap::new(),
+            transaction_time: now(),
+            statement_time: now(),
+            deadline: None,
+            notices: Vec::new(),
+            server,
+            backend,
+        })
+    }
+
+    /// The session's settings.
+    pub fn settings(&self) -> parking_lot::MutexGuard<'_, Settings> {
+        self.settings.lock()
+    }
+
+    /// The catalog as this session's next statement sees it.
+    fn image(&self) -> Result<Arc<Image>> {
+        match &self.change {
+            Some(change) => Ok(change.image.clone()),
+            None => self.server.catalog.image(self.database),
+        }
+    }
+
+    /// What functions see, as of now.
+    fn call_context(&self, image: &Arc<Image>) -> Arc<CallContext> {
+        let settings = self.settings.lock();
+        let name = settings.get("TimeZone").unwrap_or("UTC").to_owned();
+        self.host.set_image(image.clone());
+        Arc::new(CallContext {
+            time_zone: time_zone(&name).map_or(jiff::tz::TimeZone::UTC, |(zone, _)| zone),
+            time_zone_name: name,
+            format: settings.format(),
+            transaction_time: self.transaction_time,
+            statement_time: self.statement_time,
+            host: self.host.clone(),
+        })
+    }
+
+    fn bind_context<'a>(&self, image: &Arc<Image>, call: &'a CallContext, params: Vec<Option<Oid>>) -> BindContext<'a> {
+        BindContext {
+            image: image.clone(),
+            search_path: self.host.resolve_path(image, true),
+            temp_schema: None,
+            user: self.user.oid,
+            declared_params: params,
+            call,
+        }
+    }
+
+    fn statement_context(&mut self, image: &Arc<Image>, call: &Arc<CallContext>) -> Result<StatementContext> {
+        let snapshot = match self.transaction.lock().as_mut() {
+            Some(transaction) => transaction.snapshot(),
+            None => return Err(Error::internal("a statement runs outside of a transaction")),
+        };
+        let settings = self.settings.lock();
+        Ok(StatementContext {
+            engine: self.server.engine.clone(),
+            transaction: self.transaction.clone(),
+            snapshot,
+            repeatable_read: settings.get("transaction_isolation") == Some("repeatable read"),
+            read_only: settings.flag("transaction_read_only"),
+            call: call.clone(),
+            catalog: image.clone(),
+            cancel: self.backend.cancel.clone(),
+            memory: crate::executor::memory::Memory::new((settings.integer("work_mem") as usize) << 10),
+            constraints: self.constraints.clone(),
+        })
+    }
+
+    /// A statement begins: its time, its deadline; an old cancel request is forgotten.
+    fn begin_statement(&mut self) {
+        self.statement_time = now();
+        self.backend.cancel.store(false, Ordering::Relaxed);
+        let timeout = self.settings.lock().integer("statement_timeout");
+        self.deadline = (timeout > 0).then(|| Instant::now() + Duration::from_millis(timeout as u64));
+    }
+
+    /// 57014 when the statement was cancelled or has run for too long; 57P01 when the server is told to stop.
+    fn check_interrupts(&self) -> Result<()> {
+        if self.backend.terminated.load(Ordering::Relaxed) {
+            let message = "terminating connection due to administrator command";
+            return Err(Error::new(SqlState::AdminShutdown, message).fatal());
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Error::new(SqlState::QueryCanceled, "canceling statement due to statement timeout"));
+        }
+        if self.backend.cancel.load(Ordering::Relaxed) {
+            return Err(Error::new(SqlState::QueryCanceled, "canceling statement due to user request"));
+        }
+        Ok(())
+    }
+
+    /// Waits for a lock, the log or whatever else `waiter` stands for.
+    ///
+    /// # Errors
+    /// 57014, 57P01, 55P03 after lock_timeout.
+    async fn wait(&mut self, waiter: &lightning_storage::Waiter) -> Result<()> {
+        let lock_timeout = self.settings.lock().integer("lock_timeout");
+        let lock_deadline = (lock_timeout > 0).then(|| Instant::now() + Duration::from_millis(lock_timeout as u64));
+        loop {
+            if waiter.is_ready() {
+                return Ok(());
+            }
+            self.check_interrupts()?;
+            if lock_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Error::new(SqlState::LockNotAvailable, "canceling statement due to lock timeout"));
+            }
+            let until = [self.deadline, lock_deadline].into_iter().flatten().min();
+            let sleep = until.map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = ready(waiter) => return Ok(()),
+                () = self.backend.woken.notified() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// A message for the client that is no error.
+    fn notice(&mut self, report: Report) {
+        self.notices.push(report);
+    }
+
+    /// A warning.
+    fn warn(&mut self, code: SqlState, message: &str) {
+        self.notice(Report { code, message: message.to_owned(), ..Report::default() });
+    }
+
+    /// Takes what is to be told to the client besides results.
+    pub fn take_notices(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.notices)
+    }
+}
+
+/// Completes when the waiter is ready.
+async fn ready(waiter: &lightning_storage::Waiter) {
+    std::future::poll_fn(|cx| {
+        waiter.on_ready(cx.waker());
+        if waiter.is_ready() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+/// `-c name=value` and `--name=value` of the startup packet's `options`; a backslash takes the next character as it is.
+fn set_options(settings: &mut Settings, text: &str) -> Result<()> {
+    let mut words = vec![String::new()];
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let word = words.last_mut().expect("there is always one word");
+        match c {
+            '\\' => word.extend(chars.next()),
+            c if c.is_ascii_whitespace() && !word.is_empty() => words.push(String::new()),
+            c if c.is_ascii_whitespace() => {}
+            c => word.push(c),
+        }
+    }
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let assignment = match word.strip_prefix("--") {
+            Some(assignment) => assignment.replacen('-', "_", assignment.split('=').next().map_or(0, |n| n.matches('-').count())),
+            None if word == "-c" => words.next().unwrap_or_default(),
+            None => match word.strip_prefix("-c") {
+                Some(assignment) => assignment.to_owned(),
+                None => {
+                    let message = format!("invalid command-line argument for server process: {word}");
+                    return Err(Error::new(SqlState::SyntaxError, message));
+                }
+            },
+        };
+        let (name, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| Error::new(SqlState::SyntaxError, format!("-c {assignment} requires a value")))?;
+        settings.set_default(name, value)?;
+    }
+    Ok(())
+}

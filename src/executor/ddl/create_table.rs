@@ -1,0 +1,586 @@
+//! CREATE TABLE, and the constraints that ALTER TABLE adds.
+
+use super::DdlContext;
+use crate::catalog::image::{
+    Attribute, Body, Constraint, ConstraintKind, Identity, Index, IndexKey, OnCommit, Relation, RelationKind, Sequence,
+};
+use crate::error::{Error, Result, SqlState};
+use crate::sql::ast::Ident;
+use crate::sql::ast::utility::{AlterTable, AlterTableAction, ConstraintBody, ConstraintDef, CreateTable, ForeignKey};
+use crate::types::{Oid, Type, oid, physical};
+use lightning_storage::{ColumnDef, ColumnNo, IndexDef, KeyColumn, LockMode, ObjectId, OwnedValue, TableDef, Unique};
+use std::sync::Arc;
+
+/// Columns that a table may have.
+const COLUMNS_MAX: usize = 1600;
+
+/// A sequence to be made for a serial or identity column.
+struct OwnSequence {
+    attribute: i16,
+    ty: Oid,
+    identity: bool,
+    options: Vec<crate::sql::ast::utility::SequenceOption>,
+}
+
+impl DdlContext<'_> {
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> Result<&'static str> {
+        const TAG: &str = "CREATE TABLE";
+        if create.temporary {
+            return Err(Error::unsupported("CREATE TEMPORARY TABLE").at(create.name.pos));
+        }
+        if !create.likes.is_empty() {
+            return Err(Error::unsupported("LIKE in CREATE TABLE"));
+        }
+        if create.unlogged || create.tablespace.is_some() || create.on_commit.is_some() {
+            return Err(Error::unsupported("UNLOGGED, TABLESPACE or ON COMMIT of a table"));
+        }
+        if create.access_method.as_ref().is_some_and(|method| method.name != "heap") {
+            return Err(Error::unsupported("a table access method other than heap"));
+        }
+        if let Some(option) = create.options.iter().find(|option| option.name != "fillfactor") {
+            return Err(Error::unsupported(format!("storage parameter \"{}\"", option.name)).at(option.pos));
+        }
+        let (schema, name) = self.creation_target(&create.name)?;
+        if self.is_taken(schema, &name, create.if_not_exists)? {
+            return Ok(TAG);
+        }
+        if create.columns.len() > COLUMNS_MAX {
+            let message = format!("tables can have at most {COLUMNS_MAX} columns");
+            return Err(Error::new(SqlState::TooManyColumns, message));
+        }
+        let (mut attributes, mut constraints, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
+        for column in &create.columns {
+            if attributes.iter().any(|a: &Attribute| a.name == column.name) {
+                let message = format!("column \"{}\" specified more than once", column.name);
+                return Err(Error::new(SqlState::DuplicateColumn, message));
+            }
+            attributes.push(self.attribute(column, attributes.len(), &mut constraints, &mut sequences)?);
+        }
+        constraints.extend(create.constraints.iter().cloned());
+        let columns = attributes.iter().map(storage_column).collect();
+        let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary: false }))?;
+        let (oid, row_type) = (self.new_oid()?, self.new_oid()?);
+        let schema_name = self.image().schemas.get(&schema).map_or_else(String::new, |s| s.name.clone());
+        self.put_relation(Relation {
+            oid,
+            schema,
+            schema_name,
+            name: name.clone(),
+            kind: RelationKind::Table,
+            owner: self.user,
+            row_type,
+            temporary: false,
+            attributes,
+            constraints: Vec::new(),
+            referenced_by: Vec::new(),
+            indexes: Vec::new(),
+            body: Body::Table { storage, on_commit: OnCommit::PreserveRows },
+            row_estimate: -1.0,
+        })?;
+        self.lock(oid, LockMode::AccessExclusive)?;
+        for sequence in sequences {
+            self.own_sequence(oid, sequence)?;
+        }
+        // Foreign keys may refer to this table's own keys: they come last.
+        constraints.sort_by_key(|constraint| matches!(constraint.kind, ConstraintBody::ForeignKey(_)));
+        for constraint in &constraints {
+            self.add_constraint(oid, constraint, false)?;
+        }
+        Ok(TAG)
+    }
+
+    fn attribute(
+        &mut self,
+        column: &crate::sql::ast::utility::ColumnDef,
+        at: usize,
+        constraints: &mut Vec<ConstraintDef>,
+        sequences: &mut Vec<OwnSequence>,
+    ) -> Result<Attribute> {
+        let number = at as i16 + 1;
+        let serial = match column.ty.names.last().map(String::as_str) {
+            Some("serial" | "serial4") => Some(oid::INT4),
+            Some("bigserial" | "serial8") => Some(oid::INT8),
+            Some("smallserial" | "serial2") => Some(oid::INT2),
+            _ => None,
+        };
+        let ty = match serial {
+            Some(ty) => Type::new(ty),
+            None => self.bind_type(&column.ty)?,
+        };
+        if matches!(ty.oid, oid::UNKNOWN | oid::VOID | oid::ANY | oid::RECORD | oid::ANYELEMENT | oid::ANYARRAY | oid::TRIGGER) {
+            let message = format!("column \"{}\" has a pseudo-type", column.name);
+            return Err(Error::new(SqlState::InvalidTableDefinition, message));
+        }
+        if let Some(collation) = &column.collation
+            && !matches!(collation.name(), "C" | "POSIX" | "default" | "ucs_basic")
+        {
+            return Err(Error::unsupported(format!("collation \"{}\"", collation.display())).at(collation.pos));
+        }
+        let mut attribute = Attribute {
+            number,
+            name: column.name.clone(),
+            ty,
+            not_null: serial.is_some(),
+            default: None,
+            generated: false,
+            identity: None,
+            dropped: false,
+            storage: at as u16,
+            missing: None,
+        };
+        if let Some(ty) = serial {
+            sequences.push(OwnSequence { attribute: number, ty, identity: false, options: Vec::new() });
+        }
+        for constraint in &column.constraints {
+            match &constraint.kind {
+                ConstraintBody::Null => {}
+                ConstraintBody::NotNull => attribute.not_null = true,
+                ConstraintBody::Default(expr) => attribute.default = Some(expr.text.clone()),
+                ConstraintBody::Generated(expr) => {
+                    attribute.default = Some(expr.text.clone());
+                    attribute.generated = true;
+                }
+                ConstraintBody::Identity { always, options } => {
+                    attribute.identity = Some(if *always { Identity::Always } else { Identity::ByDefault });
+                    attribute.not_null = true;
+                    sequences.push(OwnSequence { attribute: number, ty: ty.oid, identity: true, options: options.clone() });
+                }
+                _ => constraints.push(with_column(constraint, &column.name, column.pos)),
+            }
+        }
+        Ok(attribute)
+    }
+
+    /// The sequence behind a serial or identity column: `table_column_seq`.
+    fn own_sequence(&mut self, table: Oid, own: OwnSequence) -> Result<()> {
+        let relation = self.table(table)?;
+        let column = relation.attributes[own.attribute as usize - 1].name.clone();
+        let name = self.change.choose_name(relation.schema, &relation.name, Some(&column), "seq");
+        let definition = super::misc::sequence_definition(self, &own.options, Some(own.ty), None)?;
+        let sequence = Sequence { owned_by: Some((table, own.attribute)), identity: own.identity, ..definition };
+        let oid = self.put_sequence(relation.schema, name.clone(), sequence)?;
+        if !own.identity {
+            let mut changed = (*relation).clone();
+            let schema = &self.image().schemas[&relation.schema].name;
+            let quote = crate::executor::functions::string::quote_identifier;
+            let qualified = format!("{}.{}", quote(schema), quote(&name)).replace('\'', "''");
+            changed.attributes[own.attribute as usize - 1].default = Some(format!("nextval('{qualified}'::regclass)"));
+            self.put_relation(changed)?;
+        }
+        let _ = oid;
+        Ok(())
+    }
+
+    pub(super) fn table(&self, oid: Oid) -> Result<Arc<Relation>> {
+        self.image().relations.get(&oid).cloned().ok_or_else(|| Error::internal("a table is gone from the catalog"))
+    }
+
+    /// Adds a constraint; with `validate`, existing rows must satisfy it.
+    fn add_constraint(&mut self, table: Oid, def: &ConstraintDef, validate: bool) -> Result<()> {
+        let relation = self.table(table)?;
+        let (kind, label, column) = match &def.kind {
+            ConstraintBody::PrimaryKey { columns, index } => {
+                if !index.include.is_empty() {
+                    return Err(Error::unsupported("INCLUDE in a constraint"));
+                }
+                if relation.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. })) {
+                    let message = format!("multiple primary keys for table \"{}\" are not allowed", relation.name);
+                    return Err(Error::new(SqlState::InvalidTableDefinition, message).at(def.pos));
+                }
+                let columns = numbers(&relation, columns)?;
+                let mut changed = (*relation).clone();
+                for column in &columns {
+                    changed.attributes[*column as usize - 1].not_null = true;
+                }
+                self.put_relation(changed)?;
+                (Key::Primary(columns), "pkey", None)
+            }
+            ConstraintBody::Unique { columns, nulls_not_distinct, index } => {
+                if !index.include.is_empty() {
+                    return Err(Error::unsupported("INCLUDE in a constraint"));
+                }
+                let names = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join("_");
+                (Key::Unique(numbers(&relation, columns)?, *nulls_not_distinct), "key", Some(names))
+            }
+            ConstraintBody::Check(expr) => {
+                let names = self.check_columns(&relation, &expr.text)?;
+                let column = match &names[..] {
+                    [one] => Some(relation.attributes[*one as usize - 1].name.clone()),
+                    _ => None,
+                };
+                let kind = ConstraintKind::Check {
+                    expression: expr.text.clone(),
+                    columns: names,
+                    no_inherit: def.no_inherit,
+                };
+                (Key::Other(kind), "check", column)
+            }
+            ConstraintBody::ForeignKey(key) => {
+                let names = key.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join("_");
+                (Key::Other(self.foreign_key(&relation, key)?), "fkey", Some(names))
+            }
+            ConstraintBody::UsingIndex { .. } => return Err(Error::unsupported("ADD CONSTRAINT USING INDEX")),
+            ConstraintBody::Exclude => return Err(Error::unsupported("exclusion constraints").at(def.pos)),
+            _ => return Err(Error::internal("a column property is no table constraint")),
+        };
+        let name = match &def.name {
+            Some(name) => name.clone(),
+            None => self.change.choose_name(relation.schema, &relation.name, column.as_deref(), label),
+        };
+        if self.table(table)?.constraints.iter().any(|c| c.name == name) {
+            let message = format!("constraint \"{name}\" for relation \"{}\" already exists", relation.name);
+            return Err(Error::new(SqlState::DuplicateObject, message));
+        }
+        let deferrable = def.deferrable.unwrap_or(def.initially_deferred == Some(true));
+        let kind = match kind {
+            Key::Primary(columns) => {
+                let index = self.key_index(table, &name, &columns, true, false, deferrable)?;
+                ConstraintKind::PrimaryKey { columns, index }
+            }
+            Key::Unique(columns, nulls_not_distinct) => {
+                let index = self.key_index(table, &name, &columns, false, nulls_not_distinct, deferrable)?;
+                ConstraintKind::Unique { columns, index }
+            }
+            Key::Other(kind) => kind,
+        };
+        if validate && !def.not_valid && matches!(kind, ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. }) {
+            self.require_empty(table, "adding such a constraint to a table with rows (add it NOT VALID)")?;
+        }
+        let constraint = Constraint {
+            oid: self.new_oid()?,
+            name,
+            table,
+            kind,
+            deferrable,
+            deferred: def.initially_deferred == Some(true),
+            validated: !def.not_valid,
+        };
+        let mut changed = (*self.table(table)?).clone();
+        changed.constraints.push(Arc::new(constraint));
+        self.put_relation(changed)
+    }
+
+    /// The attributes that a CHECK expression names; binding it shows that it is a bool over this table.
+    fn check_columns(&self, relation: &Arc<Relation>, text: &str) -> Result<Vec<i16>> {
+        let probe = Arc::new(Relation {
+            constraints: vec![Arc::new(Constraint {
+                oid: Oid::NONE,
+                name: String::new(),
+                table: relation.oid,
+                kind: ConstraintKind::Check { expression: text.to_owned(), columns: Vec::new(), no_inherit: false },
+                deferrable: false,
+                deferred: false,
+                validated: true,
+            })],
+            ..(**relation).clone()
+        });
+        self.binder(|mut binder| {
+            let row = binder.row_columns(&probe);
+            let checks = binder.write_checks(&probe, &row)?;
+            let mut used = crate::planner::columns::ColumnSet::new();
+            checks.checks.iter().for_each(|(_, expr)| crate::planner::columns::used_by(expr, &mut used));
+            Ok(row.iter().filter(|(_, column)| used.contains(*column)).map(|(number, _)| *number).collect())
+        })
+    }
+
+    fn foreign_key(&self, relation: &Relation, key: &ForeignKey) -> Result<ConstraintKind> {
+        let Some(target) = self.find(&key.references) else {
+            let message = format!("relation \"{}\" does not exist", key.references.display());
+            return Err(Error::new(SqlState::UndefinedTable, message));
+        };
+        if target.kind != RelationKind::Table {
+            let message = format!("referenced relation \"{}\" is not a table", target.name);
+            return Err(Error::new(SqlState::WrongObjectType, message));
+        }
+        self.lock(target.oid, LockMode::ShareRowExclusive)?;
+        let columns = numbers(relation, &key.columns)?;
+        let primary = target.constraints.iter().find_map(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { columns, index } => Some((columns.clone(), *index)),
+            _ => None,
+        });
+        let (referenced_columns, index) = if key.referenced_columns.is_empty() {
+            primary.ok_or_else(|| {
+                let message = format!("there is no primary key for referenced table \"{}\"", target.name);
+                Error::new(SqlState::UndefinedObject, message)
+            })?
+        } else {
+            let wanted = numbers(&target, &key.referenced_columns)?;
+            let matches = |index: &&Arc<Index>| {
+                let keys: Vec<i16> = index.keys.iter().map(|key| key.attribute).collect();
+                index.unique
+                    && index.predicate.is_none()
+                    && keys.len() == wanted.len()
+                    && wanted.iter().all(|column| keys.contains(column))
+            };
+            let Some(index) = target.indexes.iter().find(matches) else {
+                let message =
+                    format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name);
+                return Err(Error::new(SqlState::InvalidForeignKey, message));
+            };
+            (wanted, index.oid)
+        };
+        if columns.len() != referenced_columns.len() {
+            let message = "number of referencing and referenced columns for foreign key disagree";
+            return Err(Error::new(SqlState::InvalidForeignKey, message));
+        }
+        for (column, referenced) in columns.iter().zip(&referenced_columns) {
+            let (a, b) = (relation.attributes[*column as usize - 1].ty, target.attributes[*referenced as usize - 1].ty);
+            if a.oid != b.oid {
+                return Err(Error::unsupported("a foreign key between columns of different types"));
+            }
+        }
+        Ok(ConstraintKind::ForeignKey {
+            delete_columns: numbers(relation, &key.delete_columns)?,
+            columns,
+            references: target.oid,
+            referenced_columns,
+            index,
+            on_update: key.on_update,
+            on_delete: key.on_delete,
+            match_full: key.match_full,
+        })
+    }
+
+    fn key_index(
+        &mut self,
+        table: Oid,
+        name: &str,
+        columns: &[i16],
+        primary: bool,
+        nulls_not_distinct: bool,
+        deferrable: bool,
+    ) -> Result<Oid> {
+        let relation = self.table(table)?;
+        if self.image().relation(relation.schema, name).is_some() {
+            return Err(Error::new(SqlState::DuplicateTable, format!("relation \"{name}\" already exists")));
+        }
+        let keys = columns
+            .iter()
+            .map(|number| {
+                let attribute = &relation.attributes[*number as usize - 1];
+                IndexKey {
+                    attribute: *number,
+                    expression: None,
+                    storage: attribute.storage,
+                    ty: attribute.ty,
+                    descending: false,
+                    nulls_first: false,
+                }
+            })
+            .collect();
+        let index = Index {
+            oid: self.new_oid()?,
+            name: name.to_owned(),
+            table,
+            storage: ObjectId(0),
+            keys,
+            include: Vec::new(),
+            unique: true,
+            nulls_not_distinct,
+            primary,
+            deferrable,
+            predicate: None,
+        };
+        self.build(&relation, index)
+    }
+
+    /// Makes an index in storage, fills it, and puts it into the catalog.
+    pub(super) fn build(&mut self, relation: &Arc<Relation>, mut index: Index) -> Result<Oid> {
+        let Body::Table { storage: table, .. } = relation.body else {
+            return Err(Error::unsupported("an index on this kind of relation"));
+        };
+        let key = |key: &IndexKey| KeyColumn {
+            column: ColumnNo(key.storage),
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        };
+        let def = IndexDef {
+            table,
+            columns: index.keys.iter().map(key).collect(),
+            unique: match (index.unique, index.deferrable) {
+                (false, _) => Unique::No,
+                (true, false) => Unique::Immediate,
+                (true, true) => Unique::Deferrable,
+            },
+            nulls_distinct: !index.nulls_not_distinct,
+            predicate: None,
+        };
+        index.storage = self.with(|tx| tx.create_index(def))?;
+        let built = self.with(|tx| {
+            let snapshot = tx.snapshot();
+            while !tx.build_index(&snapshot, index.storage, 10_000)? {}
+            Ok(())
+        });
+        if let Err(error) = built {
+            if error.code() == SqlState::UniqueViolation {
+                let message = format!("could not create unique index \"{}\"", index.name);
+                return Err(Error::new(SqlState::UniqueViolation, message)
+                    .table(relation.schema_name.clone(), relation.name.clone())
+                    .constraint(index.name.clone()));
+            }
+            return Err(error);
+        }
+        let attributes = index.keys.iter().enumerate().map(|(i, key)| Attribute {
+            number: i as i16 + 1,
+            name: match relation.attributes.get(usize::try_from(key.attribute - 1).unwrap_or(usize::MAX)) {
+                Some(attribute) => attribute.name.clone(),
+                None => "expr".to_owned(),
+            },
+            ty: key.ty,
+            not_null: false,
+            default: None,
+            generated: false,
+            identity: None,
+            dropped: false,
+            storage: i as u16,
+            missing: None,
+        });
+        let oid = index.oid;
+        let entry = Relation {
+            oid,
+            schema: relation.schema,
+            schema_name: relation.schema_name.clone(),
+            name: index.name.clone(),
+            kind: RelationKind::Index,
+            owner: relation.owner,
+            row_type: Oid::NONE,
+            temporary: relation.temporary,
+            attributes: attributes.collect(),
+            constraints: Vec::new(),
+            referenced_by: Vec::new(),
+            indexes: Vec::new(),
+            body: Body::Index(Arc::new(index)),
+            row_estimate: -1.0,
+        };
+        self.put_relation(entry)?;
+        Ok(oid)
+    }
+
+    fn require_empty(&self, table: Oid, what: &str) -> Result<()> {
+        let relation = self.table(table)?;
+        let Body::Table { storage, .. } = relation.body else { return Ok(()) };
+        let empty = self.with(|tx| {
+            let snapshot = tx.snapshot();
+            let mut rows = lightning_storage::RowBuffer::new();
+            let range = lightning_storage::RowId(1)..lightning_storage::RowId(u64::MAX);
+            tx.scan(&snapshot, storage, range, 1, &mut rows)?;
+            Ok(rows.is_empty())
+        })?;
+        if empty { Ok(()) } else { Err(Error::unsupported(what)) }
+    }
+
+    pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<&'static str> {
+        const TAG: &str = "ALTER TABLE";
+        if alter.kind != crate::sql::ast::utility::ObjectKind::Table {
+            return Err(Error::unsupported("ALTER of anything but a table"));
+        }
+        if alter.if_exists && self.find(&alter.name).is_none() {
+            let message = format!("relation \"{}\" does not exist, skipping", alter.name.display());
+            self.notice(SqlState::SuccessfulCompletion, message);
+            return Ok(TAG);
+        }
+        let relation = self.owned(&alter.name, RelationKind::Table)?;
+        self.lock(relation.oid, LockMode::AccessExclusive)?;
+        for action in &alter.actions {
+            match action {
+                AlterTableAction::AddConstraint(def) => self.add_constraint(relation.oid, def, true)?,
+                AlterTableAction::RenameTable { to } => self.rename_relation(relation.oid, &to.name)?,
+                AlterTableAction::RenameColumn { from, to } => self.rename_column(relation.oid, from, to)?,
+                AlterTableAction::SetDefault { name, expr } => {
+                    self.change_attribute(relation.oid, name, |a| a.default = Some(expr.text.clone()))?;
+                }
+                AlterTableAction::DropDefault { name } => self.change_attribute(relation.oid, name, |a| a.default = None)?,
+                AlterTableAction::DropNotNull { name } => {
+                    self.change_attribute(relation.oid, name, |a| a.not_null = false)?;
+                }
+                AlterTableAction::SetNotNull { name } => {
+                    self.require_empty(relation.oid, "SET NOT NULL on a table with rows")?;
+                    self.change_attribute(relation.oid, name, |a| a.not_null = true)?;
+                }
+                AlterTableAction::DropConstraint { if_exists, name, cascade } => {
+                    self.drop_constraint(relation.oid, name, *if_exists, *cascade)?;
+                }
+                AlterTableAction::OwnerTo(_) => return Err(Error::unsupported("ALTER TABLE OWNER TO")),
+                AlterTableAction::Unsupported(what) => return Err(Error::unsupported(what)),
+                _ => return Err(Error::unsupported("this form of ALTER TABLE")),
+            }
+        }
+        Ok(TAG)
+    }
+
+    fn change_attribute(&mut self, table: Oid, name: &Ident, change: impl FnOnce(&mut Attribute)) -> Result<()> {
+        let mut relation = (*self.table(table)?).clone();
+        let number = number(&relation, name)?;
+        change(&mut relation.attributes[number as usize - 1]);
+        self.put_relation(relation)
+    }
+
+    fn rename_column(&mut self, table: Oid, from: &Ident, to: &Ident) -> Result<()> {
+        let relation = self.table(table)?;
+        if relation.attribute(&to.name).is_some() {
+            let message = format!("column \"{}\" of relation \"{}\" already exists", to.name, relation.name);
+            return Err(Error::new(SqlState::DuplicateColumn, message));
+        }
+        let in_texts = relation.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::Check { .. }))
+            || relation.attributes.iter().any(|a| a.generated);
+        if in_texts {
+            return Err(Error::unsupported("renaming a column of a table with CHECK constraints or generated columns"));
+        }
+        self.change_attribute(table, from, |a| a.name = to.name.clone())
+    }
+
+    fn rename_relation(&mut self, oid: Oid, to: &str) -> Result<()> {
+        let mut relation = (*self.table(oid)?).clone();
+        if self.image().relation(relation.schema, to).is_some() {
+            return Err(Error::new(SqlState::DuplicateTable, format!("relation \"{to}\" already exists")));
+        }
+        relation.name = to.to_owned();
+        self.put_relation(relation)
+    }
+}
+
+enum Key {
+    Primary(Vec<i16>),
+    Unique(Vec<i16>, bool),
+    Other(ConstraintKind),
+}
+
+/// A column constraint in table form.
+fn with_column(constraint: &ConstraintDef, name: &str, pos: u32) -> ConstraintDef {
+    let mut constraint = constraint.clone();
+    let column = || vec![Ident { name: name.to_owned(), pos }];
+    match &mut constraint.kind {
+        ConstraintBody::PrimaryKey { columns, .. } | ConstraintBody::Unique { columns, .. } if columns.is_empty() => {
+            *columns = column();
+        }
+        ConstraintBody::ForeignKey(key) if key.columns.is_empty() => key.columns = column(),
+        _ => {}
+    }
+    constraint
+}
+
+fn number(relation: &Relation, name: &Ident) -> Result<i16> {
+    relation.attribute(&name.name).map(|attribute| attribute.number).ok_or_else(|| {
+        let message = format!("column \"{}\" of relation \"{}\" does not exist", name.name, relation.name);
+        Error::new(SqlState::UndefinedColumn, message)
+    })
+}
+
+fn numbers(relation: &Relation, names: &[Ident]) -> Result<Vec<i16>> {
+    let find = |name: &Ident| {
+        relation.attribute(&name.name).map(|attribute| attribute.number).ok_or_else(|| {
+            let message = format!("column \"{}\" named in key does not exist", name.name);
+            Error::new(SqlState::UndefinedColumn, message).at(name.pos)
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn storage_column(attribute: &Attribute) -> ColumnDef {
+    ColumnDef {
+        no: ColumnNo(attribute.storage),
+        ty: physical::column_type(attribute.ty),
+        default: OwnedValue::Null,
+        dropped: false,
+    }
+}

@@ -1,0 +1,316 @@
+//! Executing one statement to the client: rows with back-pressure, waits, cancellation.
+
+use super::statement::{Portal, PortalState, Prepared, fields};
+use super::transaction::Block;
+use super::Session;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::row::plan::PlanKind;
+use crate::executor::{Execution, Step};
+use crate::sql::ast::utility::{Transaction, Utility};
+use crate::sql::ast::{self, Statement};
+use crate::sql::tree::{OutputColumn, RelationLock};
+use crate::types::{Datum, binary_io, text_io};
+use crate::wire::backend;
+use crate::wire::stream::Stream;
+use bytes::BufMut;
+use lightning_storage::{LockMode, LockScope, LockTag, WaitPolicy};
+use std::sync::Arc;
+
+/// How an execution of a portal ended.
+enum Ended {
+    /// All rows are given.
+    Complete(String),
+    /// The row limit came first.
+    Suspended,
+}
+
+impl Session {
+    /// Simple query: every statement of the text, in one implicit transaction unless the text has blocks of its own.
+    pub async fn simple_query(&mut self, text: &str, stream: &mut Stream) -> std::io::Result<()> {
+        self.begin_statement();
+        self.prepared.remove("");
+        self.portals.remove("");
+        let result = self.run_text(text, stream).await;
+        self.tell(stream);
+        if let Err(error) = result {
+            self.fail();
+            self.tell(stream);
+            backend::error(&mut stream.out, error.report());
+            if error.is_fatal() {
+                stream.flush().await?;
+                return Err(std::io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_text(&mut self, text: &str, stream: &mut Stream) -> Result<()> {
+        let parsed = match crate::sql::parse::parse(text) {
+            Ok(parsed) => parsed,
+            Err(error) => return Err(error),
+        };
+        if parsed.is_empty() {
+            backend::bare(&mut stream.out, b'I');
+            return Ok(());
+        }
+        let text: Arc<str> = text.into();
+        let count = parsed.len();
+        for (i, statement) in parsed.into_iter().enumerate() {
+            self.check_failed_block(&statement.statement)?;
+            self.begin_statement();
+            let controls = matches!(&statement.statement, Statement::Utility(u) if matches!(**u, Utility::Transaction(_)));
+            let prepared = self.prepare_parsed(&text, statement)?;
+            let output = fields(&prepared.output, &[]);
+            if !output.is_empty() {
+                backend::row_description(&mut stream.out, &output);
+            }
+            let binary = vec![false; prepared.output.len()];
+            let mut portal = Portal {
+                prepared: Arc::new(prepared),
+                params: Arc::new([]),
+                binary,
+                state: PortalState::Ready,
+                cursor: false,
+            };
+            let tag = match self.run_portal(&mut portal, 0, stream).await? {
+                Ended::Complete(tag) => tag,
+                Ended::Suspended => return Err(Error::internal("a simple query was suspended")),
+            };
+            drop(portal);
+            if (i + 1 == count || controls) && self.block == Block::Implicit {
+                self.commit().await?;
+            }
+            self.tell(stream);
+            backend::command_complete(&mut stream.out, &tag);
+        }
+        Ok(())
+    }
+
+    /// Sends notices and changed settings.
+    pub fn tell(&mut self, stream: &mut Stream) {
+        let least = self.settings.lock().get("client_min_messages").unwrap_or("notice").to_owned();
+        for notice in self.take_notices() {
+            let severity = backend::severity(&notice);
+            let quiet = least == "error" || (least == "warning" && severity == "NOTICE");
+            if !quiet {
+                backend::notice(&mut stream.out, &notice);
+            }
+        }
+        for (name, value) in self.settings.lock().take_unreported() {
+            backend::parameter_status(&mut stream.out, name, &value);
+        }
+    }
+
+    /// Execute of the extended protocol.
+    pub async fn execute(&mut self, name: &str, max_rows: i32, stream: &mut Stream) -> Result<()> {
+        self.begin_statement();
+        self.find_portal(name)?;
+        let mut portal = self.portals.remove(name).expect("it was found");
+        if portal.prepared.statement.is_none() {
+            backend::bare(&mut stream.out, b'I');
+            return Ok(());
+        }
+        if let Some(statement) = &portal.prepared.statement {
+            self.check_failed_block(statement)?;
+        }
+        let limit = u64::try_from(max_rows).unwrap_or(0);
+        match self.run_portal(&mut portal, limit, stream).await? {
+            Ended::Complete(tag) => {
+                self.tell(stream);
+                backend::command_complete(&mut stream.out, &tag);
+            }
+            Ended::Suspended => backend::bare(&mut stream.out, b's'),
+        }
+        // COMMIT and ROLLBACK have closed the portals, this one too.
+        if self.block != Block::None {
+            self.portals.insert(name.to_owned(), portal);
+        }
+        Ok(())
+    }
+
+    /// Sync: an implicit transaction ends here.
+    ///
+    /// # Errors
+    /// Of COMMIT.
+    pub async fn sync(&mut self) -> Result<()> {
+        if self.block == Block::Implicit {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// 25P02 for everything but the end of a failed block.
+    pub(super) fn check_failed_block(&self, statement: &Statement) -> Result<()> {
+        if self.block != Block::Failed {
+            return Ok(());
+        }
+        if let Statement::Utility(utility) = statement
+            && let Utility::Transaction(
+                Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_),
+            ) = **utility
+        {
+            return Ok(());
+        }
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        Err(Error::new(SqlState::InFailedSqlTransaction, message))
+    }
+
+    /// Runs a portal to its end or its row limit (0: none).
+    async fn run_portal(&mut self, portal: &mut Portal, limit: u64, stream: &mut Stream) -> Result<Ended> {
+        let prepared = portal.prepared.clone();
+        if let Some(ast::Statement::Utility(utility)) = prepared.statement.as_deref() {
+            let tag = self.utility(utility, &prepared.text, stream).await?;
+            portal.state = PortalState::Done;
+            return Ok(Ended::Complete(tag));
+        }
+        if let PortalState::Ready = portal.state {
+            let execution = self.start(&prepared, portal.params.clone()).await?;
+            portal.state = PortalState::Running(Box::new(execution), 0);
+        }
+        let PortalState::Running(execution, given) = &mut portal.state else {
+            return Ok(Ended::Complete("SELECT 0".to_owned()));
+        };
+        let mut rows = 0;
+        loop {
+            match self.step(execution, stream).await? {
+                Step::Row => {
+                    self.put_row(execution, &prepared.output, &portal.binary, stream);
+                    rows += 1;
+                    if limit > 0 && rows == limit {
+                        *given += rows;
+                        return Ok(Ended::Suspended);
+                    }
+                }
+                Step::Done { affected } => {
+                    let tag = match execution.plan().kind {
+                        PlanKind::Select => format!("SELECT {rows}"),
+                        PlanKind::Insert => format!("INSERT 0 {affected}"),
+                        PlanKind::Update => format!("UPDATE {affected}"),
+                        PlanKind::Delete => format!("DELETE {affected}"),
+                    };
+                    portal.state = PortalState::Done;
+                    return Ok(Ended::Complete(tag));
+                }
+                Step::Yield => {}
+            }
+        }
+    }
+
+    /// Begins an execution: transaction, plan, table locks, snapshot.
+    pub(super) async fn start(&mut self, prepared: &Prepared, params: Arc<[Datum]>) -> Result<Execution> {
+        self.ensure_transaction()?;
+        let plan = loop {
+            let plan = self.plan(prepared)?;
+            let version = self.image()?.version;
+            for (relation, lock) in &plan.locks {
+                let mode = match lock {
+                    RelationLock::Read => LockMode::AccessShare,
+                    RelationLock::LockRows => LockMode::RowShare,
+                    RelationLock::Write => LockMode::RowExclusive,
+                };
+                self.lock(LockTag::Table(relation.0), mode, WaitPolicy::Wait).await?;
+            }
+            // Waiting for a lock may have been waiting for a change of the table.
+            if self.image()?.version == version {
+                break plan;
+            }
+        };
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let ctx = self.statement_context(&image, &call)?;
+        Execution::start(plan, params, ctx)
+    }
+
+    /// Takes an explicit lock for the transaction.
+    pub(super) async fn lock(&mut self, tag: LockTag, mode: LockMode, policy: WaitPolicy) -> Result<()> {
+        loop {
+            let taken = match self.transaction.lock().as_mut() {
+                Some(transaction) => transaction.lock(tag, mode, policy, LockScope::Transaction),
+                None => return Err(Error::internal("there is no transaction to hold a lock")),
+            };
+            match taken {
+                Ok(_) => return Ok(()),
+                Err(lightning_storage::Error::Wait(waiter)) => self.wait(&waiter).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// One step of an execution, waits included; output that has piled up is sent first.
+    pub(super) async fn step(&mut self, execution: &mut Execution, stream: &mut Stream) -> Result<Step> {
+        loop {
+            if stream.is_full() {
+                self.flush(stream).await?;
+            }
+            match execution.next() {
+                Ok(Step::Yield) => {
+                    self.check_interrupts()?;
+                    tokio::task::yield_now().await;
+                }
+                Ok(step) => return Ok(step),
+                Err(error) => match error.waiter() {
+                    Some(waiter) => {
+                        let waiter = waiter.clone();
+                        self.wait(&waiter).await?;
+                    }
+                    None => {
+                        self.check_interrupts()?;
+                        return Err(error);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Sends output; a cancel request ends the statement though the client does not read.
+    async fn flush(&mut self, stream: &mut Stream) -> Result<()> {
+        loop {
+            self.check_interrupts()?;
+            tokio::select! {
+                sent = stream.flush() => {
+                    return sent.map_err(|e| Error::new(SqlState::ConnectionException, e.to_string()).fatal());
+                }
+                () = self.backend.woken.notified() => {}
+            }
+        }
+    }
+
+    /// DataRow of the execution's current row.
+    pub(super) fn put_row(&self, execution: &Execution, output: &[OutputColumn], binary: &[bool], stream: &mut Stream) {
+        let call = execution.context().call.clone();
+        let ctx = call.text();
+        let mut text = String::new();
+        backend::frame(&mut stream.out, b'D', |out| {
+            out.put_u16(output.len() as u16);
+            for (i, column) in output.iter().enumerate() {
+                let value = execution.output(i);
+                if value.is_null() {
+                    out.put_i32(-1);
+                } else if binary.get(i).copied().unwrap_or(false) {
+                    binary_io::send_sized(value, column.ty, out);
+                } else {
+                    text.clear();
+                    text_io::output(value, column.ty, &ctx, &mut text);
+                    out.put_u32(text.len() as u32);
+                    out.put_slice(text.as_bytes());
+                }
+            }
+        });
+    }
+
+    /// One row of text values, for utility statements.
+    pub(super) fn put_texts(stream: &mut Stream, values: &[Option<&str>]) {
+        backend::frame(&mut stream.out, b'D', |out| {
+            out.put_u16(values.len() as u16);
+            for value in values {
+                match value {
+                    None => out.put_i32(-1),
+                    Some(text) => {
+                        out.put_u32(text.len() as u32);
+                        out.put_slice(text.as_bytes());
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! What all sessions share: the engine and its threads, the catalog, who is connected, shutdown.
+
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::error::{Error, Result, SqlState};
+use bytes::Bytes;
+use lightning_storage::io::{SystemClock, file::FileIo};
+use lightning_storage::{Engine, LogStep};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+
+/// One connection, as others see it.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its number.
+    pub pid: i32,
+    /// What a cancel request must show.
+    pub secret: Bytes,
+    /// The running statement is to end.
+    pub cancel: Arc<AtomicBool>,
+    /// The connection is to end.
+    pub terminated: AtomicBool,
+    /// Wakes the session to look at the two.
+    pub woken: Notify,
+}
+
+impl Backend {
+    /// Ends the running statement.
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+        self.woken.notify_waiters();
+        self.woken.notify_one();
+    }
+
+    /// Ends the connection.
+    pub fn terminate(&self) {
+        self.terminated.store(true, Ordering::Relaxed);
+        self.cancel();
+    }
+}
+
+/// The server.
+pub struct Server {
+    /// The configuration.
+    pub config: Config,
+    /// Storage.
+    pub engine: Engine,
+    /// Names.
+    pub catalog: Catalog,
+    /// TLS, when a certificate is configured.
+    pub tls: Option<TlsAcceptor>,
+    /// When it started.
+    pub started: i64,
+    backends: Mutex<HashMap<i32, Arc<Backend>>>,
+    next_pid: AtomicI32,
+    mock_key: [u8; 16],
+    stopping: AtomicBool,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Opens the database in the configured folder, recovering it if need be, and starts its background threads.
+    ///
+    /// # Errors
+    /// A readable sentence.
+    pub fn open(config: Config) -> std::result::Result<Arc<Server>, String> {
+        let folder = config.data_dir.display().to_string();
+        let tls = config.tls.as_ref().map(|(cert, key)| tls_acceptor(cert, key)).transpose()?;
+        let io = FileIo::open(&config.data_dir).map_err(|e| format!("could not open the database in {folder}: {e}"))?;
+        let storage = lightning_storage::Config { pool_bytes: config.buffer_pool_bytes, ..Default::default() };
+        let engine = Engine::open(Arc::new(io), Arc::new(SystemClock), storage)
+            .map_err(|e| format!("could not open the database in {folder}: {e}"))?;
+        let catalog = Catalog::open(engine.clone()).map_err(|e| format!("could not read the catalog in {folder}: {e}"))?;
+        let server = Arc::new(Server {
+            config,
+            engine,
+            catalog,
+            tls,
+            started: super::now(),
+            backends: Mutex::default(),
+            next_pid: AtomicI32::new(std::process::id() as i32),
+            mock_key: rand::random(),
+            stopping: AtomicBool::new(false),
+        });
+        let (log, background) = (server.clone(), server.clone());
+        let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|e| format!("could not start a thread: {e}"))
+        };
+        spawn("log", Box::new(move || log.run_log()))?;
+        spawn("background", Box::new(move || background.run_background()))?;
+        Ok(server)
+    }
+
+    /// Appends and syncs the log for all who wait.
+    fn run_log(&self) {
+        loop {
+            match self.engine.log_step() {
+                Ok(LogStep::Idle(waiter)) => {
+                    if self.stopping.load(Ordering::Acquire) {
+                        return;
+                    }
+                    waiter.block();
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!("the log cannot be written: {error}; reads go on, writing ends until restart");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Checkpoints when due; removes versions that nobody needs.
+    fn run_background(&self) {
+        while !self.stopping.load(Ordering::Acquire) {
+            if self.engine.checkpoint_due()
+                && let Err(error) = self.engine.checkpoint()
+            {
+                tracing::error!("a checkpoint failed: {error}");
+            }
+            match self.engine.clean_step(10_000) {
+                Ok(true) => {}
+                Ok(false) => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) => {
+                    tracing::error!("removing old versions failed: {error}");
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// A new connection's entry.
+    ///
+    /// # Errors
+    /// 53300.
+    pub fn register(&self) -> Result<Arc<Backend>> {
+        let mut backends = self.backends.lock();
+        if backends.len() >= self.config.max_connections {
+            return Err(Error::new(SqlState::TooManyConnections, "sorry, too many clients already"));
+        }
+        let backend = Arc::new(Backend {
+            pid: self.next_pid.fetch_add(1, Ordering::Relaxed),
+            secret: Bytes::copy_from_slice(&rand::random::<[u8; 4]>()),
+            cancel: Arc::default(),
+            terminated: AtomicBool::new(false),
+            woken: Notify::new(),
+        });
+        backends.insert(backend.pid, backend.clone());
+        Ok(backend)
+    }
+
+    /// A connection has ended.
+    pub fn unregister(&self, backend: &Backend) {
+        self.backends.lock().remove(&backend.pid);
+    }
+
+    /// A cancel request: acts only when the secret is right.
+    pub fn cancel(&self, pid: i32, secret: &[u8]) {
+        let backend = self.backends.lock().get(&pid).cloned();
+        if let Some(backend) = backend.filter(|backend| *backend.secret == *secret) {
+            backend.cancel();
+        }
+    }
+
+    /// Signals a backend; `false`: there is none of this number.
+    pub fn signal(&self, pid: i32, terminate: bool) -> bool {
+        let backend = self.backends.lock().get(&pid).cloned();
+        match &backend {
+            Some(backend) if terminate => backend.terminate(),
+            Some(backend) => backend.cancel(),
+            None => {}
+        }
+        backend.is_some()
+    }
+
+    /// Number of connections.
+    pub fn connections(&self) -> usize {
+        self.backends.lock().len()
+    }
+
+    /// Ends every connection, then closes the engine with a last checkpoint.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn shut_down(&self) -> std::result::Result<(), String> {
+        let backends: Vec<Arc<Backend>> = self.backends.lock().values().cloned().collect();
+        backends.iter().for_each(|backend| backend.terminate());
+        for _ in 0..500 {
+            if self.connections() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.stopping.store(true, Ordering::Release);
+        self.engine.close().map_err(|e| format!("the last checkpoint failed: {e}"))
+    }
+
+    /// A role's stored SCRAM verifier.
+    pub fn role_verifier(&self, role: &str) -> Option<String> {
+        let shared = self.catalog.shared().ok()?;
+        shared.roles.values().find(|r| r.name == role && r.login)?.password.clone()
+    }
+
+    /// The salt of a verifier that does not exist: the same for the same name while the server runs.
+    pub fn mock_salt(&self, role: &str) -> Vec<u8> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        (0..2u8)
+            .flat_map(|half| {
+                let mut hasher = DefaultHasher::new();
+                (self.mock_key, role, half).hash(&mut hasher);
+                hasher.finish().to_le_bytes()
+            })
+            .collect()
+    }
+}
+
+fn tls_acceptor(cert: &std::path::Path, key: &std::path::Path) -> std::result::Result<TlsAcceptor, String> {
+    use tokio_rustls::rustls::{self, pki_types::pem::PemObject, pki_types::{CertificateDer, PrivateKeyDer}};
+    let certs = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|e| format!("could not read the certificate {}: {e}", cert.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| format!("could not read the key {}: {e}", key.display()))?;
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certs, key))
+        .map_err(|e| format!("the certificate cannot be used: {e}"))?;
+    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,281 @@
+//! From text to plan; prepared statements and portals.
+
+use super::Session;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::{Execution, Plan};
+use crate::planner;
+use crate::sql::ast::{self, Parsed};
+use crate::sql::tree::OutputColumn;
+use crate::types::{Datum, Oid, Type, binary_io, oid, text_io};
+use crate::wire::backend::Field;
+use crate::wire::frontend::{Bind, utf8};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// A prepared statement.
+pub(super) struct Prepared {
+    /// Its text, positions included.
+    pub(super) text: Arc<str>,
+    /// `None`: an empty statement.
+    pub(super) statement: Option<Arc<ast::Statement>>,
+    /// Types that the client declared.
+    pub(super) declared: Vec<Option<Oid>>,
+    /// Types of the parameters, as bound.
+    pub(super) params: Vec<Type>,
+    /// What its rows look like; fixed when it was prepared (a change of it is 0A000).
+    pub(super) output: Vec<OutputColumn>,
+    /// The plan, and what it was made of.
+    cached: Mutex<Option<Cached>>,
+}
+
+struct Cached {
+    plan: Arc<Plan>,
+    image_version: u64,
+    settings_version: u64,
+}
+
+/// A portal: a prepared statement with its parameters, perhaps under way.
+pub(super) struct Portal {
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) params: Arc<[Datum]>,
+    /// Per result column: binary?
+    pub(super) binary: Vec<bool>,
+    pub(super) state: PortalState,
+    /// Made by DECLARE: shown rows are FETCH's.
+    pub(super) cursor: bool,
+}
+
+/// How far a portal is.
+pub(super) enum PortalState {
+    /// Not begun.
+    Ready,
+    /// Under way; rows given so far.
+    Running(Box<Execution>, u64),
+    /// Run to its end.
+    Done,
+}
+
+impl Prepared {
+    /// Whether the statement is planned (gives rows or writes), in contrast to utility statements.
+    pub(super) fn is_planned(&self) -> bool {
+        matches!(self.statement.as_deref(), Some(s) if !matches!(s, ast::Statement::Utility(_)))
+    }
+}
+
+impl Session {
+    /// Makes a prepared statement of a text with at most one statement.
+    pub(super) fn prepare(&mut self, text: &str, declared: Vec<Option<Oid>>) -> Result<Prepared> {
+        let mut parsed = crate::sql::parse::parse(text)?;
+        if parsed.len() > 1 {
+            let message = "cannot insert multiple commands into a prepared statement";
+            return Err(Error::new(SqlState::SyntaxError, message));
+        }
+        let statement = parsed.pop().map(|parsed| Arc::new(parsed.statement));
+        if let Some(statement) = &statement {
+            self.check_failed_block(statement)?;
+        }
+        self.prepare_statement(text.into(), statement, declared)
+    }
+
+    /// As [`Session::prepare`], of a parsed statement.
+    pub(super) fn prepare_statement(
+        &mut self,
+        text: Arc<str>,
+        statement: Option<Arc<ast::Statement>>,
+        declared: Vec<Option<Oid>>,
+    ) -> Result<Prepared> {
+        let mut prepared =
+            Prepared { text, statement, declared, params: Vec::new(), output: Vec::new(), cached: Mutex::new(None) };
+        if prepared.is_planned() {
+            self.ensure_transaction()?;
+            let plan = self.plan(&prepared)?;
+            prepared.params = plan.params.clone();
+            prepared.output = plan.output.clone();
+        } else {
+            prepared.params = prepared.declared.iter().map(|ty| Type::new(ty.unwrap_or(oid::TEXT))).collect();
+            if let Some(ast::Statement::Utility(utility)) = prepared.statement.as_deref() {
+                prepared.output = self.utility_output(utility)?;
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// A statement of a simple query, ready to run.
+    pub(super) fn prepare_parsed(&mut self, text: &Arc<str>, parsed: Parsed) -> Result<Prepared> {
+        self.prepare_statement(text.clone(), Some(Arc::new(parsed.statement)), Vec::new())
+    }
+
+    /// The statement's plan: the cached one while catalog and settings are as they were.
+    pub(super) fn plan(&mut self, prepared: &Prepared) -> Result<Arc<Plan>> {
+        let image = self.image()?;
+        let settings_version = self.settings.lock().version;
+        if let Some(cached) = &*prepared.cached.lock()
+            && cached.image_version == image.version
+            && cached.settings_version == settings_version
+        {
+            return Ok(cached.plan.clone());
+        }
+        let Some(statement) = &prepared.statement else { return Err(Error::internal("an empty statement has no plan")) };
+        let call = self.call_context(&image);
+        let declared = if prepared.params.is_empty() {
+            prepared.declared.clone()
+        } else {
+            prepared.params.iter().map(|ty| Some(ty.oid)).collect()
+        };
+        let ctx = self.bind_context(&image, &call, declared);
+        let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
+        let plan = Arc::new(planner::physical::plan(&planner::rewrite::statement(bound))?);
+        if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
+            return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
+        }
+        *prepared.cached.lock() = Some(Cached { plan: plan.clone(), image_version: image.version, settings_version });
+        Ok(plan)
+    }
+
+    /// Parse.
+    pub fn parse(&mut self, name: String, text: &str, types: &[u32]) -> Result<()> {
+        self.begin_statement();
+        if !name.is_empty() && self.prepared.contains_key(&name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Error::new(SqlState::DuplicatePreparedStatement, message));
+        }
+        let declared = types.iter().map(|ty| Some(Oid(*ty)).filter(|ty| ty.0 != 0 && *ty != oid::UNKNOWN)).collect();
+        let prepared = self.prepare(text, declared)?;
+        self.prepared.insert(name, Arc::new(prepared));
+        Ok(())
+    }
+
+    pub(super) fn find_prepared(&self, name: &str) -> Result<Arc<Prepared>> {
+        self.prepared.get(name).cloned().ok_or_else(|| {
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            Error::new(SqlState::InvalidSqlStatementName, message)
+        })
+    }
+
+    /// Bind.
+    pub fn bind(&mut self, bind: Bind) -> Result<()> {
+        let prepared = self.find_prepared(&bind.statement)?;
+        if let Some(statement) = &prepared.statement {
+            self.check_failed_block(statement)?;
+        }
+        if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
+            let message = format!("cursor \"{}\" already exists", bind.portal);
+            return Err(Error::new(SqlState::DuplicateCursor, message));
+        }
+        if bind.parameters.len() != prepared.params.len() {
+            let message = format!(
+                "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
+                bind.parameters.len(),
+                bind.statement,
+                prepared.params.len()
+            );
+            return Err(Error::new(SqlState::ProtocolViolation, message));
+        }
+        let formats = one_each(&bind.parameter_formats, bind.parameters.len(), "parameter")?;
+        let binary = one_each(&bind.result_formats, prepared.output.len(), "result")?;
+        self.ensure_transaction()?;
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let mut params = Vec::with_capacity(bind.parameters.len());
+        for ((value, ty), binary) in bind.parameters.iter().zip(&prepared.params).zip(formats) {
+            params.push(match value {
+                None => Datum::Null,
+                Some(bytes) if binary => binary_io::receive(bytes, *ty)?,
+                Some(bytes) => text_io::input(utf8(bytes)?, *ty, &call.text())?,
+            });
+        }
+        let portal = Portal { prepared, params: params.into(), binary, state: PortalState::Ready, cursor: false };
+        self.portals.insert(bind.portal, portal);
+        Ok(())
+    }
+
+    /// Describe of a statement: parameter types, and fields when it gives rows.
+    pub fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Vec<Field>)> {
+        let prepared = self.find_prepared(name)?;
+        let params = prepared.params.iter().map(|ty| ty.oid).collect();
+        Ok((params, fields(&prepared.output, &[])))
+    }
+
+    /// Describe of a portal.
+    pub fn describe_portal(&mut self, name: &str) -> Result<Vec<Field>> {
+        let portal = self.find_portal(name)?;
+        Ok(fields(&portal.prepared.output, &portal.binary))
+    }
+
+    pub(super) fn find_portal(&mut self, name: &str) -> Result<&mut Portal> {
+        self.portals.get_mut(name).ok_or_else(|| {
+            Error::new(SqlState::InvalidCursorName, format!("portal \"{name}\" does not exist"))
+        })
+    }
+
+    /// Close of a statement.
+    pub fn close_statement(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+
+    /// Close of a portal.
+    pub fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+}
+
+fn same_shape(before: &[OutputColumn], after: &[OutputColumn]) -> bool {
+    before.len() == after.len() && before.iter().zip(after).all(|(a, b)| a.ty == b.ty && a.name == b.name)
+}
+
+/// Format codes for `count` values: none is text, one is for all.
+fn one_each(codes: &[i16], count: usize, what: &str) -> Result<Vec<bool>> {
+    let binary = |code: &i16| match code {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Error::new(SqlState::InvalidParameterValue, format!("unsupported format code: {other}"))),
+    };
+    match codes {
+        [] => Ok(vec![false; count]),
+        [code] => Ok(vec![binary(code)?; count]),
+        codes if codes.len() == count => codes.iter().map(binary).collect(),
+        codes => {
+            let message = format!("bind message has {} {what} formats but {count} values", codes.len());
+            Err(Error::new(SqlState::ProtocolViolation, message))
+        }
+    }
+}
+
+/// RowDescription's fields.
+pub(super) fn fields(output: &[OutputColumn], binary: &[bool]) -> Vec<Field> {
+    let field = |(i, column): (usize, &OutputColumn)| {
+        let (table, attribute) = column.origin.unwrap_or((Oid::NONE, 0));
+        Field {
+            name: column.name.clone(),
+            table,
+            attribute,
+            ty: column.ty.oid,
+            size: type_size(column.ty.oid),
+            typmod: column.ty.typmod,
+            format: i16::from(binary.get(i).copied().unwrap_or(false)),
+        }
+    };
+    output.iter().enumerate().map(field).collect()
+}
+
+/// typlen
+pub(super) fn type_size(ty: Oid) -> i16 {
+    match ty {
+        oid::BOOL | oid::CHAR => 1,
+        oid::INT2 => 2,
+        oid::INT4 | oid::FLOAT4 | oid::DATE => 4,
+        oid::INT8 | oid::FLOAT8 | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => 8,
+        oid::TIMETZ => 12,
+        oid::INTERVAL | oid::UUID => 16,
+        oid::TID => 6,
+        oid::NAME => 64,
+        oid::VOID => 4,
+        oid::UNKNOWN | oid::CSTRING => -2,
+        other if crate::types::physical::is_oid(other) => 4,
+        _ => -1,
+    }
+}

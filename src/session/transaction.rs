@@ -1,0 +1,283 @@
+//! Transaction blocks, savepoints, commit and rollback.
+
+use super::Session;
+use crate::catalog::store::Change;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::row::constraint::{ConstraintQueue, QueueMark};
+use crate::sql::ast::utility::{Isolation, TransactionModes};
+use crate::wire::backend::TransactionStatus;
+use lightning_storage::SavepointId;
+use std::sync::Arc;
+
+/// Where the session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Block {
+    /// No transaction.
+    None,
+    /// A transaction that ends with the message (or at Sync).
+    Implicit,
+    /// BEGIN … COMMIT.
+    Explicit,
+    /// A block in which a statement has failed: only its end, or ROLLBACK TO, is taken.
+    Failed,
+}
+
+/// A SAVEPOINT.
+pub(super) struct Savepoint {
+    name: String,
+    id: SavepointId,
+    mark: QueueMark,
+    /// The catalog as it was.
+    image: Option<Arc<crate::catalog::image::Image>>,
+}
+
+impl Session {
+    /// The state as ReadyForQuery tells it.
+    pub fn status(&self) -> TransactionStatus {
+        match self.block {
+            Block::None | Block::Implicit => TransactionStatus::Idle,
+            Block::Explicit => TransactionStatus::InTransaction,
+            Block::Failed => TransactionStatus::Failed,
+        }
+    }
+
+    /// Savepoint depth, for settings.
+    pub(super) fn depth(&self) -> u32 {
+        self.savepoints.len() as u32
+    }
+
+    /// Begins a transaction when there is none.
+    pub(super) fn ensure_transaction(&mut self) -> Result<()> {
+        if self.block != Block::None {
+            return Ok(());
+        }
+        let (isolation, read_only, deferrable) = {
+            let settings = self.settings.lock();
+            let get = |name| settings.get(name).unwrap_or_default().to_owned();
+            (get("default_transaction_isolation"), get("default_transaction_read_only"), get("default_transaction_deferrable"))
+        };
+        {
+            let mut settings = self.settings.lock();
+            settings.set("transaction_isolation", &isolation, true, 0, true)?;
+            settings.set("transaction_read_only", &read_only, true, 0, true)?;
+            settings.set("transaction_deferrable", &deferrable, true, 0, true)?;
+        }
+        let level = match isolation.as_str() {
+            "repeatable read" => lightning_storage::Isolation::RepeatableRead,
+            _ => lightning_storage::Isolation::ReadCommitted,
+        };
+        let mut transaction = self.server.engine.begin(level);
+        transaction.set_session(self.host.session_id());
+        *self.transaction.lock() = Some(transaction);
+        self.transaction_time = self.statement_time;
+        self.block = Block::Implicit;
+        Ok(())
+    }
+
+    /// BEGIN.
+    pub(super) fn begin(&mut self, modes: TransactionModes) -> Result<()> {
+        if self.block == Block::Explicit {
+            self.warn(SqlState::ActiveSqlTransaction, "there is already a transaction in progress");
+            return Ok(());
+        }
+        self.ensure_transaction()?;
+        self.block = Block::Explicit;
+        self.set_modes(modes)
+    }
+
+    /// SET TRANSACTION and BEGIN's modes.
+    pub(super) fn set_modes(&mut self, modes: TransactionModes) -> Result<()> {
+        if let Some(isolation) = modes.isolation {
+            let (name, level) = isolation_level(isolation)?;
+            let unused = match self.transaction.lock().as_mut() {
+                Some(transaction) => transaction.isolation() == level || transaction.set_isolation(level),
+                None => true,
+            };
+            if !unused {
+                let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
+                return Err(Error::new(SqlState::ActiveSqlTransaction, message));
+            }
+            self.settings.lock().set("transaction_isolation", name, true, 0, true)?;
+        }
+        if let Some(read_only) = modes.read_only {
+            let value = if read_only { "on" } else { "off" };
+            self.settings.lock().set("transaction_read_only", value, true, 0, true)?;
+        }
+        if let Some(deferrable) = modes.deferrable {
+            let value = if deferrable { "on" } else { "off" };
+            self.settings.lock().set("transaction_deferrable", value, true, 0, true)?;
+        }
+        Ok(())
+    }
+
+    /// SET SESSION CHARACTERISTICS.
+    pub(super) fn set_characteristics(&mut self, modes: TransactionModes) -> Result<()> {
+        let depth = self.depth();
+        let mut settings = self.settings.lock();
+        let mut set = |name: &str, value: &str| settings.set(name, value, false, depth, true);
+        if let Some(isolation) = modes.isolation {
+            set("default_transaction_isolation", isolation_level(isolation)?.0)?;
+        }
+        if let Some(read_only) = modes.read_only {
+            set("default_transaction_read_only", if read_only { "on" } else { "off" })?;
+        }
+        if let Some(deferrable) = modes.deferrable {
+            set("default_transaction_deferrable", if deferrable { "on" } else { "off" })?;
+        }
+        Ok(())
+    }
+
+    /// COMMIT of whatever transaction there is: deferred constraints, the log, the catalog. `false`: it was rolled back.
+    pub(super) async fn commit(&mut self) -> Result<bool> {
+        match self.block {
+            Block::None => return Ok(true),
+            Block::Failed => {
+                self.rollback();
+                return Ok(false);
+            }
+            Block::Implicit | Block::Explicit => {}
+        }
+        if let Err(error) = self.try_commit().await {
+            self.rollback();
+            return Err(error);
+        }
+        Ok(true)
+    }
+
+    async fn try_commit(&mut self) -> Result<()> {
+        self.portals.clear();
+        if self.constraints.lock().has_deferred() {
+            let image = self.image()?;
+            let call = self.call_context(&image);
+            let ctx = self.statement_context(&image, &call)?;
+            if let Some(mut end) = ConstraintQueue::commit(&ctx, true) {
+                loop {
+                    match end.run(&ctx) {
+                        Ok(()) => break,
+                        Err(error) if error.is_pause() => tokio::task::yield_now().await,
+                        Err(error) => match error.waiter() {
+                            Some(waiter) => self.wait(&waiter.clone()).await?,
+                            None => return Err(error),
+                        },
+                    }
+                }
+            }
+        }
+        let Some(transaction) = self.transaction.lock().take() else {
+            return Err(Error::internal("there is no transaction to commit"));
+        };
+        let asynchronous = self.settings.lock().get("synchronous_commit") == Some("off");
+        let position = if asynchronous { transaction.commit_async()? } else { transaction.commit()? };
+        // From here on it is committed: a cancel request no longer matters.
+        self.block = Block::None;
+        self.savepoints.clear();
+        self.constraints.lock().clear();
+        self.settings.lock().commit();
+        if !asynchronous || self.change.is_some() {
+            while let Some(waiter) = self.server.engine.wait_durable(position) {
+                super::ready(&waiter).await;
+                if self.server.engine.is_poisoned() {
+                    return Err(Error::from(lightning_storage::Error::Poisoned).fatal());
+                }
+            }
+        }
+        if let Some(change) = self.change.take() {
+            if change.shared {
+                self.server.catalog.forget_all();
+            }
+            self.server.catalog.reload(self.database)?;
+        }
+        Ok(())
+    }
+
+    /// ROLLBACK of whatever transaction there is. Cannot fail.
+    pub(super) fn rollback(&mut self) {
+        self.portals.clear();
+        let transaction = self.transaction.lock().take();
+        if let Some(transaction) = transaction {
+            transaction.rollback();
+        }
+        self.block = Block::None;
+        self.savepoints.clear();
+        self.constraints.lock().clear();
+        self.change = None;
+        self.settings.lock().rollback(0);
+    }
+
+    /// A statement has failed: an implicit transaction is over, a block waits for its end.
+    pub fn fail(&mut self) {
+        match self.block {
+            Block::None | Block::Implicit => self.rollback(),
+            Block::Explicit => {
+                self.block = Block::Failed;
+                self.portals.clear();
+            }
+            Block::Failed => {}
+        }
+    }
+
+    /// SAVEPOINT.
+    pub(super) fn savepoint(&mut self, name: String) -> Result<()> {
+        self.require_block("SAVEPOINT")?;
+        let id = match self.transaction.lock().as_mut() {
+            Some(transaction) => transaction.savepoint(),
+            None => return Err(Error::internal("a block has no transaction")),
+        };
+        let mark = self.constraints.lock().mark();
+        let image = self.change.as_ref().map(|change| change.image.clone());
+        self.savepoints.push(Savepoint { name, id, mark, image });
+        Ok(())
+    }
+
+    fn find_savepoint(&self, name: &str) -> Result<usize> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            Error::new(SqlState::InvalidSavepointSpecification, format!("savepoint \"{name}\" does not exist"))
+        })
+    }
+
+    /// RELEASE.
+    pub(super) fn release(&mut self, name: &str) -> Result<()> {
+        self.require_block("RELEASE SAVEPOINT")?;
+        let at = self.find_savepoint(name)?;
+        let id = self.savepoints[at].id;
+        if let Some(transaction) = self.transaction.lock().as_mut() {
+            transaction.release(id);
+        }
+        self.settings.lock().release(at as u32 + 1);
+        self.savepoints.truncate(at);
+        Ok(())
+    }
+
+    /// ROLLBACK TO.
+    pub(super) fn rollback_to(&mut self, name: &str) -> Result<()> {
+        self.require_block("ROLLBACK TO SAVEPOINT")?;
+        let at = self.find_savepoint(name)?;
+        self.savepoints.truncate(at + 1);
+        let savepoint = &self.savepoints[at];
+        if let Some(transaction) = self.transaction.lock().as_mut() {
+            transaction.rollback_to(savepoint.id)?;
+        }
+        self.constraints.lock().rollback_to(savepoint.mark);
+        self.change = savepoint.image.clone().map(Change::new);
+        self.settings.lock().rollback(at as u32 + 1);
+        self.block = Block::Explicit;
+        Ok(())
+    }
+
+    fn require_block(&self, what: &str) -> Result<()> {
+        if matches!(self.block, Block::Explicit | Block::Failed) {
+            return Ok(());
+        }
+        let message = format!("{what} can only be used in transaction blocks");
+        Err(Error::new(SqlState::NoActiveSqlTransaction, message))
+    }
+}
+
+fn isolation_level(isolation: Isolation) -> Result<(&'static str, lightning_storage::Isolation)> {
+    Ok(match isolation {
+        Isolation::ReadUncommitted => ("read uncommitted", lightning_storage::Isolation::ReadCommitted),
+        Isolation::ReadCommitted => ("read committed", lightning_storage::Isolation::ReadCommitted),
+        Isolation::RepeatableRead => ("repeatable read", lightning_storage::Isolation::RepeatableRead),
+        Isolation::Serializable => return Err(Error::unsupported("isolation level SERIALIZABLE")),
+    })
+}

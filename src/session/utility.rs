@@ -1,0 +1,549 @@
+//! Statements that are not planned: transactions, settings, prepared statements, cursors, and the way to DDL.
+
+use super::Session;
+use super::statement::{Portal, PortalState};
+use crate::catalog::store::Change;
+use crate::error::{Error, Result, SqlState};
+use crate::executor::Step;
+use crate::executor::ddl::{self, DdlContext};
+use crate::sql::ast::utility::{
+    Discard, Explain, Fetch, FetchDirection, LockTable, Set, SetValue, SettingName, TableLockMode, Transaction, Utility,
+};
+use crate::sql::ast::{self, Statement};
+use crate::sql::tree::{ColumnId, OutputColumn};
+use crate::types::{Type, oid};
+use crate::wire::stream::Stream;
+use lightning_storage::{LockMode, LockTag, WaitPolicy};
+use std::sync::Arc;
+
+fn text_column(name: &str) -> OutputColumn {
+    OutputColumn { name: name.to_owned(), column: ColumnId(0), ty: Type::new(oid::TEXT), origin: None }
+}
+
+impl Session {
+    /// The columns that a utility statement shows.
+    pub(super) fn utility_output(&mut self, utility: &Utility) -> Result<Vec<OutputColumn>> {
+        Ok(match utility {
+            Utility::Show(SettingName::All) => {
+                ["name", "setting", "description"].into_iter().map(text_column).collect()
+            }
+            Utility::Show(SettingName::Name(name)) => vec![text_column(&self.shown_name(name)?)],
+            Utility::Explain(_) => vec![text_column("QUERY PLAN")],
+            Utility::Execute(execute) => self.find_prepared(&execute.name)?.output.clone(),
+            Utility::Fetch(fetch) if !fetch.is_move => {
+                self.find_cursor(&fetch.cursor)?.prepared.output.clone()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    fn shown_name(&self, name: &str) -> Result<String> {
+        match name {
+            "session_authorization" | "transaction_isolation" => Ok(name.to_owned()),
+            name => self
+                .settings
+                .lock()
+                .canonical(name)
+                .ok_or_else(|| unknown_setting(name)),
+        }
+    }
+
+    /// Runs a utility statement; gives its command tag.
+    pub(super) async fn utility(&mut self, utility: &Utility, text: &str, stream: &mut Stream) -> Result<String> {
+        let tag = match utility {
+            Utility::Transaction(transaction) => return self.transaction_statement(transaction).await,
+            Utility::Set(set) => {
+                self.set(set)?;
+                "SET"
+            }
+            Utility::Reset(SettingName::All) => {
+                let depth = self.depth();
+                self.settings.lock().reset_all(depth);
+                "RESET"
+            }
+            Utility::Reset(SettingName::Name(name)) => {
+                let depth = self.depth();
+                self.settings.lock().reset(name, false, depth)?;
+                "RESET"
+            }
+            Utility::Show(SettingName::All) => {
+                for (name, value) in self.settings.lock().all() {
+                    Session::put_texts(stream, &[Some(&name), Some(&value), Some("")]);
+                }
+                "SHOW"
+            }
+            Utility::Show(SettingName::Name(name)) => {
+                let value = self.settings.lock().show(name).ok_or_else(|| unknown_setting(name))?;
+                Session::put_texts(stream, &[Some(&value)]);
+                "SHOW"
+            }
+            Utility::SetConstraints { names: None, deferred } => {
+                self.constraints.lock().set_constraints(None, *deferred);
+                "SET CONSTRAINTS"
+            }
+            Utility::Discard(what) => return self.discard(*what),
+            Utility::Prepare(prepare) => {
+                self.prepare_by_name(prepare)?;
+                "PREPARE"
+            }
+            Utility::Execute(execute) => return self.execute_by_name(execute, stream).await,
+            Utility::Deallocate(None) => {
+                self.prepared.clear();
+                "DEALLOCATE ALL"
+            }
+            Utility::Deallocate(Some(name)) => {
+                self.find_prepared(name)?;
+                self.prepared.remove(name);
+                "DEALLOCATE"
+            }
+            Utility::DeclareCursor(cursor) => {
+                self.declare(cursor)?;
+                "DECLARE CURSOR"
+            }
+            Utility::Fetch(fetch) => return self.fetch(fetch, stream).await,
+            Utility::Close(None) => {
+                self.portals.retain(|_, portal| !portal.cursor);
+                "CLOSE CURSOR ALL"
+            }
+            Utility::Close(Some(name)) => {
+                self.find_cursor(name)?;
+                self.portals.remove(name);
+                "CLOSE CURSOR"
+            }
+            Utility::Explain(explain) => {
+                self.explain(explain, text, stream).await?;
+                "EXPLAIN"
+            }
+            Utility::Checkpoint => {
+                self.server.engine.checkpoint()?;
+                "CHECKPOINT"
+            }
+            Utility::LockTable(lock) => {
+                self.lock_tables(lock).await?;
+                "LOCK TABLE"
+            }
+            Utility::Vacuum(_) => "VACUUM",
+            Utility::Unlisten(_) => "UNLISTEN",
+            Utility::Unsupported { what, pos } => return Err(Error::unsupported(what).at(*pos)),
+            Utility::Grant(grant) => {
+                return Err(Error::unsupported(if grant.revoke { "REVOKE" } else { "GRANT" }).at(grant.pos));
+            }
+            other => match self.ddl(other).await? {
+                Some(tag) => tag,
+                None => return Err(Error::unsupported(statement_name(other))),
+            },
+        };
+        Ok(tag.to_owned())
+    }
+
+    /// DDL: run again from its start when it had to wait.
+    async fn ddl(&mut self, utility: &Utility) -> Result<Option<&'static str>> {
+        self.ensure_transaction()?;
+        let read_only = self.settings.lock().flag("transaction_read_only");
+        if read_only {
+            let message = format!("cannot execute {} in a read-only transaction", statement_name(utility));
+            return Err(Error::new(SqlState::ReadOnlySqlTransaction, message));
+        }
+        loop {
+            let image = self.image()?;
+            let call = self.call_context(&image);
+            let bind = self.bind_context(&image, &call, Vec::new());
+            let mut change = Change::new(image.clone());
+            change.shared = self.change.as_ref().is_some_and(|change| change.shared);
+            let start = self.transaction.lock().as_mut().map(lightning_storage::Transaction::savepoint);
+            let mut ctx = DdlContext {
+                transaction: &self.transaction,
+                change: &mut change,
+                bind,
+                user: self.user.oid,
+                notices: Vec::new(),
+            };
+            let result = tokio::task::block_in_place(|| ddl::execute(&mut ctx, utility));
+            let notices = std::mem::take(&mut ctx.notices);
+            drop(ctx);
+            if let (Some(transaction), Some(start)) = (self.transaction.lock().as_mut(), start) {
+                match &result {
+                    Ok(_) => transaction.release(start),
+                    Err(_) => transaction.rollback_to(start)?,
+                }
+            }
+            match result {
+                Ok(tag) => {
+                    if tag.is_some() {
+                        self.notices.extend(notices);
+                        self.change = Some(change);
+                    }
+                    return Ok(tag);
+                }
+                Err(error) => match error.waiter() {
+                    Some(waiter) => {
+                        let waiter = waiter.clone();
+                        self.wait(&waiter).await?;
+                    }
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    async fn transaction_statement(&mut self, statement: &Transaction) -> Result<String> {
+        let outside = matches!(self.status(), crate::wire::backend::TransactionStatus::Idle);
+        let tag = match statement {
+            Transaction::Begin { start, modes } => {
+                self.begin(*modes)?;
+                if *start { "START TRANSACTION" } else { "BEGIN" }
+            }
+            Transaction::Commit { chain: true } | Transaction::Rollback { chain: true } => {
+                return Err(Error::unsupported("AND CHAIN"));
+            }
+            Transaction::Commit { chain: false } => {
+                if outside {
+                    self.warn(SqlState::NoActiveSqlTransaction, "there is no transaction in progress");
+                }
+                if self.commit().await? { "COMMIT" } else { "ROLLBACK" }
+            }
+            Transaction::Rollback { chain: false } => {
+                if outside {
+                    self.warn(SqlState::NoActiveSqlTransaction, "there is no transaction in progress");
+                }
+                self.rollback();
+                "ROLLBACK"
+            }
+            Transaction::Savepoint(name) => {
+                self.savepoint(name.clone())?;
+                "SAVEPOINT"
+            }
+            Transaction::Release(name) => {
+                self.release(name)?;
+                "RELEASE"
+            }
+            Transaction::RollbackTo(name) => {
+                self.rollback_to(name)?;
+                "ROLLBACK"
+            }
+            Transaction::TwoPhase(what) => return Err(Error::unsupported(what)),
+            Transaction::SetTransaction(modes) => {
+                if outside {
+                    let message = "SET TRANSACTION can only be used in transaction blocks";
+                    self.warn(SqlState::NoActiveSqlTransaction, message);
+                } else {
+                    self.set_modes(*modes)?;
+                }
+                "SET"
+            }
+            Transaction::SetSnapshot(_) => return Err(Error::unsupported("SET TRANSACTION SNAPSHOT")),
+            Transaction::SessionCharacteristics(modes) => {
+                self.set_characteristics(*modes)?;
+                "SET"
+            }
+        };
+        Ok(tag.to_owned())
+    }
+
+    fn set(&mut self, set: &Set) -> Result<()> {
+        let depth = self.depth();
+        let in_block = !matches!(self.status(), crate::wire::backend::TransactionStatus::Idle);
+        if set.local && !in_block {
+            let message = "SET LOCAL can only be used in transaction blocks";
+            self.warn(SqlState::NoActiveSqlTransaction, message);
+        }
+        if (set.name == "role" || set.name == "session_authorization") && set.values.is_some() {
+            let own = matches!(set.values.as_deref(), Some([SetValue::Text(name)]) if *name == self.user.name || name == "none");
+            if !own {
+                return Err(Error::unsupported(format!("SET {}", set.name.to_uppercase().replace('_', " "))));
+            }
+            return Ok(());
+        }
+        self.ensure_transaction()?;
+        let superuser = self.user.superuser;
+        let mut settings = self.settings.lock();
+        let Some(values) = &set.values else { return settings.reset(&set.name, set.local, depth) };
+        let list = set.name == "search_path";
+        let parts: Vec<String> = values
+            .iter()
+            .map(|value| match value {
+                SetValue::Text(text) if list => crate::executor::functions::string::quote_identifier(text),
+                SetValue::Text(text) | SetValue::Number(text) | SetValue::Interval(text) => text.clone(),
+            })
+            .collect();
+        let multiple = list || set.name == "datestyle" || set.name == "temp_tablespaces" || set.name.contains('.');
+        if parts.len() > 1 && !multiple {
+            let message = format!("SET {} takes only one argument", set.name);
+            return Err(Error::new(SqlState::InvalidParameterValue, message));
+        }
+        settings.set(&set.name, &parts.join(", "), set.local, depth, superuser)
+    }
+
+    fn discard(&mut self, what: Discard) -> Result<String> {
+        let tag = match what {
+            Discard::All => {
+                if self.status() != crate::wire::backend::TransactionStatus::Idle {
+                    let message = "DISCARD ALL cannot run inside a transaction block";
+                    return Err(Error::new(SqlState::ActiveSqlTransaction, message));
+                }
+                self.portals.clear();
+                self.prepared.clear();
+                self.settings.lock().reset_all(0);
+                self.host.forget_sequences();
+                self.server.engine.end_session(self.host.session_id());
+                "DISCARD ALL"
+            }
+            Discard::Plans => "DISCARD PLANS",
+            Discard::Sequences => {
+                self.host.forget_sequences();
+                "DISCARD SEQUENCES"
+            }
+            Discard::Temp => "DISCARD TEMP",
+        };
+        Ok(tag.to_owned())
+    }
+
+    fn prepare_by_name(&mut self, prepare: &ast::utility::Prepare) -> Result<()> {
+        if self.prepared.contains_key(&prepare.name) {
+            let message = format!("prepared statement \"{}\" already exists", prepare.name);
+            return Err(Error::new(SqlState::DuplicatePreparedStatement, message));
+        }
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let ctx = self.bind_context(&image, &call, Vec::new());
+        let mut binder = crate::sql::bind::Binder::new(&ctx, "");
+        let declared =
+            prepare.types.iter().map(|ty| Ok(Some(binder.bind_type(ty)?.oid))).collect::<Result<Vec<_>>>()?;
+        let statement = Arc::new((*prepare.statement).clone());
+        let prepared = self.prepare_statement(prepare.text.as_str().into(), Some(statement), declared)?;
+        self.prepared.insert(prepare.name.clone(), Arc::new(prepared));
+        Ok(())
+    }
+
+    async fn execute_by_name(&mut self, execute: &ast::utility::Execute, stream: &mut Stream) -> Result<String> {
+        let prepared = self.find_prepared(&execute.name)?;
+        if !prepared.is_planned() {
+            return Err(Error::unsupported("EXECUTE of a utility statement"));
+        }
+        if execute.params.len() != prepared.params.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{}\"", execute.name);
+            let detail = format!("Expected {} parameters but got {}.", prepared.params.len(), execute.params.len());
+            return Err(Error::new(SqlState::SyntaxError, message).detail(detail));
+        }
+        self.ensure_transaction()?;
+        let params = self.evaluate(&execute.params, &prepared.params)?;
+        let mut execution = self.start(&prepared, params.into()).await?;
+        let mut rows = 0;
+        loop {
+            match self.step(&mut execution, stream).await? {
+                Step::Row => {
+                    rows += 1;
+                    self.put_row(&execution, &prepared.output, &[], stream);
+                }
+                Step::Done { affected } => {
+                    use crate::executor::row::plan::PlanKind;
+                    return Ok(match execution.plan().kind {
+                        PlanKind::Select => format!("SELECT {rows}"),
+                        PlanKind::Insert => format!("INSERT 0 {affected}"),
+                        PlanKind::Update => format!("UPDATE {affected}"),
+                        PlanKind::Delete => format!("DELETE {affected}"),
+                    });
+                }
+                Step::Yield => {}
+            }
+        }
+    }
+
+    /// Constant expressions, as values of the given types.
+    fn evaluate(&mut self, exprs: &[ast::Expr], types: &[Type]) -> Result<Vec<crate::types::Datum>> {
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let ctx = self.bind_context(&image, &call, Vec::new());
+        let mut values = Vec::with_capacity(exprs.len());
+        for (expr, ty) in exprs.iter().zip(types) {
+            let bound = crate::sql::bind::Binder::new(&ctx, "").parameter(expr, *ty)?;
+            values.push(match bound.kind {
+                crate::sql::tree::ExprKind::Const(value) => value,
+                _ => return Err(Error::unsupported("EXECUTE with a parameter that is not constant")),
+            });
+        }
+        Ok(values)
+    }
+
+    fn find_cursor(&mut self, name: &str) -> Result<&mut Portal> {
+        self.portals.get_mut(name).ok_or_else(|| {
+            Error::new(SqlState::InvalidCursorName, format!("cursor \"{name}\" does not exist"))
+        })
+    }
+
+    fn declare(&mut self, cursor: &ast::utility::DeclareCursor) -> Result<()> {
+        if cursor.hold {
+            return Err(Error::unsupported("DECLARE CURSOR WITH HOLD"));
+        }
+        if cursor.scroll == Some(true) {
+            return Err(Error::unsupported("SCROLL cursors"));
+        }
+        if self.status() != crate::wire::backend::TransactionStatus::InTransaction {
+            let message = "DECLARE CURSOR can only be used in transaction blocks";
+            return Err(Error::new(SqlState::NoActiveSqlTransaction, message));
+        }
+        if self.portals.contains_key(&cursor.name) {
+            let message = format!("cursor \"{}\" already exists", cursor.name);
+            return Err(Error::new(SqlState::DuplicateCursor, message));
+        }
+        let statement = Arc::new(Statement::Query(cursor.query.clone()));
+        let prepared = Arc::new(self.prepare_statement(cursor.text.as_str().into(), Some(statement), Vec::new())?);
+        let binary = vec![cursor.binary; prepared.output.len()];
+        let portal = Portal { prepared, params: Arc::new([]), binary, state: PortalState::Ready, cursor: true };
+        self.portals.insert(cursor.name.clone(), portal);
+        Ok(())
+    }
+
+    async fn fetch(&mut self, fetch: &Fetch, stream: &mut Stream) -> Result<String> {
+        self.find_cursor(&fetch.cursor)?;
+        let limit = match fetch.direction {
+            FetchDirection::Forward(count) if count >= 0 => count as u64,
+            FetchDirection::Relative(1) => 1,
+            _ => {
+                let message = "cursor can only scan forward";
+                let hint = "Declare it with SCROLL option to enable backward scan.";
+                return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message).hint(hint));
+            }
+        };
+        let mut portal = self.portals.remove(&fetch.cursor).expect("it was found");
+        let result = self.fetch_rows(&mut portal, limit, fetch.is_move, stream).await;
+        self.portals.insert(fetch.cursor.clone(), portal);
+        let rows = result?;
+        Ok(if fetch.is_move { format!("MOVE {rows}") } else { format!("FETCH {rows}") })
+    }
+
+    async fn fetch_rows(&mut self, portal: &mut Portal, limit: u64, quiet: bool, stream: &mut Stream) -> Result<u64> {
+        let prepared = portal.prepared.clone();
+        if let PortalState::Ready = portal.state {
+            let execution = self.start(&prepared, portal.params.clone()).await?;
+            portal.state = PortalState::Running(Box::new(execution), 0);
+        }
+        let mut rows = 0;
+        while rows < limit {
+            let PortalState::Running(execution, _) = &mut portal.state else { break };
+            match self.step(execution, stream).await? {
+                Step::Row => {
+                    rows += 1;
+                    if !quiet {
+                        self.put_row(execution, &prepared.output, &portal.binary, stream);
+                    }
+                }
+                Step::Done { .. } => portal.state = PortalState::Done,
+                Step::Yield => {}
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn explain(&mut self, explain: &Explain, text: &str, stream: &mut Stream) -> Result<()> {
+        use crate::executor::row::explain::ExplainOptions;
+        let mut options = ExplainOptions::default();
+        let (mut json, mut analyze) = (false, false);
+        for option in &explain.options {
+            use ast::utility::DefValue;
+            let on = match &option.value {
+                None => true,
+                Some(DefValue::Text(value)) => super::settings::parse_bool(value).unwrap_or(true),
+                Some(DefValue::Number(value)) => value != "0",
+                Some(_) => true,
+            };
+            match (option.name.as_str(), &option.value) {
+                ("format", Some(DefValue::Text(format))) => match format.to_ascii_lowercase().as_str() {
+                    "text" => json = false,
+                    "json" => json = true,
+                    other => return Err(Error::unsupported(format!("EXPLAIN (FORMAT {other})")).at(option.pos)),
+                },
+                ("analyze", _) => analyze = on,
+                ("verbose", _) => options.verbose = on,
+                ("costs", _) => options.costs = on,
+                ("timing", _) => options.timing = on,
+                ("summary" | "buffers" | "settings" | "wal", _) => {}
+                (other, _) => {
+                    let message = format!("unrecognized EXPLAIN option \"{other}\"");
+                    return Err(Error::new(SqlState::SyntaxError, message).at(option.pos));
+                }
+            }
+        }
+        if matches!(*explain.statement, Statement::Utility(_)) {
+            return Err(Error::unsupported("EXPLAIN of a utility statement"));
+        }
+        let prepared = self.prepare_statement(text.into(), Some(Arc::new((*explain.statement).clone())), Vec::new())?;
+        let lines = if analyze {
+            let started = self.start(&prepared, Arc::new([])).await?;
+            let mut execution = crate::executor::Execution::start_instrumented(
+                started.plan().clone(),
+                Arc::new([]),
+                started.context().clone(),
+            )?;
+            while !matches!(self.step(&mut execution, stream).await?, Step::Done { .. }) {}
+            explain_lines(execution.plan(), options, Some(execution.instruments()), json)
+        } else {
+            let plan = self.plan(&prepared)?;
+            explain_lines(&plan, options, None, json)
+        };
+        lines.iter().for_each(|line| Session::put_texts(stream, &[Some(line)]));
+        Ok(())
+    }
+
+    async fn lock_tables(&mut self, lock: &LockTable) -> Result<()> {
+        if self.status() == crate::wire::backend::TransactionStatus::Idle {
+            let message = "LOCK TABLE can only be used in transaction blocks";
+            return Err(Error::new(SqlState::NoActiveSqlTransaction, message));
+        }
+        let mode = match lock.mode {
+            TableLockMode::AccessShare => LockMode::AccessShare,
+            TableLockMode::RowShare => LockMode::RowShare,
+            TableLockMode::RowExclusive => LockMode::RowExclusive,
+            TableLockMode::ShareUpdateExclusive => LockMode::ShareUpdateExclusive,
+            TableLockMode::Share => LockMode::Share,
+            TableLockMode::ShareRowExclusive => LockMode::ShareRowExclusive,
+            TableLockMode::Exclusive => LockMode::Exclusive,
+            TableLockMode::AccessExclusive => LockMode::AccessExclusive,
+        };
+        for name in &lock.names {
+            let oid = {
+                let image = self.image()?;
+                let call = self.call_context(&image);
+                let ctx = self.bind_context(&image, &call, Vec::new());
+                crate::sql::bind::Binder::new(&ctx, "").relation(name)?.oid
+            };
+            let policy = if lock.nowait { WaitPolicy::NoWait } else { WaitPolicy::Wait };
+            self.lock(LockTag::Table(oid.0), mode, policy).await.map_err(|error| {
+                if error.code() == SqlState::LockNotAvailable && lock.nowait {
+                    let message = format!("could not obtain lock on relation \"{}\"", name.name());
+                    return Error::new(SqlState::LockNotAvailable, message);
+                }
+                error
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn explain_lines(
+    plan: &crate::executor::Plan,
+    options: crate::executor::row::explain::ExplainOptions,
+    counters: Option<&[crate::executor::row::frame::Instrument]>,
+    json: bool,
+) -> Vec<String> {
+    use crate::executor::row::explain;
+    if json { vec![explain::json(plan, options, counters).to_string()] } else { explain::text(plan, options, counters) }
+}
+
+fn unknown_setting(name: &str) -> Error {
+    Error::new(SqlState::UndefinedObject, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+/// The name of a statement that is not executed yet.
+fn statement_name(utility: &Utility) -> String {
+    let debug = format!("{utility:?}");
+    let end = debug.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(debug.len());
+    let mut name = String::new();
+    for c in debug[..end].chars() {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push(' ');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
+}
