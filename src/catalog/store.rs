@@ -69,7 +69,7 @@ struct Rows {
 }
 
 /// The first objects that a new engine hands out.
-const ROWS: Rows = Rows { table: ObjectId(2), index: ObjectId(3) };
+const ROWS: Rows = Rows { table: ObjectId(16), index: ObjectId(17) };
 
 impl Catalog {
     /// Opens the catalog of an engine, filling a new one.
