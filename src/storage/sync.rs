@@ -6,6 +6,7 @@
 use parking_lot::{Condvar, Mutex};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 #[derive(Default)]
@@ -18,6 +19,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// `state.ready`, for who must not own the waiter even for a moment.
+    came: Arc<AtomicBool>,
     /// Run when the last handle of the waiting side goes: takes the edge out of the wait-for graph.
     on_drop: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -68,10 +71,16 @@ impl Waiter {
         let wakers = {
             let mut state = self.0.state.lock();
             state.ready = true;
+            self.0.came.store(true, Ordering::Release);
             std::mem::take(&mut state.wakers)
         };
         self.0.changed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Says whether the event has come, without keeping the waiter: dropping it is safe wherever `on_drop`'s action is not.
+    pub(crate) fn came(&self) -> Arc<AtomicBool> {
+        self.0.came.clone()
     }
 
     /// Runs `action` when the last clone is dropped.

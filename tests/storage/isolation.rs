@@ -278,3 +278,22 @@ fn who_has_met_a_commit_sees_all_of_it_from_the_next_statement_on() {
     engine.flush().unwrap();
     check(&engine);
 }
+
+#[test]
+fn a_wait_that_is_over_closes_no_circle() {
+    let (engine, table, _, one, two) = setup();
+    let (mut first, mut second) = (begin(&engine), begin(&engine));
+    update(&mut first, table, two, 21).unwrap();
+    let point = second.savepoint();
+    update(&mut second, table, one, 11).unwrap();
+    let wait = waiter(update(&mut first, table, one, 12));
+    second.rollback_to(point).unwrap();
+    assert!(wait.is_ready());
+    let behind = waiter(update(&mut second, table, two, 22));
+    drop(wait);
+    assert_eq!(update(&mut first, table, one, 12).unwrap(), WriteOutcome::Done);
+    commit(&engine, first);
+    assert!(behind.is_ready());
+    drop((behind, second));
+    check(&engine);
+}

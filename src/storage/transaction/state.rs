@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 const ACTIVE: u64 = 0;
 const ABORTED: u64 = u64::MAX;
@@ -90,9 +90,24 @@ impl TxnState {
 /// Who waits for whom. Nodes are transactions, and sessions that hold locks beyond them.
 #[derive(Debug, Default)]
 pub(crate) struct WaitGraph {
-    edges: Mutex<HashMap<u64, (u64, Vec<u64>)>>,
+    edges: Mutex<HashMap<u64, Edges>>,
     tickets: AtomicU64,
     pub(crate) deadlocks: AtomicU64,
+}
+
+/// What a node waits for.
+#[derive(Debug)]
+struct Edges {
+    ticket: u64,
+    others: Vec<u64>,
+    /// Once its event has come the node only seems to wait; a session's tie to its transaction has none.
+    came: Option<Arc<AtomicBool>>,
+}
+
+impl Edges {
+    fn stands(&self) -> bool {
+        self.came.as_ref().is_none_or(|came| !came.load(Ordering::Acquire))
+    }
 }
 
 /// A session's node.
@@ -112,14 +127,14 @@ impl WaitGraph {
             self.deadlocks.fetch_add(1, Ordering::Relaxed);
             return Err(Error::Deadlock { detail: describe(&circle) });
         }
-        edges.insert(me, (ticket, others.to_vec()));
-        drop(edges);
         let waiter = Waiter::new();
+        edges.insert(me, Edges { ticket, others: others.to_vec(), came: Some(waiter.came()) });
+        drop(edges);
         let graph = Arc::downgrade(self);
         waiter.on_drop(move || {
             let Some(graph) = graph.upgrade() else { return };
             let mut edges = graph.edges.lock();
-            if edges.get(&me).is_some_and(|(mine, _)| *mine == ticket) {
+            if edges.get(&me).is_some_and(|mine| mine.ticket == ticket) {
                 edges.remove(&me);
             }
         });
@@ -128,7 +143,9 @@ impl WaitGraph {
 
     /// The session waits for whatever its transaction waits for.
     pub(crate) fn tie(&self, session: u64, transaction: TxnId) {
-        self.edges.lock().insert(session_node(session), (u64::MAX, vec![transaction.0]));
+        self.edges
+            .lock()
+            .insert(session_node(session), Edges { ticket: u64::MAX, others: vec![transaction.0], came: None });
     }
 
     /// The session's transaction is over.
@@ -150,11 +167,11 @@ impl WaitGraph {
 }
 
 /// The nodes from `me` back to `me`, if waiting for `others` closed a circle.
-fn find_circle(edges: &HashMap<u64, (u64, Vec<u64>)>, me: u64, others: &[u64]) -> Option<Vec<u64>> {
+fn find_circle(edges: &HashMap<u64, Edges>, me: u64, others: &[u64]) -> Option<Vec<u64>> {
     let mut path = vec![me];
     let mut seen = hashbrown::HashSet::new();
     fn visit(
-        edges: &HashMap<u64, (u64, Vec<u64>)>,
+        edges: &HashMap<u64, Edges>,
         me: u64,
         next: &[u64],
         seen: &mut hashbrown::HashSet<u64>,
@@ -168,7 +185,8 @@ fn find_circle(edges: &HashMap<u64, (u64, Vec<u64>)>, me: u64, others: &[u64]) -
                 continue;
             }
             path.push(node);
-            if edges.get(&node).is_some_and(|(_, next)| visit(edges, me, next, seen, path)) {
+            let next = edges.get(&node).filter(|edges| edges.stands());
+            if next.is_some_and(|next| visit(edges, me, &next.others, seen, path)) {
                 return true;
             }
             path.pop();
