@@ -172,3 +172,43 @@ fn fit(value: Datum, key: &IndexKey) -> Fitted {
         None => Fitted::Above,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(ty: Type) -> IndexKey {
+        IndexKey { attribute: 1, expression: None, storage: 0, ty, descending: false, nulls_first: false }
+    }
+
+    fn shown(fitted: Fitted) -> String {
+        match fitted {
+            Fitted::Value(Datum::Numeric(Numeric::Small { coefficient, scale })) => format!("{coefficient}/{scale}"),
+            Fitted::After(Datum::Numeric(Numeric::Small { coefficient, scale })) => {
+                format!("after {coefficient}/{scale}")
+            }
+            Fitted::Value(value) => format!("{value:?}"),
+            Fitted::After(value) => format!("after {value:?}"),
+            Fitted::Null => "null".into(),
+            Fitted::Below => "below".into(),
+            Fitted::Above => "above".into(),
+        }
+    }
+
+    #[test]
+    fn values_fit_into_narrower_keys_or_lie_beside_them() {
+        let small = key(Type::new(oid::INT2));
+        assert_eq!(shown(fit(Datum::Int8(7), &small)), "Int2(7)");
+        assert_eq!(shown(fit(Datum::Int8(70_000), &small)), "above");
+        assert_eq!(shown(fit(Datum::Int4(-70_000), &small)), "below");
+        let money = key(Type::with_typmod(oid::NUMERIC, types::typmod::of_numeric(10, 2)));
+        let numeric = |text: &str| Datum::Numeric(Numeric::parse(text).unwrap());
+        assert_eq!(shown(fit(numeric("1.5"), &money)), "150/2");
+        assert_eq!(shown(fit(numeric("1.505"), &money)), "after 150/2");
+        assert_eq!(shown(fit(numeric("1.509"), &money)), "after 150/2");
+        assert_eq!(shown(fit(numeric("-1.505"), &money)), "after -151/2");
+        assert_eq!(shown(fit(numeric("-1e30"), &money)), "below");
+        assert!(shown(fit(numeric("1e30"), &money)).starts_with("after 9223372036854775806"));
+        assert_eq!(shown(fit(Datum::Null, &money)), "null");
+    }
+}
