@@ -8,3 +8,6 @@ pub mod rewrite;
 mod scan;
 mod unnest;
 mod write;
+
+#[cfg(test)]
+mod tests;

@@ -192,4 +192,4 @@ impl<'a> Binder<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -75,7 +75,7 @@ impl Host for Bare {
 const OWNER: Oid = Oid(10);
 const PUBLIC: Oid = Oid(2200);
 
-fn attribute(number: i16, name: &str, ty: Type) -> Attribute {
+pub(crate) fn attribute(number: i16, name: &str, ty: Type) -> Attribute {
     Attribute {
         number,
         name: name.into(),
@@ -90,26 +90,46 @@ fn attribute(number: i16, name: &str, ty: Type) -> Attribute {
     }
 }
 
-fn relation(oid: u32, name: &str, columns: &[(&str, Type)], unique: Option<(&str, bool)>) -> Relation {
+/// A stored table; `unique` names its keys by their columns, the first one being the primary key if `primary`.
+pub(crate) fn relation(oid: u32, name: &str, columns: &[(&str, Type)], unique: Option<(&str, bool)>) -> Relation {
+    let keys: Vec<&[&str]> = unique.iter().map(|(column, _)| std::slice::from_ref(column)).collect();
+    let primary = unique.is_some_and(|(_, primary)| primary);
+    indexed(oid, name, columns, &keys, primary)
+}
+
+/// A stored table with unique indexes over lists of columns.
+pub(crate) fn indexed(
+    oid: u32,
+    name: &str,
+    columns: &[(&str, Type)],
+    keys: &[&[&str]],
+    first_is_primary: bool,
+) -> Relation {
     let attributes: Vec<Attribute> =
         columns.iter().enumerate().map(|(i, (name, ty))| attribute(i as i16 + 1, name, *ty)).collect();
     let mut indexes = Vec::new();
     let mut constraints = Vec::new();
-    if let Some((column, primary)) = unique {
-        let key = attributes.iter().find(|a| a.name == column).expect("the key is a column");
+    for (n, key) in keys.iter().enumerate() {
+        let primary = n == 0 && first_is_primary;
+        let number = oid + 1 + 2 * n as u32;
+        let named = |column: &&str| attributes.iter().find(|a| a.name == **column).expect("the key is a column");
+        let key_columns: Vec<&Attribute> = key.iter().map(named).collect();
         let index = Index {
-            oid: Oid(oid + 1),
-            name: format!("{name}_{column}"),
+            oid: Oid(number),
+            name: format!("{name}_{}", key.join("_")),
             table: Oid(oid),
-            storage: ObjectId(oid + 1),
-            keys: vec![IndexKey {
-                attribute: key.number,
-                expression: None,
-                storage: key.storage,
-                ty: key.ty,
-                descending: false,
-                nulls_first: false,
-            }],
+            storage: ObjectId(number),
+            keys: key_columns
+                .iter()
+                .map(|key| IndexKey {
+                    attribute: key.number,
+                    expression: None,
+                    storage: key.storage,
+                    ty: key.ty,
+                    descending: false,
+                    nulls_first: false,
+                })
+                .collect(),
             include: Vec::new(),
             unique: true,
             nulls_not_distinct: false,
@@ -117,13 +137,13 @@ fn relation(oid: u32, name: &str, columns: &[(&str, Type)], unique: Option<(&str
             deferrable: false,
             predicate: None,
         };
-        let columns = vec![key.number];
+        let columns = key_columns.iter().map(|key| key.number).collect();
         let kind = match primary {
             true => ConstraintKind::PrimaryKey { columns, index: index.oid },
             false => ConstraintKind::Unique { columns, index: index.oid },
         };
         constraints.push(Arc::new(Constraint {
-            oid: Oid(oid + 2),
+            oid: Oid(number + 1),
             name: index.name.clone(),
             table: Oid(oid),
             kind,
@@ -140,7 +160,7 @@ fn relation(oid: u32, name: &str, columns: &[(&str, Type)], unique: Option<(&str
         name: name.into(),
         kind: RelationKind::Table,
         owner: OWNER,
-        row_type: Oid(oid + 3),
+        row_type: Oid(oid + 9),
         temporary: false,
         attributes,
         constraints,
@@ -182,6 +202,11 @@ fn image() -> Image {
         owned_by: Some((g.oid, 1)),
         identity: true,
     });
+    catalog([t, u, g, p, v, sequence])
+}
+
+/// A catalog of these relations, in the schema public, with one role that may do all.
+pub(crate) fn catalog(relations: impl IntoIterator<Item = Relation>) -> Image {
     let mut image = Image { version: 1, database: Oid(5), ..Image::default() };
     image.schemas.insert(PUBLIC, Arc::new(Schema { oid: PUBLIC, name: "public".into(), owner: OWNER }));
     image.schema_names.insert("public".into(), PUBLIC);
@@ -200,7 +225,7 @@ fn image() -> Image {
             valid_until: None,
         }),
     );
-    for relation in [t, u, g, p, v, sequence] {
+    for relation in relations {
         image.relation_names.insert((PUBLIC, relation.name.clone()), relation.oid);
         image.relations.insert(relation.oid, Arc::new(relation));
     }
@@ -208,6 +233,11 @@ fn image() -> Image {
 }
 
 fn bind(text: &str) -> Result<Statement> {
+    bind_in(image(), text)
+}
+
+/// Binds a statement in a catalog.
+pub(crate) fn bind_in(image: Image, text: &str) -> Result<Statement> {
     let (time_zone, time_zone_name) = timezone::named("UTC").expect("a zone");
     let call = CallContext {
         time_zone,
@@ -218,7 +248,7 @@ fn bind(text: &str) -> Result<Statement> {
         host: Arc::new(Bare),
     };
     let ctx = BindContext {
-        image: Arc::new(image()),
+        image: Arc::new(image),
         search_path: vec![PUBLIC],
         temp_schema: None,
         user: OWNER,
