@@ -72,6 +72,27 @@ fn is_composite(ty: Oid) -> bool {
     builtin::type_by_oid(ty).is_none_or(|row| row.kind == b'c')
 }
 
+/// Types with one kind of [`Datum`] are alike: oids are no int4s, and char(n) is kept without its padding.
+fn value_class(ty: Oid) -> u8 {
+    match ty {
+        oid::INT4 => 1,
+        oid::OID
+        | oid::XID
+        | oid::CID
+        | oid::REGPROC
+        | oid::REGPROCEDURE
+        | oid::REGOPER
+        | oid::REGOPERATOR
+        | oid::REGCLASS
+        | oid::REGTYPE
+        | oid::REGROLE
+        | oid::REGNAMESPACE
+        | oid::REGCOLLATION => 2,
+        oid::BPCHAR => 3,
+        _ => 0,
+    }
+}
+
 /// The cast from one type to another, if the reason allows one (`find_coercion_pathway`).
 pub(super) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path> {
     let (from, to) = (base_type(from), base_type(to));
@@ -88,8 +109,9 @@ pub(super) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path> {
             return None;
         }
         return match cast.method {
-            b'b' => Some(Path::Relabel),
-            b'i' => Some(Path::Text),
+            // Binary-coercible in PostgreSQL; here only what is the same kind of value may be relabelled.
+            b'b' if value_class(from) == value_class(to) => Some(Path::Relabel),
+            b'b' | b'i' => Some(Path::Text),
             _ => builtin::function_by_oid(cast.function).map(Path::Function),
         };
     }

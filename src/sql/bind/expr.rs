@@ -48,6 +48,26 @@ impl Binder<'_> {
         self.to_bool(bound, what, expr.location())
     }
 
+    /// A parameter of EXECUTE: a constant as the type that the prepared statement has for it.
+    pub fn parameter(&mut self, expr: &ast::Expr, ty: Type) -> Result<Expr> {
+        self.push_scope();
+        let bound = self.bind_expr(expr, Clause::ExecuteParameter);
+        self.pop_scope();
+        let bound = bound?;
+        let given = bound.ty;
+        let Some(cast) = self.coerce_to(bound, ty, Coercion::Assignment, expr.location())? else {
+            let (given, wanted) = (self.type_name(given), self.type_name(ty));
+            let message = format!("parameter of type {given} cannot be coerced to the expected type {wanted}");
+            return Err(Error::new(SqlState::DatatypeMismatch, message)
+                .hint("You will need to rewrite or cast the expression.")
+                .at(self.position(expr.location())));
+        };
+        match self.fold_error.take() {
+            Some(error) => Err(error),
+            None => Ok(cast),
+        }
+    }
+
     fn to_bool(&mut self, expr: Expr, what: &str, pos: u32) -> Result<Expr> {
         let given = expr.ty;
         if given.oid == oid::BOOL {
@@ -89,8 +109,8 @@ impl Binder<'_> {
                 Ok(negate(self.to_bool(bound, "NOT", inner.location())?))
             }
             Ast::IsNull { expr: inner, negated } => {
-                let bound = self.expr(inner)?;
-                let bound = Box::new(self.coerce_unknown_to_text(bound));
+                // A parameter is not decided by this: PostgreSQL does not either.
+                let bound = Box::new(self.expr(inner)?);
                 Ok(boolean(if *negated { ExprKind::IsNotNull(bound) } else { ExprKind::IsNull(bound) }))
             }
             Ast::IsBool(inner, test) => self.boolean_test(inner, *test),
@@ -969,7 +989,6 @@ fn figure(expr: &ast::Expr) -> Option<(String, bool)> {
             SqlValue::CurrentCatalog => "current_catalog",
             SqlValue::CurrentSchema => "current_schema",
         }),
-        Ast::Literal(Literal::Bool(_)) => Some(("bool".to_owned(), false)),
         _ => None,
     }
 }

@@ -192,4 +192,6 @@ impl<'a> Binder<'a> {
 }
 
 #[cfg(test)]
+mod expr_tests;
+#[cfg(test)]
 pub(crate) mod tests;

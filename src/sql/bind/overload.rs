@@ -63,8 +63,11 @@ pub(super) fn select<T: Clone>(given: &[Oid], candidates: Vec<Candidate<T>>) -> 
         let mut types = bases.iter().filter(|ty| **ty != oid::UNKNOWN);
         let first = *types.next()?;
         if types.all(|ty| *ty == first) {
-            let fits =
-                |candidate: &Candidate<T>| candidate.args.iter().all(|ty| can_coerce(first, *ty, Coercion::Implicit));
+            let all = vec![first; bases.len()];
+            let fits = |candidate: &Candidate<T>| {
+                candidate.args.iter().all(|ty| can_coerce(first, *ty, Coercion::Implicit))
+                    && consistent(&all, &candidate.args)
+            };
             let mut fitting: Vec<_> = left.into_iter().filter(fits).collect();
             if fitting.len() == 1 {
                 return fitting.pop();
@@ -72,6 +75,47 @@ pub(super) fn select<T: Clone>(given: &[Oid], candidates: Vec<Candidate<T>>) -> 
         }
     }
     None
+}
+
+/// Whether given types can all be what the polymorphic parameters among `declared` stand for
+/// (`check_generic_type_consistency`).
+fn consistent(given: &[Oid], declared: &[Oid]) -> bool {
+    let (mut element, mut array) = (Oid::NONE, Oid::NONE);
+    let mut compatible = Oid::NONE;
+    let agree = |slot: &mut Oid, ty: Oid| {
+        let fits = *slot == Oid::NONE || *slot == ty;
+        *slot = ty;
+        fits
+    };
+    for (want, have) in declared.iter().zip(given) {
+        let have = base_type(*have);
+        if have == oid::UNKNOWN {
+            continue;
+        }
+        let fits = match *want {
+            oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => agree(&mut element, have),
+            oid::ANYARRAY => agree(&mut array, have),
+            oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => common(&mut compatible, have),
+            oid::ANYCOMPATIBLEARRAY => match builtin::element_of(have) {
+                Some(of) => common(&mut compatible, of),
+                None => have == oid::ANYARRAY,
+            },
+            _ => true,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    element == Oid::NONE || array == Oid::NONE || array == oid::ANYARRAY || builtin::element_of(array) == Some(element)
+}
+
+/// Widens `slot` to a type that it and `ty` can both become.
+fn common(slot: &mut Oid, ty: Oid) -> bool {
+    if *slot == Oid::NONE || can_coerce(*slot, ty, Coercion::Implicit) {
+        *slot = ty;
+        return true;
+    }
+    can_coerce(ty, *slot, Coercion::Implicit)
 }
 
 /// IsPreferredType
@@ -126,6 +170,7 @@ pub(super) fn matching<T: Clone>(given: &[Oid], candidates: &[Candidate<T>]) -> 
     let fits = |candidate: &&Candidate<T>| {
         candidate.args.len() == given.len()
             && given.iter().zip(&candidate.args).all(|(from, to)| can_coerce(*from, *to, Coercion::Implicit))
+            && consistent(given, &candidate.args)
     };
     candidates.iter().filter(fits).cloned().collect()
 }

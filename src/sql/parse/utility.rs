@@ -543,13 +543,9 @@ impl Parser<'_> {
     pub fn option_list(&mut self) -> Result<Vec<DefElem>> {
         self.parenthesised(|parser| {
             let pos = parser.pos();
-            let name = match parser.word() {
-                "analyse" => {
-                    parser.advance();
-                    "analyze".to_owned()
-                }
-                "analyze" => parser.any_label()?,
-                _ => parser.nonreserved()?,
+            let name = match parser.take_word("analyse") {
+                true => "analyze".to_owned(),
+                false => parser.any_label()?,
             };
             let value = match parser.is_sign(b',') || parser.is_sign(b')') {
                 true => None,
