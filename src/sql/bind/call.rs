@@ -76,9 +76,25 @@ impl Binder<'_> {
                     let expr = Expr { kind: ExprKind::Call(Call { function, args }), ty };
                     return self.set_returning(expr, pos);
                 }
+                if let Some(body) = sql_body(function) {
+                    return self.inline(body, args, ty, pos);
+                }
                 Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty })
             }
         }
+    }
+
+    /// A function that PostgreSQL writes in SQL, as its body over the arguments.
+    fn inline(&mut self, body: &str, args: Vec<Expr>, ty: Type, pos: u32) -> Result<Expr> {
+        let source = parse::expression(body)?;
+        self.inlined.push(args);
+        let bound = self.expr(&source);
+        self.inlined.pop();
+        let bound = bound.map_err(|mut error| {
+            error.report_mut().position = Some(self.position(pos)).filter(|place| *place > 0);
+            error
+        })?;
+        self.coerce(bound, ty, Coercion::Explicit, 0)
     }
 
     /// Runs something as if no expression surrounded it: its own expressions are folded where they end.
@@ -277,4 +293,18 @@ impl Binder<'_> {
         }
         Ok((ready, Type::new(result)))
     }
+}
+
+/// Bodies of pg_catalog's functions in SQL that share their name with an internal function they call.
+fn sql_body(function: &'static Function) -> Option<&'static str> {
+    Some(match (function.name, function.args) {
+        ("lpad", [oid::TEXT, oid::INT4]) => "pg_catalog.lpad($1, $2, ' ')",
+        ("rpad", [oid::TEXT, oid::INT4]) => "pg_catalog.rpad($1, $2, ' ')",
+        ("quote_literal", [oid::ANYELEMENT]) => "pg_catalog.quote_literal($1::text)",
+        ("quote_nullable", [oid::ANYELEMENT]) => "pg_catalog.quote_nullable($1::text)",
+        ("pg_relation_size", [oid::REGCLASS]) => "pg_catalog.pg_relation_size($1, 'main')",
+        ("age", [oid::TIMESTAMPTZ]) => "pg_catalog.age(cast(current_date as timestamptz), $1)",
+        ("age", [oid::TIMESTAMP]) => "pg_catalog.age(cast(current_date as timestamp), $1)",
+        _ => return None,
+    })
 }

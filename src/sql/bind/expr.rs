@@ -160,7 +160,11 @@ impl Binder<'_> {
                 let mut values = Vec::with_capacity(fields.len());
                 for field in fields {
                     let value = self.expr(field)?;
-                    values.push(self.coerce_unknown_to_text(value));
+                    // A parameter is not decided by standing in a row.
+                    values.push(match value.kind {
+                        ExprKind::Param(_) => value,
+                        _ => self.coerce_unknown_to_text(value),
+                    });
                 }
                 Ok(Expr { kind: ExprKind::Row(values), ty: Type::new(oid::RECORD) })
             }
@@ -223,6 +227,10 @@ impl Binder<'_> {
 
     fn param(&mut self, number: u32) -> Result<Expr> {
         let index = number as usize - 1;
+        if let Some(args) = self.inlined.last() {
+            let missing = || Error::internal("the body of a function names an argument that it does not have");
+            return args.get(index).cloned().ok_or_else(missing);
+        }
         if self.params.len() <= index {
             self.params.resize(index + 1, None);
         }
@@ -849,7 +857,7 @@ impl Binder<'_> {
     }
 
     fn field(&mut self, record: Expr, field: &ast::Ident, pos: u32) -> Result<Expr> {
-        let place = self.position(field.pos);
+        let place = self.position(pos);
         let Some(fields) = self.record_fields(&record) else {
             if record.ty.oid == oid::RECORD {
                 let message = format!("could not identify column \"{}\" in record data type", field.name);

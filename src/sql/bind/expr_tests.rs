@@ -83,7 +83,7 @@ fn describe(text: &str) -> String {
         host: Arc::new(Bare),
     };
     let mut image = Image::default();
-    for (oid, name) in [(11, "pg_catalog"), (2200, "public")] {
+    for (oid, name) in [(11, "pg_catalog"), (12, "information_schema"), (2200, "public")] {
         let schema = Schema { oid: Oid(oid), name: name.into(), owner: Oid(10) };
         image.schemas.insert(Oid(oid), Arc::new(schema));
         image.schema_names.insert(name.into(), Oid(oid));

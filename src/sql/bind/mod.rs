@@ -94,6 +94,8 @@ pub(crate) struct Binder<'a> {
     pub recursion_barriers: Vec<(usize, &'static str)>,
     /// How many expressions surround the one being bound; constants are folded at the outermost.
     pub expr_depth: u32,
+    /// Arguments of the SQL functions being put in place of their calls, innermost last: what $n means in their bodies.
+    pub inlined: Vec<Vec<crate::sql::tree::Expr>>,
     /// The first error that folding met: reported when all else is bound.
     pub fold_error: Option<Error>,
     serial: u32,
@@ -122,6 +124,7 @@ impl<'a> Binder<'a> {
             working_uses: 0,
             recursion_barriers: Vec::new(),
             expr_depth: 0,
+            inlined: Vec::new(),
             fold_error: None,
             serial: 0,
         }

@@ -124,7 +124,8 @@ impl Binder<'_> {
         if let Some(name) = sql_name(ty.oid) {
             return name.to_owned();
         }
-        if let Some(element) = builtin::element_of(ty.oid) {
+        let plain = builtin::type_by_oid(ty.oid).is_some_and(|row| row.storage == b'p');
+        if let Some(element) = builtin::element_of(ty.oid).filter(|_| !plain) {
             return format!("{}[]", self.type_name(Type::new(element)));
         }
         match builtin::type_by_oid(ty.oid) {

@@ -637,6 +637,8 @@ fn unicode_escapes(body: &str, escape: char, text: &str, start: usize) -> Result
     let mut high = None;
     let mut rest = body;
     while let Some(c) = rest.chars().next() {
+        // Behind `U&` and the quote; doubled quotes before it would shift it.
+        let start = start + 3 + (body.len() - rest.len());
         if c != escape {
             if high.is_some() {
                 return Err(surrogate(text, start));
