@@ -14,12 +14,22 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// Which format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Format { #[default] Text, Csv, Binary }
+pub enum Format {
+    #[default]
+    Text,
+    Csv,
+    Binary,
+}
 
 /// HEADER.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Header { #[default] No, Yes, Match }
+pub enum Header {
+    #[default]
+    No,
+    Yes,
+    Match,
+}
 
 /// The options of one COPY, checked.
 #[derive(Clone, Debug)]
@@ -129,7 +139,11 @@ impl CopyReader {
             }
             utf8(&line)?;
             self.fields.clear();
-            if self.options.format == Format::Csv { self.split_csv(line)? } else { self.split_text(line)? }
+            if self.options.format == Format::Csv {
+                self.split_csv(line)?
+            } else {
+                self.split_text(line)?
+            }
             if self.line == 1 && self.options.header != Header::No {
                 if self.options.header == Header::Match {
                     self.started = true;
@@ -459,9 +473,8 @@ mod tests {
         let mut chunks = input.chunks(chunk);
         loop {
             match reader.next()? {
-                Some(fields) => rows.push(
-                    fields.iter().map(|f| f.as_ref().map(|b| String::from_utf8_lossy(b).into_owned())).collect(),
-                ),
+                Some(fields) => rows
+                    .push(fields.iter().map(|f| f.as_ref().map(|b| String::from_utf8_lossy(b).into_owned())).collect()),
                 None => match chunks.next() {
                     Some(chunk) => reader.feed(chunk),
                     None if reader.finished_input => return Ok(rows),

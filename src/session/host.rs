@@ -86,9 +86,10 @@ impl SessionHost {
 
     fn sequence(&self, oid: Oid) -> Result<(String, lightning_storage::ObjectId)> {
         let image = self.image.lock().clone();
-        let relation = image.relations.get(&oid).ok_or_else(|| {
-            Error::new(SqlState::UndefinedTable, format!("could not open relation with OID {oid}"))
-        })?;
+        let relation = image
+            .relations
+            .get(&oid)
+            .ok_or_else(|| Error::new(SqlState::UndefinedTable, format!("could not open relation with OID {oid}")))?;
         match &relation.body {
             Body::Sequence(sequence) => Ok((relation.name.clone(), sequence.storage)),
             _ => {
@@ -119,9 +120,11 @@ impl Names for SessionHost {
                 .resolve_path(&image, true)
                 .into_iter()
                 .find_map(|schema| image.relation(schema, name).map(|relation| relation.oid)),
-            (oid::REGCLASS, [schema, name]) => {
-                image.schema_names.get(schema).and_then(|schema| image.relation(*schema, name)).map(|relation| relation.oid)
-            }
+            (oid::REGCLASS, [schema, name]) => image
+                .schema_names
+                .get(schema)
+                .and_then(|schema| image.relation(*schema, name))
+                .map(|relation| relation.oid),
             (oid::REGNAMESPACE, [name]) => {
                 let found = image.schema_names.get(name).copied();
                 return found.ok_or_else(|| {
@@ -130,9 +133,8 @@ impl Names for SessionHost {
             }
             (oid::REGROLE, [name]) => {
                 let found = image.roles.values().find(|role| role.name == *name).map(|role| role.oid);
-                return found.ok_or_else(|| {
-                    Error::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist"))
-                });
+                return found
+                    .ok_or_else(|| Error::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist")));
             }
             (oid::REGCLASS, _) => None,
             _ => return Err(Error::unsupported(format!("looking up \"{text}\" by this type"))),

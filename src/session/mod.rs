@@ -79,7 +79,12 @@ impl Session {
     ///
     /// # Errors
     /// 28000, 3D000, 42704 for a startup setting that does not exist: all end the connection.
-    pub fn open(server: Arc<Server>, backend: Arc<Backend>, user: &str, parameters: &[(String, String)]) -> Result<Session> {
+    pub fn open(
+        server: Arc<Server>,
+        backend: Arc<Backend>,
+        user: &str,
+        parameters: &[(String, String)],
+    ) -> Result<Session> {
         let shared = server.catalog.shared()?;
         let role = shared.roles.values().find(|role| role.name == user).cloned();
         let Some(role) = role else {
@@ -234,7 +239,8 @@ impl Session {
                 return Err(Error::new(SqlState::LockNotAvailable, "canceling statement due to lock timeout"));
             }
             let until = [self.deadline, lock_deadline].into_iter().flatten().min();
-            let sleep = until.map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
+            let sleep =
+                until.map_or(Duration::from_secs(3600), |until| until.saturating_duration_since(Instant::now()));
             tokio::select! {
                 () = ready(waiter) => return Ok(()),
                 () = self.backend.woken.notified() => {}
@@ -284,7 +290,9 @@ fn set_options(settings: &mut Settings, text: &str) -> Result<()> {
     let mut words = words.into_iter().filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
         let assignment = match word.strip_prefix("--") {
-            Some(assignment) => assignment.replacen('-', "_", assignment.split('=').next().map_or(0, |n| n.matches('-').count())),
+            Some(assignment) => {
+                assignment.replacen('-', "_", assignment.split('=').next().map_or(0, |n| n.matches('-').count()))
+            }
             None if word == "-c" => words.next().unwrap_or_default(),
             None => match word.strip_prefix("-c") {
                 Some(assignment) => assignment.to_owned(),

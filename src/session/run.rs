@@ -1,8 +1,8 @@
 //! Executing one statement to the client: rows with back-pressure, waits, cancellation.
 
+use super::Session;
 use super::statement::{Portal, PortalState, Prepared, fields};
 use super::transaction::Block;
-use super::Session;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::row::plan::PlanKind;
 use crate::executor::{Execution, Step};
@@ -58,7 +58,8 @@ impl Session {
         for (i, statement) in parsed.into_iter().enumerate() {
             self.check_failed_block(&statement.statement)?;
             self.begin_statement();
-            let controls = matches!(&statement.statement, Statement::Utility(u) if matches!(**u, Utility::Transaction(_)));
+            let controls =
+                matches!(&statement.statement, Statement::Utility(u) if matches!(**u, Utility::Transaction(_)));
             let prepared = self.prepare_parsed(&text, statement)?;
             let output = fields(&prepared.output, &[]);
             if !output.is_empty() {

@@ -80,7 +80,8 @@ impl Server {
         let storage = lightning_storage::Config { pool_bytes: config.buffer_pool_bytes, ..Default::default() };
         let engine = Engine::open(Arc::new(io), Arc::new(SystemClock), storage)
             .map_err(|e| format!("could not open the database in {folder}: {e}"))?;
-        let catalog = Catalog::open(engine.clone()).map_err(|e| format!("could not read the catalog in {folder}: {e}"))?;
+        let catalog =
+            Catalog::open(engine.clone()).map_err(|e| format!("could not read the catalog in {folder}: {e}"))?;
         let server = Arc::new(Server {
             config,
             engine,
@@ -94,7 +95,10 @@ impl Server {
         });
         let (log, background) = (server.clone(), server.clone());
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|e| format!("could not start a thread: {e}"))
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(body)
+                .map_err(|e| format!("could not start a thread: {e}"))
         };
         spawn("log", Box::new(move || log.run_log()))?;
         spawn("background", Box::new(move || background.run_background()))?;
@@ -225,11 +229,16 @@ impl Server {
 }
 
 fn tls_acceptor(cert: &std::path::Path, key: &std::path::Path) -> std::result::Result<TlsAcceptor, String> {
-    use tokio_rustls::rustls::{self, pki_types::pem::PemObject, pki_types::{CertificateDer, PrivateKeyDer}};
+    use tokio_rustls::rustls::{
+        self,
+        pki_types::pem::PemObject,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    };
     let certs = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .map_err(|e| format!("could not read the certificate {}: {e}", cert.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| format!("could not read the key {}: {e}", key.display()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).map_err(|e| format!("could not read the key {}: {e}", key.display()))?;
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certs, key))

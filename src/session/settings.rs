@@ -66,11 +66,9 @@ const fn fixed(name: &'static str, default: &'static str, context: Context) -> D
     Definition { name, default, kind: Kind::Text, context, report: false }
 }
 
-const ISOLATION: Kind =
-    Kind::Choice(&["read committed", "read uncommitted", "repeatable read", "serializable"]);
-const MESSAGES: Kind = Kind::Choice(&[
-    "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "info", "warning", "error",
-]);
+const ISOLATION: Kind = Kind::Choice(&["read committed", "read uncommitted", "repeatable read", "serializable"]);
+const MESSAGES: Kind =
+    Kind::Choice(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "info", "warning", "error"]);
 const COST: Kind = Kind::Real(0.0, f64::MAX);
 const MILLISECONDS: Kind = Kind::Integer(0, i32::MAX as i64, Unit::Milliseconds);
 
@@ -193,11 +191,7 @@ static DEFINITIONS: &[Definition] = &[
     reported("standard_conforming_strings", "on", Kind::Fixed(&["on"]), Context::User),
     user("statement_timeout", "0", MILLISECONDS),
     user("synchronize_seqscans", "on", Kind::Bool),
-    user(
-        "synchronous_commit",
-        "on",
-        Kind::Choice(&["on", "off", "local", "remote_write", "remote_apply"]),
-    ),
+    user("synchronous_commit", "on", Kind::Choice(&["on", "off", "local", "remote_write", "remote_apply"])),
     user("tcp_keepalives_idle", "0", Kind::Integer(0, i32::MAX as i64, Unit::None)),
     user("temp_buffers", "1024", Kind::Integer(100, i32::MAX as i64, Unit::Blocks)),
     user("temp_tablespaces", "", Kind::Fixed(&["", "pg_default"])),
@@ -594,7 +588,9 @@ fn show_integer(value: &str, unit: Unit) -> String {
     let Ok(number) = value.parse::<i64>() else { return value.to_owned() };
     let (number, steps): (i64, &[(i64, &str)]) = match unit {
         Unit::None => return value.to_owned(),
-        Unit::Milliseconds => (number, &[(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")]),
+        Unit::Milliseconds => {
+            (number, &[(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")])
+        }
         Unit::Kilobytes => (number, &[(1 << 30, "TB"), (1 << 20, "GB"), (1 << 10, "MB"), (1, "kB")]),
         Unit::Blocks => (number * 8, &[(1 << 30, "TB"), (1 << 20, "GB"), (1 << 10, "MB"), (1, "kB")]),
     };

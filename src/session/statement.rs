@@ -115,7 +115,9 @@ impl Session {
         {
             return Ok(cached.plan.clone());
         }
-        let Some(statement) = &prepared.statement else { return Err(Error::internal("an empty statement has no plan")) };
+        let Some(statement) = &prepared.statement else {
+            return Err(Error::internal("an empty statement has no plan"));
+        };
         let call = self.call_context(&image);
         let declared = if prepared.params.is_empty() {
             prepared.declared.clone()
@@ -207,9 +209,9 @@ impl Session {
     }
 
     pub(super) fn find_portal(&mut self, name: &str) -> Result<&mut Portal> {
-        self.portals.get_mut(name).ok_or_else(|| {
-            Error::new(SqlState::InvalidCursorName, format!("portal \"{name}\" does not exist"))
-        })
+        self.portals
+            .get_mut(name)
+            .ok_or_else(|| Error::new(SqlState::InvalidCursorName, format!("portal \"{name}\" does not exist")))
     }
 
     /// Close of a statement.

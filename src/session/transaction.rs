@@ -54,7 +54,11 @@ impl Session {
         let (isolation, read_only, deferrable) = {
             let settings = self.settings.lock();
             let get = |name| settings.get(name).unwrap_or_default().to_owned();
-            (get("default_transaction_isolation"), get("default_transaction_read_only"), get("default_transaction_deferrable"))
+            (
+                get("default_transaction_isolation"),
+                get("default_transaction_read_only"),
+                get("default_transaction_deferrable"),
+            )
         };
         {
             let mut settings = self.settings.lock();

@@ -32,9 +32,7 @@ impl Session {
             Utility::Show(SettingName::Name(name)) => vec![text_column(&self.shown_name(name)?)],
             Utility::Explain(_) => vec![text_column("QUERY PLAN")],
             Utility::Execute(execute) => self.find_prepared(&execute.name)?.output.clone(),
-            Utility::Fetch(fetch) if !fetch.is_move => {
-                self.find_cursor(&fetch.cursor)?.prepared.output.clone()
-            }
+            Utility::Fetch(fetch) if !fetch.is_move => self.find_cursor(&fetch.cursor)?.prepared.output.clone(),
             _ => Vec::new(),
         })
     }
@@ -42,11 +40,7 @@ impl Session {
     fn shown_name(&self, name: &str) -> Result<String> {
         match name {
             "session_authorization" | "transaction_isolation" => Ok(name.to_owned()),
-            name => self
-                .settings
-                .lock()
-                .canonical(name)
-                .ok_or_else(|| unknown_setting(name)),
+            name => self.settings.lock().canonical(name).ok_or_else(|| unknown_setting(name)),
         }
     }
 
@@ -364,8 +358,10 @@ impl Session {
             let given = bound.ty;
             let bound = binder.coerce_to(bound, *ty, Coercion::Assignment, 0)?.ok_or_else(|| {
                 let (given, expected) = (binder.type_name(given), binder.type_name(*ty));
-                let message =
-                    format!("parameter ${} of type {given} cannot be coerced to the expected type {expected}", values.len() + 1);
+                let message = format!(
+                    "parameter ${} of type {given} cannot be coerced to the expected type {expected}",
+                    values.len() + 1
+                );
                 Error::new(SqlState::DatatypeMismatch, message).hint("You will need to rewrite or cast the expression.")
             })?;
             values.push(match bound.kind {
@@ -377,9 +373,9 @@ impl Session {
     }
 
     fn find_cursor(&mut self, name: &str) -> Result<&mut Portal> {
-        self.portals.get_mut(name).ok_or_else(|| {
-            Error::new(SqlState::InvalidCursorName, format!("cursor \"{name}\" does not exist"))
-        })
+        self.portals
+            .get_mut(name)
+            .ok_or_else(|| Error::new(SqlState::InvalidCursorName, format!("cursor \"{name}\" does not exist")))
     }
 
     fn declare(&mut self, cursor: &ast::utility::DeclareCursor) -> Result<()> {

@@ -52,7 +52,8 @@ async fn begin(mut stream: Stream, startup: Startup, server: Arc<Server>) -> io:
         Ok(session) => session,
         Err(error) => return refuse(&mut stream, error).await,
     };
-    let result = Connection { stream: &mut stream, session: &mut session, backend: &backend, skipping: false }.run().await;
+    let result =
+        Connection { stream: &mut stream, session: &mut session, backend: &backend, skipping: false }.run().await;
     stream.shutdown().await;
     result
 }
@@ -232,9 +233,7 @@ impl Connection<'_> {
             // What is left of a COPY that has failed.
             Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail { .. } => Ok(()),
             Frontend::FunctionCall => Err(Error::unsupported("the function call protocol")),
-            Frontend::Password => {
-                Err(Error::new(SqlState::ProtocolViolation, "unexpected password message").fatal())
-            }
+            Frontend::Password => Err(Error::new(SqlState::ProtocolViolation, "unexpected password message").fatal()),
             Frontend::Terminate => Ok(()),
         };
         Ok(result)

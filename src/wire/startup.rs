@@ -197,7 +197,11 @@ async fn scram(stream: &mut Stream, server: &Server, role: &str) -> Result<(), R
     send(stream, &Authentication::SASL(vec!["SCRAM-SHA-256".to_owned()])).await?;
     let initial = password_message(stream).await?.into_sasl_initial_response().map_err(|_| malformed())?;
     if initial.auth_method != "SCRAM-SHA-256" {
-        return Err(Error::new(SqlState::ProtocolViolation, "client selected an invalid SASL authentication mechanism").into());
+        return Err(Error::new(
+            SqlState::ProtocolViolation,
+            "client selected an invalid SASL authentication mechanism",
+        )
+        .into());
     }
     let first = initial.data.ok_or_else(malformed)?;
     let (answer, exchange) =

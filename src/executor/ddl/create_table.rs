@@ -107,7 +107,10 @@ impl DdlContext<'_> {
             Some(ty) => Type::new(ty),
             None => self.bind_type(&column.ty)?,
         };
-        if matches!(ty.oid, oid::UNKNOWN | oid::VOID | oid::ANY | oid::RECORD | oid::ANYELEMENT | oid::ANYARRAY | oid::TRIGGER) {
+        if matches!(
+            ty.oid,
+            oid::UNKNOWN | oid::VOID | oid::ANY | oid::RECORD | oid::ANYELEMENT | oid::ANYARRAY | oid::TRIGGER
+        ) {
             let message = format!("column \"{}\" has a pseudo-type", column.name);
             return Err(Error::new(SqlState::InvalidTableDefinition, message));
         }
@@ -143,7 +146,12 @@ impl DdlContext<'_> {
                 ConstraintBody::Identity { always, options } => {
                     attribute.identity = Some(if *always { Identity::Always } else { Identity::ByDefault });
                     attribute.not_null = true;
-                    sequences.push(OwnSequence { attribute: number, ty: ty.oid, identity: true, options: options.clone() });
+                    sequences.push(OwnSequence {
+                        attribute: number,
+                        ty: ty.oid,
+                        identity: true,
+                        options: options.clone(),
+                    });
                 }
                 _ => constraints.push(with_column(constraint, &column.name, column.pos)),
             }
@@ -208,11 +216,8 @@ impl DdlContext<'_> {
                     [one] => Some(relation.attributes[*one as usize - 1].name.clone()),
                     _ => None,
                 };
-                let kind = ConstraintKind::Check {
-                    expression: expr.text.clone(),
-                    columns: names,
-                    no_inherit: def.no_inherit,
-                };
+                let kind =
+                    ConstraintKind::Check { expression: expr.text.clone(), columns: names, no_inherit: def.no_inherit };
                 (Key::Other(kind), "check", column)
             }
             ConstraintBody::ForeignKey(key) => {
@@ -243,7 +248,10 @@ impl DdlContext<'_> {
             }
             Key::Other(kind) => kind,
         };
-        if validate && !def.not_valid && matches!(kind, ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. }) {
+        if validate
+            && !def.not_valid
+            && matches!(kind, ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. })
+        {
             self.require_empty(table, "adding such a constraint to a table with rows (add it NOT VALID)")?;
         }
         let constraint = Constraint {
@@ -313,8 +321,10 @@ impl DdlContext<'_> {
                     && wanted.iter().all(|column| keys.contains(column))
             };
             let Some(index) = target.indexes.iter().find(matches) else {
-                let message =
-                    format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name);
+                let message = format!(
+                    "there is no unique constraint matching given keys for referenced table \"{}\"",
+                    target.name
+                );
                 return Err(Error::new(SqlState::InvalidForeignKey, message));
             };
             (wanted, index.oid)
@@ -489,7 +499,9 @@ impl DdlContext<'_> {
                 AlterTableAction::SetDefault { name, expr } => {
                     self.change_attribute(relation.oid, name, |a| a.default = Some(expr.text.clone()))?;
                 }
-                AlterTableAction::DropDefault { name } => self.change_attribute(relation.oid, name, |a| a.default = None)?,
+                AlterTableAction::DropDefault { name } => {
+                    self.change_attribute(relation.oid, name, |a| a.default = None)?
+                }
                 AlterTableAction::DropNotNull { name } => {
                     self.change_attribute(relation.oid, name, |a| a.not_null = false)?;
                 }

@@ -52,14 +52,17 @@ impl DdlContext<'_> {
                 self.image().relations.values().filter(|relation| relation.schema == oid).cloned().collect();
             inside.sort_by_key(|relation| relation.oid);
             if oid < Oid(2200) || inside.iter().any(|relation| relation.oid < Oid::FIRST_USER) {
-                let message = format!("cannot drop schema {} because it is required by the database system", name.name());
+                let message =
+                    format!("cannot drop schema {} because it is required by the database system", name.name());
                 return Err(Error::new(SqlState::DependentObjectsStillExist, message));
             }
             if !inside.is_empty() && !drop.cascade {
                 let lines: Vec<String> = inside
                     .iter()
                     .filter(|relation| relation.kind != RelationKind::Index)
-                    .map(|r| format!("{} {}.{} depends on schema {}", kind_name(r.kind), name.name(), r.name, name.name()))
+                    .map(|r| {
+                        format!("{} {}.{} depends on schema {}", kind_name(r.kind), name.name(), r.name, name.name())
+                    })
                     .collect();
                 let message = format!("cannot drop schema {} because other objects depend on it", name.name());
                 return Err(Error::new(SqlState::DependentObjectsStillExist, message)
@@ -73,7 +76,8 @@ impl DdlContext<'_> {
                 }
             }
             let mut transaction = self.transaction.lock();
-            let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
+            let transaction =
+                transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
             self.change.remove_schema(transaction, oid)?;
         }
         Ok("DROP SCHEMA")
@@ -104,11 +108,19 @@ impl DdlContext<'_> {
         if !referring.is_empty() && !cascade {
             let line = |c: &Arc<Constraint>| {
                 let table = self.image().relations.get(&c.table).map_or("", |table| table.name.as_str());
-                format!("constraint {} on table {table} depends on {} {}", c.name, kind_name(relation.kind), relation.name)
+                format!(
+                    "constraint {} on table {table} depends on {} {}",
+                    c.name,
+                    kind_name(relation.kind),
+                    relation.name
+                )
             };
             let lines: Vec<String> = referring.iter().map(line).collect();
-            let message =
-                format!("cannot drop {} {} because other objects depend on it", kind_name(relation.kind), relation.name);
+            let message = format!(
+                "cannot drop {} {} because other objects depend on it",
+                kind_name(relation.kind),
+                relation.name
+            );
             return Err(Error::new(SqlState::DependentObjectsStillExist, message)
                 .detail(lines.join("\n"))
                 .hint("Use DROP ... CASCADE to drop the dependent objects too."));
@@ -129,7 +141,9 @@ impl DdlContext<'_> {
             .image()
             .relations
             .values()
-            .filter(|r| matches!(&r.body, Body::Sequence(s) if s.owned_by.is_some_and(|(table, _)| table == relation.oid)))
+            .filter(
+                |r| matches!(&r.body, Body::Sequence(s) if s.owned_by.is_some_and(|(table, _)| table == relation.oid)),
+            )
             .map(|r| r.oid)
             .collect();
         for sequence in owned {

@@ -32,7 +32,7 @@ const GROUPING_SETS_MAX: usize = 4096;
 impl Binder<'_> {
     /// An aggregate call: the column that its level's Aggregate fills. `args` are coerced to the function's; for an
     /// ordered-set aggregate the direct arguments come first. With OVER it is a window call.
-    pub fn aggregate(
+    pub(crate) fn aggregate(
         &mut self,
         function: &'static Function,
         args: Vec<Expr>,
@@ -155,7 +155,7 @@ impl Binder<'_> {
     }
 
     /// GROUPING(…): the column that the Aggregate fills.
-    pub fn grouping(&mut self, args: &[ast::Expr], pos: u32) -> Result<Expr> {
+    pub(crate) fn grouping(&mut self, args: &[ast::Expr], pos: u32) -> Result<Expr> {
         let clause = self.scope().clause;
         let place = self.position(pos);
         if args.len() > 31 {
@@ -185,7 +185,7 @@ impl Binder<'_> {
     }
 
     /// Binds GROUP BY.
-    pub fn group_by(
+    pub(crate) fn group_by(
         &mut self,
         items: &[GroupItem],
         distinct: bool,
@@ -322,7 +322,7 @@ impl Binder<'_> {
     }
 
     /// Puts the Aggregate above `rel`, if the SELECT groups, and makes everything above it read the Aggregate's columns.
-    pub fn group(
+    pub(crate) fn group(
         &mut self,
         rel: Rel,
         grouping: &mut Grouping,
@@ -356,11 +356,13 @@ impl Binder<'_> {
             numbered.push((column, key));
         }
         let grouping_columns = self.grouping_positions(&groupings, &numbered)?;
-        let mut own = ColumnSet::new();
-        aggregates.iter().for_each(|aggregate| drop(own.insert(aggregate.column)));
-        groupings.iter().for_each(|grouping| drop(own.insert(grouping.0)));
-        windows.iter().for_each(|window| drop(own.insert(window.column)));
-        sets.iter().for_each(|set| drop(own.insert(set.column)));
+        let own: ColumnSet = aggregates
+            .iter()
+            .map(|aggregate| aggregate.column)
+            .chain(groupings.iter().map(|grouping| grouping.0))
+            .chain(windows.iter().map(|window| window.column))
+            .chain(sets.iter().map(|set| set.column))
+            .collect();
         let declared = numbered.len();
         let mut above = Above { binder: self, keys: numbered, own, serial, offending: None };
         for target in targets.iter_mut() {

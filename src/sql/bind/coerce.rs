@@ -150,7 +150,7 @@ pub(super) fn can_coerce(from: Oid, to: Oid, why: Coercion) -> bool {
 
 impl Binder<'_> {
     /// A value as another type, its modifier applied; `None` when no cast of that kind exists.
-    pub fn coerce_to(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Option<Expr>> {
+    pub(crate) fn coerce_to(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Option<Expr>> {
         if !can_coerce(expr.ty.oid, ty.oid, why) {
             return Ok(None);
         }
@@ -160,7 +160,7 @@ impl Binder<'_> {
     }
 
     /// A literal or parameter whose type nothing decided becomes text.
-    pub fn coerce_unknown_to_text(&mut self, expr: Expr) -> Expr {
+    pub(crate) fn coerce_unknown_to_text(&mut self, expr: Expr) -> Expr {
         if expr.ty.oid != oid::UNKNOWN {
             return expr;
         }
@@ -326,7 +326,7 @@ impl Binder<'_> {
 
     /// The type for values that must agree (`select_common_type`): known types decide, a preferred one of their category
     /// wins, later ones win where earlier ones can be cast to them.
-    pub fn select_common_type(&self, items: &[(Oid, u32)], construct: &str) -> Result<Oid> {
+    pub(crate) fn select_common_type(&self, items: &[(Oid, u32)], construct: &str) -> Result<Oid> {
         let mut chosen = items.first().map_or(oid::UNKNOWN, |item| item.0);
         if chosen != oid::UNKNOWN && items.iter().all(|item| item.0 == chosen) {
             return Ok(chosen);
@@ -379,7 +379,7 @@ impl Binder<'_> {
     }
 
     /// The parameters' final types; errors that folding met come out here, after all errors of meaning.
-    pub fn final_params(&mut self) -> Result<Vec<Type>> {
+    pub(crate) fn final_params(&mut self) -> Result<Vec<Type>> {
         if let Some(error) = self.fold_error.take() {
             return Err(error);
         }

@@ -5,7 +5,7 @@ use super::query::{Bound, Tail, column_expr};
 use super::scope::{CteName, CteState};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{self, SetExpr, SetOpKind};
-use crate::sql::tree::{ColumnId, Cte, CteBody, CteId, OutputColumn, Rel, Root};
+use crate::sql::tree::{ColumnId, Cte, CteBody, CteId, OutputColumn, Rel};
 use crate::sql::visit;
 use crate::types::Type;
 
@@ -21,7 +21,7 @@ fn recursion(message: impl Into<String>) -> Error {
 
 impl Binder<'_> {
     /// Binds a WITH clause; its names stay in sight until the caller takes them away.
-    pub fn with(&mut self, with: &ast::With) -> Result<()> {
+    pub(crate) fn with(&mut self, with: &ast::With) -> Result<()> {
         for (i, cte) in with.ctes.iter().enumerate() {
             if with.ctes[..i].iter().any(|other| other.name == cte.name) {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.name);
@@ -292,16 +292,9 @@ impl Binder<'_> {
     }
 
     /// 42P19 for a part that names itself and is no UNION.
-    pub fn malformed_recursion(&self, name: &str, pos: u32) -> Error {
+    pub(crate) fn malformed_recursion(&self, name: &str, pos: u32) -> Error {
         let message =
             format!("recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term");
         recursion(message).at(self.position(pos))
-    }
-}
-
-impl Cte {
-    /// Whether it is a write.
-    pub fn writes(&self) -> bool {
-        matches!(&self.body, CteBody::Write(root) if !matches!(root, Root::Query(_)))
     }
 }

@@ -8,7 +8,7 @@ use crate::sql::tree::{Delete, OutputColumn, Rel};
 
 impl Binder<'_> {
     /// Binds a DELETE.
-    pub fn delete(&mut self, delete: &ast::Delete) -> Result<(Delete, Vec<OutputColumn>)> {
+    pub(crate) fn delete(&mut self, delete: &ast::Delete) -> Result<(Delete, Vec<OutputColumn>)> {
         let names = self.cte_names.len();
         if let Some(with) = &delete.with {
             self.with(with)?;

@@ -34,7 +34,7 @@ fn row_op(name: &str) -> Option<RowOp> {
 impl Binder<'_> {
     /// Binds an expression that stands in `clause`. Literals and parameters of undecided type stay `unknown`: the caller
     /// casts them, or makes text of them ([`Binder::coerce_unknown_to_text`]).
-    pub fn bind_expr(&mut self, expr: &ast::Expr, clause: Clause) -> Result<Expr> {
+    pub(crate) fn bind_expr(&mut self, expr: &ast::Expr, clause: Clause) -> Result<Expr> {
         let before = std::mem::replace(&mut self.scope().clause, clause);
         let bound = self.expr(expr);
         self.scope().clause = before;
@@ -43,7 +43,7 @@ impl Binder<'_> {
     }
 
     /// Binds a condition; `what` is its name in "argument of … must be type boolean".
-    pub fn bind_bool(&mut self, expr: &ast::Expr, clause: Clause, what: &str) -> Result<Expr> {
+    pub(crate) fn bind_bool(&mut self, expr: &ast::Expr, clause: Clause, what: &str) -> Result<Expr> {
         let bound = self.bind_expr(expr, clause)?;
         self.to_bool(bound, what, expr.location())
     }
@@ -308,7 +308,7 @@ impl Binder<'_> {
     }
 
     /// `left = right` of bound values.
-    pub fn equal(&mut self, left: Expr, right: Expr, pos: u32) -> Result<Expr> {
+    pub(crate) fn equal(&mut self, left: Expr, right: Expr, pos: u32) -> Result<Expr> {
         self.apply(&OperatorName::new("="), Some(left), right, (pos, pos), pos)
     }
 
@@ -944,7 +944,7 @@ impl Binder<'_> {
     }
 
     /// The name of a select-list column that has none given (PostgreSQL's `FigureColname`).
-    pub fn output_name(&self, expr: &ast::Expr) -> String {
+    pub(crate) fn output_name(&self, expr: &ast::Expr) -> String {
         figure(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
     }
 }

@@ -25,10 +25,10 @@ pub(crate) struct FromItem {
 
 impl Binder<'_> {
     /// A whole FROM clause; leaves its items in the scope, open to all.
-    pub fn from_clause(&mut self, from: &[TableRef]) -> Result<Rel> {
+    pub(crate) fn bind_from(&mut self, from: &[TableRef]) -> Result<Rel> {
         let mut rel: Option<Rel> = None;
         for item in from {
-            let bound = self.from_item(item)?;
+            let bound = self.bind_from_item(item)?;
             self.check_names(&bound.items)?;
             rel = Some(match rel {
                 None => bound.rel,
@@ -50,7 +50,7 @@ impl Binder<'_> {
     }
 
     /// 42712 when an alias is taken.
-    pub fn check_names(&mut self, items: &[Item]) -> Result<()> {
+    pub(crate) fn check_names(&mut self, items: &[Item]) -> Result<()> {
         for item in items.iter().filter(|item| item.named) {
             let taken = self.scope().items.iter().any(|other| {
                 let both_tables = match (&item.relation, &other.relation) {
@@ -67,7 +67,7 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn from_item(&mut self, item: &TableRef) -> Result<FromItem> {
+    fn bind_from_item(&mut self, item: &TableRef) -> Result<FromItem> {
         visit::deeper(|| match item {
             TableRef::Relation { name, only: _, alias, sample, pos } => {
                 if let Some(sample) = sample {
@@ -78,8 +78,8 @@ impl Binder<'_> {
             TableRef::Subquery { lateral, query, alias, pos } => {
                 self.subquery_item(*lateral, query, alias.as_ref(), *pos)
             }
-            TableRef::Function { lateral: _, calls, rows_from, ordinality, alias, definitions, pos } => {
-                self.function_item(calls, *rows_from, *ordinality, alias.as_ref(), definitions, *pos)
+            TableRef::Function { lateral: _, calls, rows_from, ordinality, alias, definitions, pos: _ } => {
+                self.function_item(calls, *rows_from, *ordinality, alias.as_ref(), definitions)
             }
             TableRef::Join { kind, left, right, condition, alias, pos: _ } => {
                 self.join_item(*kind, left, right, condition, alias.as_ref())
@@ -152,7 +152,7 @@ impl Binder<'_> {
     }
 
     /// A scan of all live attributes, and an item over it that has the relation's name.
-    pub fn scan(&mut self, relation: &Arc<Relation>) -> (Rel, Item) {
+    pub(crate) fn scan(&mut self, relation: &Arc<Relation>) -> (Rel, Item) {
         let mut read = Vec::new();
         let mut columns = Vec::new();
         for attribute in relation.live_attributes() {
@@ -270,7 +270,7 @@ impl Binder<'_> {
     }
 
     /// An item over a query's columns.
-    pub fn query_item(name: &str, bound: &Bound) -> Item {
+    pub(crate) fn query_item(name: &str, bound: &Bound) -> Item {
         let columns = bound.columns.iter().map(|column| ScopeColumn {
             name: column.name.clone(),
             column: column.column,
@@ -292,7 +292,6 @@ impl Binder<'_> {
         ordinality: bool,
         alias: Option<&ast::Alias>,
         definitions: &[ast::ColumnType],
-        pos: u32,
     ) -> Result<FromItem> {
         if ordinality && !definitions.is_empty() {
             return Err(syntax("WITH ORDINALITY cannot be used with a column definition list")
@@ -405,7 +404,7 @@ impl Binder<'_> {
     }
 
     /// An OUT column's type: polymorphic ones follow the call's first array or element argument.
-    pub fn resolve_out_type(&self, declared: Oid, call: &Expr) -> Oid {
+    pub(crate) fn resolve_out_type(&self, declared: Oid, call: &Expr) -> Oid {
         let ExprKind::Call(call) = &call.kind else { return declared };
         let elements = || call.args.iter().find_map(|arg| oid::element_of(arg.ty.oid));
         let arrays = || call.args.iter().find(|arg| oid::element_of(arg.ty.oid).is_some()).map(|arg| arg.ty.oid);
@@ -417,7 +416,7 @@ impl Binder<'_> {
     }
 
     /// The relation whose row type this is.
-    pub fn composite(&self, ty: Oid) -> Option<Arc<Relation>> {
+    pub(crate) fn composite(&self, ty: Oid) -> Option<Arc<Relation>> {
         if ty < Oid::FIRST_USER && ty != Oid::NONE && builtin::type_by_oid(ty).is_some_and(|t| t.relation == Oid::NONE)
         {
             return None;
@@ -434,7 +433,7 @@ impl Binder<'_> {
         alias: Option<&ast::Alias>,
     ) -> Result<FromItem> {
         let nullable = |side: JoinKind| kind == side || kind == JoinKind::Full;
-        let left_ref = self.behind(nullable(JoinKind::Right), "an outer join", |binder| binder.from_item(left))?;
+        let left_ref = self.behind(nullable(JoinKind::Right), "an outer join", |binder| binder.bind_from_item(left))?;
         let outside = self.scope().items.len();
         // The left side is in sight of a LATERAL right side, where the join allows it.
         let lateral = match kind {
@@ -444,7 +443,8 @@ impl Binder<'_> {
         let in_sight = left_ref.items.iter().cloned().map(|item| Item { lateral, ..item });
         self.scope().items.extend(in_sight);
         let noted = self.scope().references.len();
-        let right_ref = self.behind(nullable(JoinKind::Left), "an outer join", |binder| binder.from_item(right))?;
+        let right_ref =
+            self.behind(nullable(JoinKind::Left), "an outer join", |binder| binder.bind_from_item(right))?;
         let uses_left = {
             let scope = self.scope();
             scope.references[noted..].iter().any(|reference| {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 impl Binder<'_> {
     /// Binds an INSERT.
-    pub fn insert(&mut self, insert: &ast::Insert) -> Result<(Insert, Vec<OutputColumn>)> {
+    pub(crate) fn insert(&mut self, insert: &ast::Insert) -> Result<(Insert, Vec<OutputColumn>)> {
         let names = self.cte_names.len();
         if let Some(with) = &insert.with {
             self.with(with)?;
@@ -45,7 +45,7 @@ impl Binder<'_> {
     }
 
     /// The table of a write.
-    pub fn write_target(&mut self, name: &ast::ObjectName, verb: &str) -> Result<Arc<Relation>> {
+    pub(crate) fn write_target(&mut self, name: &ast::ObjectName, verb: &str) -> Result<Arc<Relation>> {
         if name.parts.len() == 1 && self.cte_names.iter().any(|cte| cte.name == name.parts[0]) {
             let message = format!("relation \"{}\" cannot be the target of a modifying statement", name.parts[0]);
             return Err(Error::new(SqlState::WrongObjectType, message).at(self.position(name.pos)));
@@ -72,7 +72,7 @@ impl Binder<'_> {
     }
 
     /// A target column's attribute number; subscripts and fields are refused.
-    pub fn target_column(&self, target: &Relation, column: &ast::TargetColumn) -> Result<i16> {
+    pub(crate) fn target_column(&self, target: &Relation, column: &ast::TargetColumn) -> Result<i16> {
         let Some(attribute) = target.attribute(&column.name) else {
             let message = format!("column \"{}\" of relation \"{}\" does not exist", column.name, target.name);
             return Err(Error::new(SqlState::UndefinedColumn, message).at(self.position(column.pos)));
@@ -277,12 +277,16 @@ impl Binder<'_> {
     }
 
     /// Fresh columns for a row of a table, by live attribute.
-    pub fn row_columns(&mut self, target: &Relation) -> Vec<(i16, ColumnId)> {
+    pub(crate) fn row_columns(&mut self, target: &Relation) -> Vec<(i16, ColumnId)> {
         target.live_attributes().map(|attribute| (attribute.number, self.column(attribute.ty))).collect()
     }
 
     /// The generated columns over a new row.
-    pub fn generated(&mut self, target: &Arc<Relation>, row_columns: &[(i16, ColumnId)]) -> Result<Vec<(i16, Expr)>> {
+    pub(crate) fn generated(
+        &mut self,
+        target: &Arc<Relation>,
+        row_columns: &[(i16, ColumnId)],
+    ) -> Result<Vec<(i16, Expr)>> {
         let mut values = Vec::new();
         for attribute in target.live_attributes().filter(|attribute| attribute.generated) {
             let text = attribute.default.as_deref().unwrap_or("NULL");
@@ -293,7 +297,7 @@ impl Binder<'_> {
     }
 
     /// A column's default, of the column's type.
-    pub fn default_value(&mut self, target: &Arc<Relation>, attribute: &Attribute) -> Result<Expr> {
+    pub(crate) fn default_value(&mut self, target: &Arc<Relation>, attribute: &Attribute) -> Result<Expr> {
         if attribute.identity.is_some() {
             let owned = Some((target.oid, attribute.number));
             let sequence = self.ctx.image.relations.values().find_map(|relation| match &relation.body {
@@ -314,7 +318,7 @@ impl Binder<'_> {
     }
 
     /// A value as a column takes it: assignment cast and length check.
-    pub fn assign(&mut self, value: Expr, attribute: &Attribute, pos: u32) -> Result<Expr> {
+    pub(crate) fn assign(&mut self, value: Expr, attribute: &Attribute, pos: u32) -> Result<Expr> {
         let given = value.ty;
         self.coerce_to(value, attribute.ty, Coercion::Assignment, pos)?.ok_or_else(|| {
             let (wanted, given) = (self.type_name(Type::new(attribute.ty.oid)), self.type_name(Type::new(given.oid)));
@@ -327,7 +331,7 @@ impl Binder<'_> {
     }
 
     /// What a new version of a row must satisfy.
-    pub fn write_checks(&mut self, target: &Arc<Relation>, row: &[(i16, ColumnId)]) -> Result<WriteChecks> {
+    pub(crate) fn write_checks(&mut self, target: &Arc<Relation>, row: &[(i16, ColumnId)]) -> Result<WriteChecks> {
         let not_null = target.live_attributes().filter(|a| a.not_null).map(|a| a.number).collect();
         let boolean = Some(Type::new(oid::BOOL));
         let mut checks = Vec::new();
@@ -356,7 +360,7 @@ impl Binder<'_> {
     }
 
     /// RETURNING over these items.
-    pub fn returning(
+    pub(crate) fn returning(
         &mut self,
         list: &[ast::Target],
         items: Vec<Item>,

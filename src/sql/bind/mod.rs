@@ -103,7 +103,7 @@ pub(crate) struct Binder<'a> {
 
 impl<'a> Binder<'a> {
     /// A binder for one statement; `text` is what its spans refer to.
-    pub fn new(ctx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
+    pub(crate) fn new(ctx: &'a BindContext<'a>, text: &'a str) -> Binder<'a> {
         Binder {
             ctx,
             text,
@@ -131,42 +131,37 @@ impl<'a> Binder<'a> {
     }
 
     /// A new column.
-    pub fn column(&mut self, ty: Type) -> ColumnId {
+    pub(crate) fn column(&mut self, ty: Type) -> ColumnId {
         self.columns.push(ty);
         self.levels.push(0);
         ColumnId(self.columns.len() as u32 - 1)
     }
 
-    /// The type of a column.
-    pub fn type_of(&self, column: ColumnId) -> Type {
-        self.columns[column.0 as usize]
-    }
-
     /// Opens a query level.
-    pub fn push_scope(&mut self) {
+    pub(crate) fn push_scope(&mut self) {
         self.serial += 1;
         self.scopes.push(Scope::new(self.serial));
     }
 
     /// Closes the innermost query level.
-    pub fn pop_scope(&mut self) -> Scope {
+    pub(crate) fn pop_scope(&mut self) -> Scope {
         self.scopes.pop().expect("a scope is popped only by who pushed it")
     }
 
     /// The innermost query level.
-    pub fn scope(&mut self) -> &mut Scope {
+    pub(crate) fn scope(&mut self) -> &mut Scope {
         self.scopes.last_mut().expect("expressions are bound inside a scope")
     }
 
     /// Remembers that the tree depends on an object.
-    pub fn depend(&mut self, object: Oid) {
+    pub(crate) fn depend(&mut self, object: Oid) {
         if !self.dependencies.contains(&object) {
             self.dependencies.push(object);
         }
     }
 
     /// Remembers a lock that execution must hold, the strongest one per relation.
-    pub fn lock(&mut self, relation: Oid, lock: RelationLock) {
+    pub(crate) fn lock(&mut self, relation: Oid, lock: RelationLock) {
         match self.locks.iter_mut().find(|(oid, _)| *oid == relation) {
             Some((_, held)) => *held = lock.max(*held),
             None => self.locks.push((relation, lock)),
@@ -174,7 +169,7 @@ impl<'a> Binder<'a> {
     }
 
     /// 42501 unless the user whose rights count may use a relation: its owner and superusers may, anybody a system relation.
-    pub fn check_access(&self, relation: &Relation) -> Result<()> {
+    pub(crate) fn check_access(&self, relation: &Relation) -> Result<()> {
         let superuser = self.ctx.image.roles.get(&self.user).is_some_and(|role| role.superuser);
         if superuser || relation.owner == self.user || relation.oid < Oid::FIRST_USER {
             return Ok(());
@@ -189,7 +184,7 @@ impl<'a> Binder<'a> {
     }
 
     /// What a syntax node's position is worth in an error: itself, or 0 while another text than the client's is bound.
-    pub fn position(&self, pos: u32) -> u32 {
+    pub(crate) fn position(&self, pos: u32) -> u32 {
         if self.text.is_empty() { 0 } else { pos }
     }
 }

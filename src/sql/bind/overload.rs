@@ -246,7 +246,7 @@ impl Binder<'_> {
     }
 
     /// The equality function of a type; 42883 when it has none.
-    pub fn equality(&self, ty: Oid) -> Result<&'static Function> {
+    pub(crate) fn equality(&self, ty: Oid) -> Result<&'static Function> {
         builtin::comparison("=", base_type(ty)).ok_or_else(|| {
             let name = self.type_name(Type::new(ty));
             Error::new(SqlState::UndefinedFunction, format!("could not identify an equality operator for type {name}"))
@@ -254,7 +254,7 @@ impl Binder<'_> {
     }
 
     /// The `<` function of a type; 42883 when it has none.
-    pub fn ordering(&self, ty: Oid) -> Result<&'static Function> {
+    pub(crate) fn ordering(&self, ty: Oid) -> Result<&'static Function> {
         builtin::comparison("<", base_type(ty)).ok_or_else(|| {
             let name = self.type_name(Type::new(ty));
             Error::new(SqlState::UndefinedFunction, format!("could not identify an ordering operator for type {name}"))

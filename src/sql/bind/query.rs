@@ -40,7 +40,8 @@ pub(crate) struct Tail<'q> {
 
 impl Tail<'_> {
     /// No clause at all.
-    pub const EMPTY: Tail<'static> = Tail { order_by: &[], limit: None, offset: None, with_ties: false, locking: &[] };
+    pub(crate) const EMPTY: Tail<'static> =
+        Tail { order_by: &[], limit: None, offset: None, with_ties: false, locking: &[] };
 }
 
 /// A reference to a column.
@@ -65,7 +66,7 @@ pub(crate) fn syntax(message: impl Into<String>) -> Error {
 
 impl Binder<'_> {
     /// Binds a whole statement.
-    pub fn statement(mut self, statement: &ast::Statement) -> Result<Statement> {
+    pub(crate) fn statement(mut self, statement: &ast::Statement) -> Result<Statement> {
         let (root, output) = self.root(statement)?;
         let params = self.final_params()?;
         let mut bound = Statement {
@@ -82,7 +83,7 @@ impl Binder<'_> {
     }
 
     /// The main part of a statement, or a WITH part's.
-    pub fn root(&mut self, statement: &ast::Statement) -> Result<(Root, Vec<OutputColumn>)> {
+    pub(crate) fn root(&mut self, statement: &ast::Statement) -> Result<(Root, Vec<OutputColumn>)> {
         match statement {
             ast::Statement::Query(query) => {
                 let bound = self.query(query, true)?;
@@ -126,7 +127,7 @@ impl Binder<'_> {
     }
 
     /// Binds a query. Literals of unknown type in its select list become text when `resolve` is set.
-    pub fn query(&mut self, query: &ast::Query, resolve: bool) -> Result<Bound> {
+    pub(crate) fn query(&mut self, query: &ast::Query, resolve: bool) -> Result<Bound> {
         visit::deeper(|| {
             let names = self.cte_names.len();
             if let Some(with) = &query.with {
@@ -180,7 +181,7 @@ impl Binder<'_> {
     }
 
     /// A query in an expression: a scope of its own inside the present ones.
-    pub fn subquery(&mut self, query: &ast::Query) -> Result<(Rel, Vec<OutputColumn>)> {
+    pub(crate) fn subquery(&mut self, query: &ast::Query) -> Result<(Rel, Vec<OutputColumn>)> {
         if let Some(scope) = self.scopes.last()
             && let Some(place) = scope.clause.refuses_subquery()
         {
@@ -192,7 +193,7 @@ impl Binder<'_> {
     }
 
     /// Binds something inside which (if `barred`) a recursive part in sight may not be named.
-    pub fn behind<R>(
+    pub(crate) fn behind<R>(
         &mut self,
         barred: bool,
         place: &'static str,
@@ -208,7 +209,13 @@ impl Binder<'_> {
     }
 
     /// VALUES as a query: columns `column1`, `column2`, … of the rows' common types.
-    pub fn values(&mut self, rows: &[Vec<ast::Expr>], pos: u32, tail: &Tail<'_>, resolve: bool) -> Result<Bound> {
+    pub(crate) fn values(
+        &mut self,
+        rows: &[Vec<ast::Expr>],
+        pos: u32,
+        tail: &Tail<'_>,
+        resolve: bool,
+    ) -> Result<Bound> {
         self.push_scope();
         let bound = self.values_inner(rows, pos, tail, resolve);
         self.pop_scope();
@@ -301,7 +308,7 @@ impl Binder<'_> {
     }
 
     /// LIMIT, OFFSET and FETCH over sorted rows.
-    pub fn limit(&mut self, rel: Rel, tail: &Tail<'_>, keys: Vec<crate::sql::tree::SortKey>) -> Result<Rel> {
+    pub(crate) fn limit(&mut self, rel: Rel, tail: &Tail<'_>, keys: Vec<crate::sql::tree::SortKey>) -> Result<Rel> {
         let limit = tail.limit.map(|expr| self.row_count(expr, Clause::Limit)).transpose()?;
         let offset = tail.offset.map(|expr| self.row_count(expr, Clause::Offset)).transpose()?;
         if tail.with_ties {
@@ -340,7 +347,7 @@ impl Binder<'_> {
     }
 
     /// A value as the common type that was chosen for it and others.
-    pub fn coerce_common(&mut self, value: Expr, ty: Type, construct: &str, pos: u32) -> Result<Expr> {
+    pub(crate) fn coerce_common(&mut self, value: Expr, ty: Type, construct: &str, pos: u32) -> Result<Expr> {
         let from = value.ty;
         match self.coerce_to(value, ty, Coercion::Implicit, pos)? {
             Some(value) => Ok(value),
@@ -355,7 +362,7 @@ impl Binder<'_> {
 
 impl Item {
     /// An item of that name with these columns, found by nothing yet.
-    pub fn new(name: &str, columns: Vec<ScopeColumn>) -> Item {
+    pub(crate) fn new(name: &str, columns: Vec<ScopeColumn>) -> Item {
         Item {
             name: name.to_owned(),
             relation: None,

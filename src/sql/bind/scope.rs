@@ -47,7 +47,7 @@ pub(crate) enum Clause {
 
 impl Clause {
     /// As in "aggregate functions are not allowed in …".
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Clause::Select => "SELECT",
             Clause::FromSubquery => "FROM clause of their own query level",
@@ -79,7 +79,7 @@ impl Clause {
     }
 
     /// As in "cannot use subquery in …"; `None` where a subquery may stand.
-    pub fn refuses_subquery(self) -> Option<&'static str> {
+    pub(crate) fn refuses_subquery(self) -> Option<&'static str> {
         Some(match self {
             Clause::Default => "DEFAULT expression",
             Clause::Check => "check constraint",
@@ -231,8 +231,6 @@ pub(crate) struct Scope {
     pub lateral_active: bool,
     /// Aggregates of this level.
     pub aggregates: Vec<BoundAggregate>,
-    /// An aggregate's arguments are being bound.
-    pub in_aggregate: u32,
     /// GROUPING(…) calls with their arguments.
     pub groupings: Vec<(ColumnId, Vec<Expr>, Vec<u32>)>,
     /// Window calls of this level.
@@ -278,7 +276,7 @@ pub(crate) enum CteState {
 }
 
 impl Scope {
-    pub fn new(serial: u32) -> Scope {
+    pub(crate) fn new(serial: u32) -> Scope {
         Scope {
             serial,
             clause: Clause::Select,
@@ -286,7 +284,6 @@ impl Scope {
             all_items: Vec::new(),
             lateral_active: false,
             aggregates: Vec::new(),
-            in_aggregate: 0,
             groupings: Vec::new(),
             windows: Vec::new(),
             named_windows: Vec::new(),
@@ -311,7 +308,7 @@ impl Binder<'_> {
     /// What a possibly qualified name means: a column, a system column, or a whole row.
     ///
     /// `a`, `t.a`, `schema.t.a`, `database.schema.t.a`; a name that is no column may be an item's whole row.
-    pub fn resolve_name(&mut self, parts: &[String], span: u32) -> Result<Expr> {
+    pub(crate) fn resolve_name(&mut self, parts: &[String], span: u32) -> Result<Expr> {
         match parts {
             [name] => {
                 if let Some(found) = self.bare_column(name, span)? {
@@ -410,7 +407,7 @@ impl Binder<'_> {
     }
 
     /// The visible item of that name: (level, position in its items).
-    pub fn find_item(&self, schema: Option<&str>, name: &str, span: u32) -> Result<Option<(usize, usize)>> {
+    pub(crate) fn find_item(&self, schema: Option<&str>, name: &str, span: u32) -> Result<Option<(usize, usize)>> {
         for level in (0..self.scopes.len()).rev() {
             let scope = &self.scopes[level];
             let mut found = None;
@@ -419,7 +416,7 @@ impl Binder<'_> {
                     continue;
                 }
                 if let Some(schema) = schema
-                    && !item.relation.as_ref().is_some_and(|relation| relation.schema_name == schema)
+                    && item.relation.as_ref().is_none_or(|relation| relation.schema_name != schema)
                 {
                     continue;
                 }
@@ -460,7 +457,7 @@ impl Binder<'_> {
     }
 
     /// A column that a scan is told to read as well.
-    pub fn late_column(&mut self, level: usize, scan: ColumnId, what: ScanColumn, ty: Type) -> ColumnId {
+    pub(crate) fn late_column(&mut self, level: usize, scan: ColumnId, what: ScanColumn, ty: Type) -> ColumnId {
         let known = self.late_columns.get(&scan).and_then(|all| all.iter().find(|(have, _)| *have == what));
         if let Some((_, column)) = known {
             return *column;
@@ -471,7 +468,7 @@ impl Binder<'_> {
         column
     }
 
-    pub fn reference(&mut self, level: usize, item: usize, column: usize, span: u32) -> Expr {
+    pub(crate) fn reference(&mut self, level: usize, item: usize, column: usize, span: u32) -> Expr {
         let found = &self.scopes[level].items[item].columns[column];
         let (column, ty) = (found.column, found.ty);
         self.note(level, column, span);
@@ -486,7 +483,7 @@ impl Binder<'_> {
     }
 
     /// A whole row; NULL as a whole where an outer join found no partner.
-    pub fn whole_row(&mut self, level: usize, item: usize, span: u32) -> Result<Expr> {
+    pub(crate) fn whole_row(&mut self, level: usize, item: usize, span: u32) -> Result<Expr> {
         let count = self.scopes[level].items[item].columns.len();
         let (scalar, row_type) = {
             let item = &self.scopes[level].items[item];
@@ -510,7 +507,7 @@ impl Binder<'_> {
     }
 
     /// Adds a finished item to the innermost level's record of items, and gives its columns to that level.
-    pub fn own_item(&mut self, item: &Item) {
+    pub(crate) fn own_item(&mut self, item: &Item) {
         let serial = self.scope().serial;
         for column in &item.columns {
             self.levels[column.column.0 as usize] = serial;
@@ -519,7 +516,7 @@ impl Binder<'_> {
     }
 
     /// 42P01 for a qualifier that names no visible item.
-    pub fn missing_table(&self, schema: Option<&str>, name: &str, span: u32) -> Error {
+    pub(crate) fn missing_table(&self, schema: Option<&str>, name: &str, span: u32) -> Error {
         let hidden = self.scopes.iter().rev().flat_map(|scope| &scope.all_items).find(|item| {
             let by_relation = item.scan.as_ref().is_some_and(|(_, relation)| {
                 relation.name == name && schema.is_none_or(|schema| relation.schema_name == schema)
@@ -547,7 +544,7 @@ impl Binder<'_> {
     }
 
     /// 42703 for a column that no visible item has, with PostgreSQL's guess at what was meant.
-    pub fn missing_column(&self, table: Option<&str>, name: &str, span: u32) -> Error {
+    pub(crate) fn missing_column(&self, table: Option<&str>, name: &str, span: u32) -> Error {
         let message = match table {
             Some(table) => format!("column {table}.{name} does not exist"),
             None => format!("column \"{name}\" does not exist"),
@@ -611,7 +608,7 @@ impl Binder<'_> {
     }
 
     /// The relation of a possibly qualified name, by the search path; `None` when there is none.
-    pub fn find_relation(&self, schema: Option<&str>, name: &str) -> Option<Arc<Relation>> {
+    pub(crate) fn find_relation(&self, schema: Option<&str>, name: &str) -> Option<Arc<Relation>> {
         let image = &self.ctx.image;
         match schema {
             Some("pg_temp") => image.relation(self.ctx.temp_schema?, name).cloned(),
@@ -621,7 +618,7 @@ impl Binder<'_> {
     }
 
     /// The table, view or system relation of a name as FROM or a write names it; 42P01, 3F000-free as PostgreSQL's, 42809 for an index.
-    pub fn relation(&mut self, names: &ObjectName) -> Result<Arc<Relation>> {
+    pub(crate) fn relation(&mut self, names: &ObjectName) -> Result<Arc<Relation>> {
         let (parts, span) = (&names.parts, names.pos);
         let (schema, name) = match &parts[..] {
             [name] => (None, name),

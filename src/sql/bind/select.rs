@@ -31,7 +31,7 @@ pub(crate) struct BoundTarget {
 
 impl BoundTarget {
     /// A target that is a column already.
-    pub fn of_column(column: &OutputColumn, pos: u32) -> BoundTarget {
+    pub(crate) fn of_column(column: &OutputColumn, pos: u32) -> BoundTarget {
         BoundTarget { expr: column_expr(column.column, column.ty), name: column.name.clone(), pos, hidden: false }
     }
 }
@@ -47,7 +47,7 @@ pub(crate) struct OrderItem {
 
 impl OrderItem {
     /// As a sort key over the target's expression.
-    pub fn key(&self, targets: &[BoundTarget]) -> SortKey {
+    pub(crate) fn key(&self, targets: &[BoundTarget]) -> SortKey {
         SortKey { expr: targets[self.target].expr.clone(), descending: self.descending, nulls_first: self.nulls_first }
     }
 }
@@ -81,7 +81,7 @@ pub(crate) fn lock_name(strength: LockStrength) -> &'static str {
 
 impl Binder<'_> {
     /// Binds a SELECT with the clauses that follow it.
-    pub fn select(&mut self, select: &ast::Select, tail: &Tail<'_>, resolve: bool) -> Result<Bound> {
+    pub(crate) fn select(&mut self, select: &ast::Select, tail: &Tail<'_>, resolve: bool) -> Result<Bound> {
         self.push_scope();
         let bound = self.select_inner(select, tail, resolve);
         self.pop_scope();
@@ -94,7 +94,7 @@ impl Binder<'_> {
         if let Some(into) = into {
             return Err(syntax("SELECT ... INTO is not allowed here").at(self.position(into.name.pos)));
         }
-        let input = self.from_clause(from)?;
+        let input = self.bind_from(from)?;
         self.define_windows(windows)?;
         let mut targets = self.targets(targets, Clause::Select)?;
         let filter = filter.as_ref().map(|e| self.bind_bool(e, Clause::Where, "WHERE")).transpose()?;
@@ -125,7 +125,7 @@ impl Binder<'_> {
     }
 
     /// Binds a select list or RETURNING; `*` becomes columns.
-    pub fn targets(&mut self, list: &[ast::Target], clause: Clause) -> Result<Vec<BoundTarget>> {
+    pub(crate) fn targets(&mut self, list: &[ast::Target], clause: Clause) -> Result<Vec<BoundTarget>> {
         let mut targets = Vec::with_capacity(list.len());
         for target in list {
             match &target.expr.kind {
@@ -211,7 +211,7 @@ impl Binder<'_> {
     }
 
     /// Names and types of a composite value's fields, where they are known.
-    pub fn record_fields(&self, record: &Expr) -> Option<Vec<(String, Type)>> {
+    pub(crate) fn record_fields(&self, record: &Expr) -> Option<Vec<(String, Type)>> {
         if let Some(relation) = self.composite(record.ty.oid) {
             return Some(relation.live_attributes().map(|a| (a.name.clone(), a.ty)).collect());
         }
@@ -238,7 +238,7 @@ impl Binder<'_> {
     }
 
     /// ORDER BY: each item is a target, a new hidden one if need be.
-    pub fn order_by(
+    pub(crate) fn order_by(
         &mut self,
         list: &[ast::OrderBy],
         targets: &mut Vec<BoundTarget>,
@@ -257,7 +257,7 @@ impl Binder<'_> {
     }
 
     /// ASC, DESC, NULLS FIRST, and USING `<` or `>`; 42883 when the type has no order.
-    pub fn direction(&mut self, item: &ast::OrderBy, ty: Type) -> Result<(bool, bool)> {
+    pub(crate) fn direction(&mut self, item: &ast::OrderBy, ty: Type) -> Result<(bool, bool)> {
         let descending = match &item.using {
             None => item.descending.unwrap_or(false),
             Some(operator) => match operator.name.as_str() {
@@ -279,7 +279,12 @@ impl Binder<'_> {
 
     /// Which target an ORDER BY, GROUP BY or DISTINCT ON item means, by SQL-92's rules first: a position or an output
     /// name; then as an expression, which becomes a hidden target unless it is one already.
-    pub fn find_target(&mut self, expr: &ast::Expr, targets: &mut Vec<BoundTarget>, clause: Clause) -> Result<usize> {
+    pub(crate) fn find_target(
+        &mut self,
+        expr: &ast::Expr,
+        targets: &mut Vec<BoundTarget>,
+        clause: Clause,
+    ) -> Result<usize> {
         let pos = self.position(expr.location());
         match &expr.kind {
             ast::ExprKind::Column(parts) if parts.len() == 1 => {
@@ -512,7 +517,7 @@ impl Binder<'_> {
     }
 
     /// The table columns that this level's columns plainly are.
-    pub fn origins(&mut self) -> HashMap<ColumnId, (Oid, i16)> {
+    pub(crate) fn origins(&mut self) -> HashMap<ColumnId, (Oid, i16)> {
         let items = &self.scope().all_items;
         let columns = items.iter().flat_map(|item| &item.columns);
         columns.filter_map(|column| Some((column.column, column.origin?))).collect()
@@ -584,7 +589,7 @@ impl Binder<'_> {
     }
 
     /// A set-returning call: at the top of FROM it stays itself, in a select list it becomes a column of a ProjectSet.
-    pub fn set_returning(&mut self, call: Expr, pos: u32) -> Result<Expr> {
+    pub(crate) fn set_returning(&mut self, call: Expr, pos: u32) -> Result<Expr> {
         let clause = self.scope().clause;
         match clause {
             Clause::FromFunction => return Ok(call),

@@ -20,7 +20,7 @@ fn name(op: SetOpKind) -> &'static str {
 
 impl Binder<'_> {
     /// A set operation with the clauses that follow it.
-    pub fn set_operation(&mut self, body: &SetExpr, tail: &Tail<'_>) -> Result<Bound> {
+    pub(crate) fn set_operation(&mut self, body: &SetExpr, tail: &Tail<'_>) -> Result<Bound> {
         if let Some(locking) = tail.locking.first() {
             let message = format!("{} is not allowed with UNION/INTERSECT/EXCEPT", lock_name(locking.strength));
             return Err(Error::new(SqlState::FeatureNotSupported, message));
@@ -75,7 +75,7 @@ impl Binder<'_> {
     }
 
     /// Two bound operands as one.
-    pub fn combine(&mut self, op: SetOpKind, all: bool, mut left: Bound, mut right: Bound) -> Result<Bound> {
+    pub(crate) fn combine(&mut self, op: SetOpKind, all: bool, mut left: Bound, mut right: Bound) -> Result<Bound> {
         let construct = name(op);
         if left.columns.len() != right.columns.len() {
             let pos = self.position(right.positions.first().copied().unwrap_or(0));
@@ -135,7 +135,7 @@ impl Binder<'_> {
     }
 
     /// Values above a relation as columns: a Project for those that are none.
-    pub fn computed(&mut self, rel: Rel, values: Vec<crate::sql::tree::Expr>) -> (Rel, Vec<ColumnId>) {
+    pub(crate) fn computed(&mut self, rel: Rel, values: Vec<crate::sql::tree::Expr>) -> (Rel, Vec<ColumnId>) {
         let mut exprs = Vec::new();
         let mut columns = Vec::new();
         for value in values {

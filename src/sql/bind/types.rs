@@ -11,7 +11,7 @@ const LENGTH_MAX: i32 = 10_485_760;
 
 impl Binder<'_> {
     /// The type that a type name means by the search path, modifiers checked and packed.
-    pub fn bind_type(&mut self, name: &TypeName) -> Result<Type> {
+    pub(crate) fn bind_type(&mut self, name: &TypeName) -> Result<Type> {
         let pos = self.position(name.pos);
         if name.setof {
             return Err(Error::new(SqlState::InvalidTableDefinition, "type cannot be declared SETOF").at(pos));
@@ -120,7 +120,7 @@ impl Binder<'_> {
     }
 
     /// A type as messages name it, its modifier left out (`format_type_be`).
-    pub fn type_name(&self, ty: Type) -> String {
+    pub(crate) fn type_name(&self, ty: Type) -> String {
         if let Some(name) = sql_name(ty.oid) {
             return name.to_owned();
         }

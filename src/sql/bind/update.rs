@@ -23,7 +23,7 @@ pub(crate) struct TargetScan {
 
 impl Binder<'_> {
     /// Binds an UPDATE.
-    pub fn update(&mut self, update: &ast::Update) -> Result<(Update, Vec<OutputColumn>)> {
+    pub(crate) fn update(&mut self, update: &ast::Update) -> Result<(Update, Vec<OutputColumn>)> {
         let names = self.cte_names.len();
         if let Some(with) = &update.with {
             self.with(with)?;
@@ -67,7 +67,7 @@ impl Binder<'_> {
     }
 
     /// The scan of a write's target, with its row id.
-    pub fn target_scan(&mut self, target: &Arc<Relation>, alias: Option<&ast::Ident>) -> TargetScan {
+    pub(crate) fn target_scan(&mut self, target: &Arc<Relation>, alias: Option<&ast::Ident>) -> TargetScan {
         let (mut rel, mut item) = self.scan(target);
         let row_id = self.column(Type::new(oid::INT8));
         let mut columns = Vec::new();
@@ -90,14 +90,14 @@ impl Binder<'_> {
     }
 
     /// The target joined with FROM or USING; leaves all items in the scope, the target's first.
-    pub fn write_source(&mut self, target: Rel, item: Item, from: &[ast::TableRef]) -> Result<Rel> {
+    pub(crate) fn write_source(&mut self, target: Rel, item: Item, from: &[ast::TableRef]) -> Result<Rel> {
         // What is in FROM cannot see the target's row, LATERAL or not.
         self.scope().items = vec![Item { lateral: Lateral::Forbidden, ..item }];
         if from.is_empty() {
             self.scope().items[0].lateral = Lateral::Open;
             return Ok(target);
         }
-        let right = self.from_clause(from)?;
+        let right = self.bind_from(from)?;
         Ok(Rel::Join {
             kind: JoinKind::Inner,
             left: Box::new(target),
@@ -108,7 +108,7 @@ impl Binder<'_> {
     }
 
     /// A SET list over the scope's items. A multiple-column subquery is computed once a row, as a record, above `source`.
-    pub fn assignments(
+    pub(crate) fn assignments(
         &mut self,
         target: &Arc<Relation>,
         list: &[ast::Assignment],

@@ -15,7 +15,7 @@ const VIEW_DEPTH_MAX: usize = 200;
 
 impl Binder<'_> {
     /// A view's query, bound with the search path of its creation and its owner's rights.
-    pub fn view(&mut self, view: &Relation) -> Result<Bound> {
+    pub(crate) fn view(&mut self, view: &Relation) -> Result<Bound> {
         let Body::View { text, search_path } = &view.body else {
             return Err(Error::internal(format!("\"{}\" is not a view", view.name)));
         };
@@ -63,7 +63,7 @@ impl Binder<'_> {
     }
 
     /// A stored expression over a row's columns (none for a DEFAULT), coerced to `expected` as an assignment.
-    pub fn stored_expression(
+    pub(crate) fn stored_expression(
         &mut self,
         text: &str,
         relation: &Relation,
@@ -76,7 +76,7 @@ impl Binder<'_> {
     }
 
     /// An expression over a row's columns, in a scope of its own.
-    pub fn expression_over(
+    pub(crate) fn expression_over(
         &mut self,
         expr: &ast::Expr,
         relation: &Relation,
@@ -101,7 +101,7 @@ impl Binder<'_> {
     }
 
     /// An item over a row's columns: a table's row being written.
-    pub fn row_item(relation: &Relation, name: &str, columns: &[(i16, ColumnId)]) -> Item {
+    pub(crate) fn row_item(relation: &Relation, name: &str, columns: &[(i16, ColumnId)]) -> Item {
         let columns = columns.iter().filter_map(|(number, column)| {
             let attribute = relation.attributes.get(usize::try_from(*number - 1).ok()?)?;
             Some(ScopeColumn {

@@ -24,7 +24,7 @@ fn refused(message: &str) -> Error {
 
 impl Binder<'_> {
     /// Binds the WINDOW clause.
-    pub fn define_windows(&mut self, windows: &[(ast::Ident, ast::WindowSpec)]) -> Result<()> {
+    pub(crate) fn define_windows(&mut self, windows: &[(ast::Ident, ast::WindowSpec)]) -> Result<()> {
         for (name, spec) in windows {
             if self.scope().named_windows.iter().any(|known| known.name == name.name) {
                 let error = windowing(format!("window \"{}\" is already defined", name.name));
@@ -91,7 +91,7 @@ impl Binder<'_> {
     }
 
     /// A window function or an aggregate with OVER: the column that a Window fills. `args` are coerced to the function's.
-    pub fn window_call(
+    pub(crate) fn window_call(
         &mut self,
         function: &'static Function,
         args: Vec<Expr>,
