@@ -118,7 +118,7 @@ impl CopyReader {
     ///
     /// # Errors
     /// 22P04 for a malformed file, 22021 for bytes that are not UTF-8, 54000 for a row that is too large.
-    pub fn next(&mut self) -> Result<Option<&mut Fields>> {
+    pub fn next_row(&mut self) -> Result<Option<&mut Fields>> {
         if self.ended {
             return Ok(None);
         }
@@ -447,8 +447,7 @@ fn write_text(delimiter: u8, text: &str, out: &mut BytesMut) {
 fn write_csv(options: &CopyFormat, text: &str, column: usize, only: bool, out: &mut BytesMut) {
     let forced = options.force_quote.get(column).copied().unwrap_or(false);
     let special = |&b: &u8| b == options.delimiter || b == options.quote || b == b'\n' || b == b'\r';
-    let needs_quotes =
-        forced || text == options.null || (only && text == "\\.") || text.as_bytes().iter().any(|b| special(b));
+    let needs_quotes = forced || text == options.null || (only && text == "\\.") || text.as_bytes().iter().any(special);
     if !needs_quotes {
         out.put_slice(text.as_bytes());
         return;
@@ -472,7 +471,7 @@ mod tests {
         let mut rows = Vec::new();
         let mut chunks = input.chunks(chunk);
         loop {
-            match reader.next()? {
+            match reader.next_row()? {
                 Some(fields) => rows
                     .push(fields.iter().map(|f| f.as_ref().map(|b| String::from_utf8_lossy(b).into_owned())).collect()),
                 None => match chunks.next() {

@@ -175,7 +175,7 @@ impl Host for SessionHost {
 
     fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
         let mut settings = self.settings.lock();
-        settings.set(name, value, local, 0, self.role.superuser)?;
+        settings.set(name, value, local, 0)?;
         Ok(settings.show(name).unwrap_or_default())
     }
 

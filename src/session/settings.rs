@@ -38,7 +38,6 @@ enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Context {
     User,
-    Superuser,
     /// At server start only: SHOW works, SET is 55P02.
     Postmaster,
     /// Never: a property of the build.
@@ -285,7 +284,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::set`].
     pub fn set_default(&mut self, name: &str, value: &str) -> Result<()> {
-        let (name, value) = check(name, value, true)?;
+        let (name, value) = check(name, value)?;
         self.defaults.insert(name, value);
         self.version += 1;
         Ok(())
@@ -300,9 +299,9 @@ impl Settings {
     /// SET (`local`: SET LOCAL). `depth` is the savepoint depth; undone by ROLLBACK [TO].
     ///
     /// # Errors
-    /// 42704 unknown, 22023 bad value, 0A000 a value that this server does not have, 55P02 not changeable now, 42501.
-    pub fn set(&mut self, name: &str, value: &str, local: bool, depth: u32, superuser: bool) -> Result<()> {
-        let (name, value) = check(name, value, superuser)?;
+    /// 42704 unknown, 22023 bad value, 0A000 a value that this server does not have, 55P02 not changeable now.
+    pub fn set(&mut self, name: &str, value: &str, local: bool, depth: u32) -> Result<()> {
+        let (name, value) = check(name, value)?;
         self.replace(name, Some(value), local, depth);
         Ok(())
     }
@@ -314,7 +313,7 @@ impl Settings {
     pub fn reset(&mut self, name: &str, local: bool, depth: u32) -> Result<()> {
         match definition(name) {
             Some(d) => {
-                changeable(d, true)?;
+                changeable(d)?;
                 self.replace(d.name.to_owned(), None, local, depth);
             }
             None if name.contains('.') => self.replace(name.to_ascii_lowercase(), None, local, depth),
@@ -444,14 +443,9 @@ fn unknown(name: &str) -> Error {
     Error::new(SqlState::UndefinedObject, format!("unrecognized configuration parameter \"{name}\""))
 }
 
-fn changeable(d: &Definition, superuser: bool) -> Result<()> {
+fn changeable(d: &Definition) -> Result<()> {
     match d.context {
         Context::User => Ok(()),
-        Context::Superuser if superuser => Ok(()),
-        Context::Superuser => {
-            let message = format!("permission denied to set parameter \"{}\"", d.name);
-            Err(Error::new(SqlState::InsufficientPrivilege, message))
-        }
         Context::Postmaster => {
             let message = format!("parameter \"{}\" cannot be changed without restarting the server", d.name);
             Err(Error::new(SqlState::CantChangeRuntimeParam, message))
@@ -463,11 +457,11 @@ fn changeable(d: &Definition, superuser: bool) -> Result<()> {
 }
 
 /// The canonical name and the checked, normalised value.
-fn check(name: &str, value: &str, superuser: bool) -> Result<(String, String)> {
+fn check(name: &str, value: &str) -> Result<(String, String)> {
     let Some(d) = definition(name) else {
         return if name.contains('.') { Ok((name.to_ascii_lowercase(), value.to_owned())) } else { Err(unknown(name)) };
     };
-    changeable(d, superuser)?;
+    changeable(d)?;
     let invalid = || {
         Error::new(SqlState::InvalidParameterValue, format!("invalid value for parameter \"{}\": \"{value}\"", d.name))
     };
@@ -693,14 +687,14 @@ mod tests {
     #[test]
     fn set_local_ends_with_the_transaction_and_set_stays() {
         let mut s = Settings::default();
-        s.set("work_mem", "8MB", false, 0, true).unwrap();
+        s.set("work_mem", "8MB", false, 0).unwrap();
         s.commit();
-        s.set("work_mem", "1GB", true, 0, true).unwrap();
+        s.set("work_mem", "1GB", true, 0).unwrap();
         assert_eq!(s.show("work_mem").unwrap(), "1GB");
         s.commit();
         assert_eq!(s.show("work_mem").unwrap(), "8MB");
-        s.set("work_mem", "9MB", false, 0, true).unwrap();
-        s.set("work_mem", "10MB", false, 1, true).unwrap();
+        s.set("work_mem", "9MB", false, 0).unwrap();
+        s.set("work_mem", "10MB", false, 1).unwrap();
         s.rollback(1);
         assert_eq!(s.show("work_mem").unwrap(), "9MB");
         s.rollback(0);
@@ -710,16 +704,16 @@ mod tests {
     #[test]
     fn values_are_checked_and_shown_as_postgresql_shows_them() {
         let mut s = Settings::default();
-        s.set("statement_timeout", "1min", false, 0, true).unwrap();
+        s.set("statement_timeout", "1min", false, 0).unwrap();
         assert_eq!(s.show("statement_timeout").unwrap(), "1min");
-        assert_eq!(s.set("nonsense", "1", false, 0, true).unwrap_err().code(), SqlState::UndefinedObject);
-        assert_eq!(s.set("port", "1", false, 0, true).unwrap_err().code(), SqlState::CantChangeRuntimeParam);
-        assert_eq!(s.set("jit", "maybe", false, 0, true).unwrap_err().code(), SqlState::InvalidParameterValue);
-        let refused = s.set("default_transaction_isolation", "serializable", false, 0, true).unwrap_err();
+        assert_eq!(s.set("nonsense", "1", false, 0).unwrap_err().code(), SqlState::UndefinedObject);
+        assert_eq!(s.set("port", "1", false, 0).unwrap_err().code(), SqlState::CantChangeRuntimeParam);
+        assert_eq!(s.set("jit", "maybe", false, 0).unwrap_err().code(), SqlState::InvalidParameterValue);
+        let refused = s.set("default_transaction_isolation", "serializable", false, 0).unwrap_err();
         assert_eq!(refused.code(), SqlState::FeatureNotSupported);
-        s.set("my.own", "x", false, 0, false).unwrap();
+        s.set("my.own", "x", false, 0).unwrap();
         assert_eq!(s.show("MY.own").as_deref(), Some("x"));
-        s.set("datestyle", "german", false, 0, false).unwrap();
+        s.set("datestyle", "german", false, 0).unwrap();
         assert_eq!(s.show("DateStyle").unwrap(), "German, DMY");
         assert_eq!(split_identifiers("\"$user\", Public , \"A\"\"b\""), ["$user", "public", "A\"b"]);
     }

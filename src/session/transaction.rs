@@ -62,9 +62,9 @@ impl Session {
         };
         {
             let mut settings = self.settings.lock();
-            settings.set("transaction_isolation", &isolation, true, 0, true)?;
-            settings.set("transaction_read_only", &read_only, true, 0, true)?;
-            settings.set("transaction_deferrable", &deferrable, true, 0, true)?;
+            settings.set("transaction_isolation", &isolation, true, 0)?;
+            settings.set("transaction_read_only", &read_only, true, 0)?;
+            settings.set("transaction_deferrable", &deferrable, true, 0)?;
         }
         let level = match isolation.as_str() {
             "repeatable read" => lightning_storage::Isolation::RepeatableRead,
@@ -101,15 +101,15 @@ impl Session {
                 let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
                 return Err(Error::new(SqlState::ActiveSqlTransaction, message));
             }
-            self.settings.lock().set("transaction_isolation", name, true, 0, true)?;
+            self.settings.lock().set("transaction_isolation", name, true, 0)?;
         }
         if let Some(read_only) = modes.read_only {
             let value = if read_only { "on" } else { "off" };
-            self.settings.lock().set("transaction_read_only", value, true, 0, true)?;
+            self.settings.lock().set("transaction_read_only", value, true, 0)?;
         }
         if let Some(deferrable) = modes.deferrable {
             let value = if deferrable { "on" } else { "off" };
-            self.settings.lock().set("transaction_deferrable", value, true, 0, true)?;
+            self.settings.lock().set("transaction_deferrable", value, true, 0)?;
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Session {
     pub(super) fn set_characteristics(&mut self, modes: TransactionModes) -> Result<()> {
         let depth = self.depth();
         let mut settings = self.settings.lock();
-        let mut set = |name: &str, value: &str| settings.set(name, value, false, depth, true);
+        let mut set = |name: &str, value: &str| settings.set(name, value, false, depth);
         if let Some(isolation) = modes.isolation {
             set("default_transaction_isolation", isolation_level(isolation)?.0)?;
         }

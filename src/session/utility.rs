@@ -251,7 +251,6 @@ impl Session {
             return Ok(());
         }
         self.ensure_transaction()?;
-        let superuser = self.user.superuser;
         let mut settings = self.settings.lock();
         let Some(values) = &set.values else { return settings.reset(&set.name, set.local, depth) };
         let list = set.name == "search_path";
@@ -267,7 +266,7 @@ impl Session {
             let message = format!("SET {} takes only one argument", set.name);
             return Err(Error::new(SqlState::InvalidParameterValue, message));
         }
-        settings.set(&set.name, &parts.join(", "), set.local, depth, superuser)
+        settings.set(&set.name, &parts.join(", "), set.local, depth)
     }
 
     fn discard(&mut self, what: Discard) -> Result<String> {

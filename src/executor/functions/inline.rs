@@ -18,7 +18,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 /// An argument's Rust form.
-pub trait Arg<'a>: Sized {
+pub(super) trait Arg<'a>: Sized {
     /// From a value of the declared type.
     ///
     /// # Errors
@@ -59,19 +59,6 @@ args! {
     Uuid => &'a [u8; 16], |v| v;
     Oid => Oid, |v| *v;
     Array => &'a Array, |v| v;
-    Date => Date, |v| Date(*v);
-    Time => Time, |v| Time(*v);
-    Timestamp => Timestamp, |v| Timestamp(*v);
-    TimestampTz => TimestampTz, |v| TimestampTz(*v);
-}
-
-impl<'a> Arg<'a> for TimeTz {
-    fn of(value: &'a Datum) -> Result<Self> {
-        match value {
-            Datum::TimeTz(time, west) => Ok(TimeTz(*time, *west)),
-            other => mismatch(other),
-        }
-    }
 }
 
 impl<'a> Arg<'a> for &'a Datum {
@@ -86,24 +73,8 @@ impl<'a, T: Arg<'a>> Arg<'a> for Option<T> {
     }
 }
 
-/// date: days since 2000-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Date(pub i32);
-/// time: microseconds since midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time(pub i64);
-/// timetz: microseconds since midnight, seconds west of UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeTz(pub i64, pub i32);
-/// timestamp: microseconds since 2000-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(pub i64);
-/// timestamptz: microseconds since 2000-01-01 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TimestampTz(pub i64);
-
 /// A result's way back.
-pub trait IntoDatum {
+pub(super) trait IntoDatum {
     /// The SQL value.
     fn into_datum(self) -> Datum;
 }
@@ -140,11 +111,6 @@ results! {
     Oid, |v| Datum::Oid(v);
     Array, |v| Datum::Array(Arc::new(v));
     Arc<Array>, |v| Datum::Array(v);
-    Date, |v| Datum::Date(v.0);
-    Time, |v| Datum::Time(v.0);
-    TimeTz, |v| Datum::TimeTz(v.0, v.1);
-    Timestamp, |v| Datum::Timestamp(v.0);
-    TimestampTz, |v| Datum::TimestampTz(v.0);
 }
 
 impl<T: IntoDatum> IntoDatum for Option<T> {
@@ -162,7 +128,7 @@ macro_rules! functions {
                 symbol: stringify!($symbol),
                 can_raise: functions!(@raises $kind),
                 form: $crate::executor::functions::Form::Scalar({
-                    #[allow(non_snake_case, unused_variables, clippy::unnecessary_wraps)]
+                    #[allow(non_snake_case, unused_variables, unused_mut, clippy::unnecessary_wraps)]
                     fn form(
                         context: &$crate::executor::functions::CallContext,
                         args: &[$crate::types::Datum],
@@ -187,7 +153,7 @@ pub(super) use functions;
 
 /// The next argument.
 #[inline]
-pub fn next<'a, T: Arg<'a>>(values: &mut std::slice::Iter<'a, Datum>) -> Result<T> {
+pub(super) fn next<'a, T: Arg<'a>>(values: &mut std::slice::Iter<'a, Datum>) -> Result<T> {
     match values.next() {
         Some(value) => T::of(value),
         None => Err(Error::internal("a function was called with too few arguments")),

@@ -40,9 +40,7 @@ pub(crate) enum Clause {
     Generated,
     IndexExpression,
     IndexPredicate,
-    Transform,
     ExecuteParameter,
-    CopyWhere,
 }
 
 impl Clause {
@@ -72,9 +70,7 @@ impl Clause {
             Clause::Generated => "column generation expressions",
             Clause::IndexExpression => "index expressions",
             Clause::IndexPredicate => "index predicates",
-            Clause::Transform => "transform expressions",
             Clause::ExecuteParameter => "EXECUTE parameters",
-            Clause::CopyWhere => "COPY FROM WHERE conditions",
         }
     }
 
@@ -86,9 +82,7 @@ impl Clause {
             Clause::Generated => "column generation expression",
             Clause::IndexExpression => "index expression",
             Clause::IndexPredicate => "index predicate",
-            Clause::Transform => "transform expression",
             Clause::ExecuteParameter => "EXECUTE parameter",
-            Clause::CopyWhere => "COPY FROM WHERE condition",
             _ => return None,
         })
     }

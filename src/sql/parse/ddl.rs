@@ -22,7 +22,7 @@ struct Prefix {
 }
 
 impl Parser<'_> {
-    pub fn create(&mut self) -> Result<Utility> {
+    pub(super) fn create(&mut self) -> Result<Utility> {
         self.expect_word("create")?;
         let mut prefix = Prefix::default();
         if self.take_words(&["or", "replace"]) {
@@ -849,7 +849,7 @@ impl Parser<'_> {
     }
 
     /// RoleSpec.
-    pub fn role_spec(&mut self) -> Result<RoleSpec> {
+    pub(super) fn role_spec(&mut self) -> Result<RoleSpec> {
         Ok(match self.word() {
             "current_user" | "current_role" => {
                 self.advance();
@@ -991,7 +991,7 @@ impl Parser<'_> {
 
     // --- ALTER ---
 
-    pub fn alter(&mut self) -> Result<Utility> {
+    pub(super) fn alter(&mut self) -> Result<Utility> {
         self.expect_word("alter")?;
         let word = self.word();
         match word {
@@ -1368,7 +1368,7 @@ impl Parser<'_> {
 
     // --- DROP, COMMENT ---
 
-    pub fn drop_statement(&mut self) -> Result<Utility> {
+    pub(super) fn drop_statement(&mut self) -> Result<Utility> {
         self.expect_word("drop")?;
         let word = self.word();
         let kind = match word {
@@ -1432,7 +1432,7 @@ impl Parser<'_> {
         Ok(Utility::Drop(drop))
     }
 
-    pub fn comment(&mut self) -> Result<Utility> {
+    pub(super) fn comment(&mut self) -> Result<Utility> {
         self.expect_words(&["comment", "on"])?;
         let word = self.word();
         let kind = match word {

@@ -65,12 +65,12 @@ enum Parenthesised {
 
 impl Parser<'_> {
     /// a_expr.
-    pub fn expr(&mut self) -> Result<Expr> {
+    pub(super) fn expr(&mut self) -> Result<Expr> {
         self.climb(OR, false)
     }
 
     /// b_expr: what may stand before BETWEEN's AND and in DEFAULT: nothing that begins or ends with a reserved word.
-    pub fn restricted_expr(&mut self) -> Result<Expr> {
+    pub(super) fn restricted_expr(&mut self) -> Result<Expr> {
         self.climb(COMPARE, true)
     }
 
@@ -454,7 +454,7 @@ impl Parser<'_> {
         Ok(Expr::new(ExprKind::Indirection(Box::new(base), path), pos))
     }
 
-    pub fn indirection_path(&mut self) -> Result<Vec<Indirection>> {
+    pub(super) fn indirection_path(&mut self) -> Result<Vec<Indirection>> {
         let mut path = Vec::new();
         loop {
             if self.take_sign(b'.') {
@@ -621,7 +621,7 @@ impl Parser<'_> {
     }
 
     /// `([name] [PARTITION BY …] [ORDER BY …] [frame])`.
-    pub fn window_spec(&mut self) -> Result<WindowSpec> {
+    pub(super) fn window_spec(&mut self) -> Result<WindowSpec> {
         let pos = self.pos();
         self.expect_sign(b'(')?;
         let begins_clause =
@@ -704,12 +704,12 @@ impl Parser<'_> {
         }
     }
 
-    pub fn opt_order_by(&mut self) -> Result<Vec<OrderBy>> {
+    pub(super) fn opt_order_by(&mut self) -> Result<Vec<OrderBy>> {
         if self.is_word("order") { self.order_by() } else { Ok(Vec::new()) }
     }
 
     /// ORDER BY ….
-    pub fn order_by(&mut self) -> Result<Vec<OrderBy>> {
+    pub(super) fn order_by(&mut self) -> Result<Vec<OrderBy>> {
         self.expect_words(&["order", "by"])?;
         self.list(|parser| {
             let expr = parser.expr()?;

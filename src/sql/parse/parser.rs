@@ -34,14 +34,14 @@ pub(crate) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    pub fn new(text: &'a str) -> Result<Parser<'a>> {
+    pub(super) fn new(text: &'a str) -> Result<Parser<'a>> {
         let tokens = lexer::tokens(text)?;
         let last = std::cell::Cell::new((0, 1));
         Ok(Parser { text, tokens, at: 0, depth: 0, ascii: text.is_ascii(), last })
     }
 
     /// All statements up to the end.
-    pub fn statements(&mut self) -> Result<Vec<Parsed>> {
+    pub(super) fn statements(&mut self) -> Result<Vec<Parsed>> {
         let mut all = Vec::new();
         loop {
             while self.take_sign(b';') {}
@@ -60,20 +60,20 @@ impl<'a> Parser<'a> {
 
     // --- tokens ---
 
-    pub fn token(&self) -> Token {
+    pub(super) fn token(&self) -> Token {
         self.tokens[self.at]
     }
 
-    pub fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         self.tokens[self.at].kind
     }
 
     /// The kind of the token `ahead` places on.
-    pub fn kind_at(&self, ahead: usize) -> Kind {
+    pub(super) fn kind_at(&self, ahead: usize) -> Kind {
         self.tokens[(self.at + ahead).min(self.tokens.len() - 1)].kind
     }
 
-    pub fn advance(&mut self) -> Token {
+    pub(super) fn advance(&mut self) -> Token {
         let token = self.tokens[self.at];
         if self.at + 1 < self.tokens.len() {
             self.at += 1;
@@ -82,31 +82,31 @@ impl<'a> Parser<'a> {
     }
 
     /// A place to come back to.
-    pub fn mark(&self) -> usize {
+    pub(super) fn mark(&self) -> usize {
         self.at
     }
 
-    pub fn reset(&mut self, mark: usize) {
+    pub(super) fn reset(&mut self, mark: usize) {
         self.at = mark;
     }
 
     /// The byte behind the last token taken.
-    pub fn previous_end(&self) -> usize {
+    pub(super) fn previous_end(&self) -> usize {
         self.at.checked_sub(1).map_or(0, |i| self.tokens[i].end as usize)
     }
 
-    pub fn source(&self, token: Token) -> &'a str {
+    pub(super) fn source(&self, token: Token) -> &'a str {
         &self.text[token.start as usize..token.end as usize]
     }
 
     /// The source from the token at `mark` to the last one taken.
-    pub fn source_since(&self, mark: usize) -> String {
+    pub(super) fn source_since(&self, mark: usize) -> String {
         let start = self.tokens[mark].start as usize;
         self.text[start..self.previous_end().max(start)].to_owned()
     }
 
     /// The 1-based character position of a byte.
-    pub fn position(&self, byte: usize) -> u32 {
+    pub(super) fn position(&self, byte: usize) -> u32 {
         if self.ascii {
             return byte as u32 + 1;
         }
@@ -121,18 +121,18 @@ impl<'a> Parser<'a> {
     }
 
     /// The position of the next token.
-    pub fn pos(&self) -> u32 {
+    pub(super) fn pos(&self) -> u32 {
         self.position(self.token().start as usize)
     }
 
     // --- errors ---
 
     /// 42601 at the next token.
-    pub fn syntax_error(&self) -> Error {
+    pub(super) fn syntax_error(&self) -> Error {
         self.syntax_error_at(self.token())
     }
 
-    pub fn syntax_error_at(&self, token: Token) -> Error {
+    pub(super) fn syntax_error_at(&self, token: Token) -> Error {
         let message = match token.kind {
             Kind::End => "syntax error at end of input".to_owned(),
             _ => format!("syntax error at or near \"{}\"", self.source(token)),
@@ -141,17 +141,17 @@ impl<'a> Parser<'a> {
     }
 
     /// 42601 with a text of its own at a position.
-    pub fn error_at(&self, message: impl Into<String>, pos: u32) -> Error {
+    pub(super) fn error_at(&self, message: impl Into<String>, pos: u32) -> Error {
         Error::new(SqlState::SyntaxError, message).at(pos)
     }
 
     /// 0A000 at the next token.
-    pub fn unsupported(&self, what: &str) -> Error {
+    pub(super) fn unsupported(&self, what: &str) -> Error {
         Error::unsupported(what).at(self.pos())
     }
 
     /// One level deeper, with stack for it.
-    pub fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= DEPTH_MAX {
             return Err(too_deep());
         }
@@ -163,15 +163,15 @@ impl<'a> Parser<'a> {
 
     // --- signs and keywords ---
 
-    pub fn is_sign(&self, sign: u8) -> bool {
+    pub(super) fn is_sign(&self, sign: u8) -> bool {
         self.kind() == Kind::Sign(sign)
     }
 
-    pub fn is_sign_at(&self, ahead: usize, sign: u8) -> bool {
+    pub(super) fn is_sign_at(&self, ahead: usize, sign: u8) -> bool {
         self.kind_at(ahead) == Kind::Sign(sign)
     }
 
-    pub fn take_sign(&mut self, sign: u8) -> bool {
+    pub(super) fn take_sign(&mut self, sign: u8) -> bool {
         let found = self.is_sign(sign);
         if found {
             self.advance();
@@ -179,19 +179,11 @@ impl<'a> Parser<'a> {
         found
     }
 
-    pub fn expect_sign(&mut self, sign: u8) -> Result<()> {
+    pub(super) fn expect_sign(&mut self, sign: u8) -> Result<()> {
         if self.take_sign(sign) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
-    pub fn take(&mut self, kind: Kind) -> bool {
-        let found = self.kind() == kind;
-        if found {
-            self.advance();
-        }
-        found
-    }
-
-    pub fn expect_end(&self) -> Result<()> {
+    pub(super) fn expect_end(&self) -> Result<()> {
         if self.kind() == Kind::End { Ok(()) } else { Err(self.syntax_error()) }
     }
 
@@ -203,24 +195,24 @@ impl<'a> Parser<'a> {
     }
 
     /// The next token as a keyword; "" when it is none.
-    pub fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         self.word_at(0)
     }
 
-    pub fn word_at(&self, ahead: usize) -> &'static str {
+    pub(super) fn word_at(&self, ahead: usize) -> &'static str {
         Self::keyword_of(self.kind_at(ahead)).map_or("", |keyword| keyword.word)
     }
 
-    pub fn is_word(&self, word: &str) -> bool {
+    pub(super) fn is_word(&self, word: &str) -> bool {
         self.word() == word
     }
 
     /// Whether these keywords come next.
-    pub fn are_words(&self, words: &[&str]) -> bool {
+    pub(super) fn are_words(&self, words: &[&str]) -> bool {
         words.iter().enumerate().all(|(i, word)| self.word_at(i) == *word)
     }
 
-    pub fn take_word(&mut self, word: &str) -> bool {
+    pub(super) fn take_word(&mut self, word: &str) -> bool {
         let found = self.is_word(word);
         if found {
             self.advance();
@@ -228,7 +220,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    pub fn take_words(&mut self, words: &[&str]) -> bool {
+    pub(super) fn take_words(&mut self, words: &[&str]) -> bool {
         let found = self.are_words(words);
         if found {
             words.iter().for_each(|_| {
@@ -238,16 +230,16 @@ impl<'a> Parser<'a> {
         found
     }
 
-    pub fn expect_word(&mut self, word: &str) -> Result<()> {
+    pub(super) fn expect_word(&mut self, word: &str) -> Result<()> {
         if self.take_word(word) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
-    pub fn expect_words(&mut self, words: &[&str]) -> Result<()> {
+    pub(super) fn expect_words(&mut self, words: &[&str]) -> Result<()> {
         words.iter().try_for_each(|word| self.expect_word(word))
     }
 
     /// The next of several words, taken.
-    pub fn one_of(&mut self, words: &[&'static str]) -> Option<&'static str> {
+    pub(super) fn one_of(&mut self, words: &[&'static str]) -> Option<&'static str> {
         let word = self.word();
         let found = words.iter().find(|w| **w == word && !word.is_empty()).copied();
         if found.is_some() {
@@ -256,19 +248,9 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// An unquoted word that is no keyword, compared as if it were one (option names).
-    pub fn take_name_word(&mut self, word: &str) -> bool {
-        let found = matches!(self.kind(), Kind::Word | Kind::Keyword(_))
-            && self.source(self.token()).eq_ignore_ascii_case(word);
-        if found {
-            self.advance();
-        }
-        found
-    }
-
     // --- names ---
 
-    pub fn category_at(&self, ahead: usize) -> Option<Category> {
+    pub(super) fn category_at(&self, ahead: usize) -> Option<Category> {
         match self.kind_at(ahead) {
             Kind::Word | Kind::QuotedName | Kind::UnicodeName => Some(Category::Name),
             Kind::Keyword(index) => Some(KEYWORDS[index as usize].category),
@@ -276,16 +258,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub fn category(&self) -> Option<Category> {
+    pub(super) fn category(&self) -> Option<Category> {
         self.category_at(0)
     }
 
     /// Whether the next token can be a column or table name (ColId).
-    pub fn is_name(&self) -> bool {
+    pub(super) fn is_name(&self) -> bool {
         self.is_name_at(0)
     }
 
-    pub fn is_name_at(&self, ahead: usize) -> bool {
+    pub(super) fn is_name_at(&self, ahead: usize) -> bool {
         matches!(self.category_at(ahead), Some(Category::Name | Category::Unreserved | Category::ColumnName))
     }
 
@@ -295,23 +277,23 @@ impl<'a> Parser<'a> {
     }
 
     /// ColId.
-    pub fn name(&mut self) -> Result<String> {
+    pub(super) fn name(&mut self) -> Result<String> {
         if self.is_name() { self.take_name() } else { Err(self.syntax_error()) }
     }
 
     /// ColId with its place.
-    pub fn ident(&mut self) -> Result<Ident> {
+    pub(super) fn ident(&mut self) -> Result<Ident> {
         let pos = self.pos();
         Ok(Ident { name: self.name()?, pos })
     }
 
     /// ColLabel: any word.
-    pub fn any_label(&mut self) -> Result<String> {
+    pub(super) fn any_label(&mut self) -> Result<String> {
         if self.category().is_some() { self.take_name() } else { Err(self.syntax_error()) }
     }
 
     /// BareColLabel, if one comes next.
-    pub fn bare_label(&mut self) -> Result<Option<String>> {
+    pub(super) fn bare_label(&mut self) -> Result<Option<String>> {
         let bare = match self.kind() {
             Kind::Word | Kind::QuotedName | Kind::UnicodeName => true,
             kind => Self::keyword_of(kind).is_some_and(|keyword| keyword.bare_label),
@@ -320,7 +302,7 @@ impl<'a> Parser<'a> {
     }
 
     /// NonReservedWord.
-    pub fn nonreserved(&mut self) -> Result<String> {
+    pub(super) fn nonreserved(&mut self) -> Result<String> {
         match self.category() {
             Some(Category::Reserved) | None => Err(self.syntax_error()),
             Some(_) => self.take_name(),
@@ -328,7 +310,7 @@ impl<'a> Parser<'a> {
     }
 
     /// qualified_name / any_name: ColId with labels after points.
-    pub fn object_name(&mut self) -> Result<ObjectName> {
+    pub(super) fn object_name(&mut self) -> Result<ObjectName> {
         let pos = self.pos();
         let mut parts = vec![self.name()?];
         while self.take_sign(b'.') {
@@ -338,7 +320,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A list in which each item is followed by a comma or ends it.
-    pub fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut all = vec![item(self)?];
         while self.take_sign(b',') {
             all.push(item(self)?);
@@ -347,7 +329,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A list in parentheses.
-    pub fn parenthesised<T>(&mut self, item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn parenthesised<T>(&mut self, item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         self.expect_sign(b'(')?;
         let all = self.list(item)?;
         self.expect_sign(b')')?;
@@ -356,16 +338,16 @@ impl<'a> Parser<'a> {
 
     // --- literals ---
 
-    pub fn is_string(&self) -> bool {
+    pub(super) fn is_string(&self) -> bool {
         self.is_string_at(0)
     }
 
-    pub fn is_string_at(&self, ahead: usize) -> bool {
+    pub(super) fn is_string_at(&self, ahead: usize) -> bool {
         matches!(self.kind_at(ahead), Kind::String | Kind::EscapeString | Kind::UnicodeString | Kind::DollarString)
     }
 
     /// Sconst.
-    pub fn string(&mut self) -> Result<String> {
+    pub(super) fn string(&mut self) -> Result<String> {
         if !self.is_string() {
             return Err(self.syntax_error());
         }
@@ -374,7 +356,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Iconst.
-    pub fn integer(&mut self) -> Result<i32> {
+    pub(super) fn integer(&mut self) -> Result<i32> {
         if self.kind() != Kind::Integer {
             return Err(self.syntax_error());
         }
@@ -383,7 +365,7 @@ impl<'a> Parser<'a> {
     }
 
     /// SignedIconst.
-    pub fn signed_integer(&mut self) -> Result<i32> {
+    pub(super) fn signed_integer(&mut self) -> Result<i32> {
         let negative = self.take_sign(b'-');
         if !negative {
             self.take_sign(b'+');
@@ -393,7 +375,7 @@ impl<'a> Parser<'a> {
     }
 
     /// NumericOnly as text.
-    pub fn number(&mut self) -> Result<String> {
+    pub(super) fn number(&mut self) -> Result<String> {
         let mut text = String::new();
         if self.take_sign(b'-') {
             text.push('-');
@@ -409,7 +391,7 @@ impl<'a> Parser<'a> {
     }
 
     /// NumericOnly that must be an int8 (sequence options): 22P02 and 22003 as `defGetInt64` raises them.
-    pub fn bigint(&mut self) -> Result<i64> {
+    pub(super) fn bigint(&mut self) -> Result<i64> {
         let text = self.number()?;
         text.parse().map_err(|_| {
             let (code, message) = match text.contains(['.', 'e', 'E']) {
@@ -426,7 +408,7 @@ impl<'a> Parser<'a> {
     }
 
     /// An operator's sign (all_Op), `OPERATOR(…)` not included.
-    pub fn operator_sign(&mut self) -> Result<String> {
+    pub(super) fn operator_sign(&mut self) -> Result<String> {
         match self.kind() {
             Kind::Operator
             | Kind::LessEquals
@@ -442,7 +424,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `OPERATOR(schema.sign)`, the word OPERATOR being next.
-    pub fn qualified_operator(&mut self) -> Result<OperatorName> {
+    pub(super) fn qualified_operator(&mut self) -> Result<OperatorName> {
         self.expect_word("operator")?;
         self.expect_sign(b'(')?;
         let mut schema = None;
@@ -456,7 +438,7 @@ impl<'a> Parser<'a> {
     }
 
     /// An expression with its source.
-    pub fn expr_text(&mut self) -> Result<ExprText> {
+    pub(super) fn expr_text(&mut self) -> Result<ExprText> {
         let mark = self.mark();
         let expr = self.expr()?;
         Ok(ExprText { expr, text: self.source_since(mark) })

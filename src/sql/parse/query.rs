@@ -10,7 +10,7 @@ use crate::sql::ast::{
 
 impl Parser<'_> {
     /// Whether a query begins here, or behind opening parentheses.
-    pub fn is_query(&self) -> bool {
+    pub(super) fn is_query(&self) -> bool {
         let mut ahead = 0;
         while self.is_sign_at(ahead, b'(') {
             ahead += 1;
@@ -19,7 +19,7 @@ impl Parser<'_> {
     }
 
     /// Whether the parenthesis that comes next holds a query (and not an expression that begins with one).
-    pub fn is_query_in_parentheses(&self) -> bool {
+    pub(super) fn is_query_in_parentheses(&self) -> bool {
         if !self.is_sign(b'(') {
             return false;
         }
@@ -70,7 +70,7 @@ impl Parser<'_> {
     }
 
     /// select_with_parens, its parentheses taken off.
-    pub fn query_in_parentheses(&mut self) -> Result<Query> {
+    pub(super) fn query_in_parentheses(&mut self) -> Result<Query> {
         self.expect_sign(b'(')?;
         let query = self.query()?;
         self.expect_sign(b')')?;
@@ -78,14 +78,14 @@ impl Parser<'_> {
     }
 
     /// SelectStmt, WITH included.
-    pub fn query(&mut self) -> Result<Query> {
+    pub(super) fn query(&mut self) -> Result<Query> {
         self.deeper(|parser| {
             let with = parser.opt_with()?;
             parser.query_after_with(with)
         })
     }
 
-    pub fn query_after_with(&mut self, with: Option<With>) -> Result<Query> {
+    pub(super) fn query_after_with(&mut self, with: Option<With>) -> Result<Query> {
         let pos = self.pos();
         let body = self.set_expr(0)?;
         let mut query = Query {
@@ -358,7 +358,7 @@ impl Parser<'_> {
     }
 
     /// target_list.
-    pub fn targets(&mut self) -> Result<Vec<Target>> {
+    pub(super) fn targets(&mut self) -> Result<Vec<Target>> {
         self.list(|parser| {
             let pos = parser.pos();
             if parser.take_sign(b'*') {
@@ -405,7 +405,7 @@ impl Parser<'_> {
 
     // --- WITH ---
 
-    pub fn opt_with(&mut self) -> Result<Option<With>> {
+    pub(super) fn opt_with(&mut self) -> Result<Option<With>> {
         let pos = self.pos();
         if !self.take_word("with") {
             return Ok(None);
@@ -437,7 +437,7 @@ impl Parser<'_> {
     }
 
     /// PreparableStmt: what WITH, PREPARE, COPY and EXPLAIN may hold.
-    pub fn preparable(&mut self) -> Result<Statement> {
+    pub(super) fn preparable(&mut self) -> Result<Statement> {
         if self.is_query() && !self.is_word("with") {
             return self.query().map(|query| Statement::Query(Box::new(query)));
         }
@@ -458,7 +458,7 @@ impl Parser<'_> {
     // --- FROM ---
 
     /// relation_expr: a name with ONLY or `*`.
-    pub fn relation_expr(&mut self) -> Result<(ObjectName, bool)> {
+    pub(super) fn relation_expr(&mut self) -> Result<(ObjectName, bool)> {
         if self.take_word("only") {
             if self.take_sign(b'(') {
                 let name = self.object_name()?;
@@ -472,7 +472,7 @@ impl Parser<'_> {
         Ok((name, false))
     }
 
-    pub fn table_ref(&mut self) -> Result<TableRef> {
+    pub(super) fn table_ref(&mut self) -> Result<TableRef> {
         self.deeper(|parser| {
             let mut left = parser.table_primary()?;
             let mut chain = 0;
@@ -737,7 +737,7 @@ impl Parser<'_> {
 
     // --- writes ---
 
-    pub fn insert(&mut self, with: Option<With>) -> Result<Insert> {
+    pub(super) fn insert(&mut self, with: Option<With>) -> Result<Insert> {
         let pos = self.pos();
         self.expect_words(&["insert", "into"])?;
         let table = self.object_name()?;
@@ -832,7 +832,7 @@ impl Parser<'_> {
     }
 
     /// A key of an index: a column, a function call, or an expression in parentheses.
-    pub fn index_expr(&mut self) -> Result<Expr> {
+    pub(super) fn index_expr(&mut self) -> Result<Expr> {
         if self.is_sign(b'(') {
             self.advance();
             let expr = self.expr()?;
@@ -858,7 +858,7 @@ impl Parser<'_> {
         Ok(Assignment { columns: vec![column], multiple: false, value: self.expr()? })
     }
 
-    pub fn update(&mut self, with: Option<With>) -> Result<Update> {
+    pub(super) fn update(&mut self, with: Option<With>) -> Result<Update> {
         let pos = self.pos();
         self.expect_word("update")?;
         let (table, only) = self.relation_expr()?;
@@ -871,7 +871,7 @@ impl Parser<'_> {
         Ok(Update { with, table, only, alias, assignments, from, filter, returning, pos })
     }
 
-    pub fn delete(&mut self, with: Option<With>) -> Result<Delete> {
+    pub(super) fn delete(&mut self, with: Option<With>) -> Result<Delete> {
         let pos = self.pos();
         self.expect_words(&["delete", "from"])?;
         let (table, only) = self.relation_expr()?;

@@ -20,7 +20,7 @@ pub(super) fn integer(value: i32, pos: u32) -> Expr {
 
 impl Parser<'_> {
     /// Typename: a type with SETOF and array bounds.
-    pub fn type_name(&mut self) -> Result<TypeName> {
+    pub(super) fn type_name(&mut self) -> Result<TypeName> {
         let pos = self.pos();
         let setof = self.take_word("setof");
         let mut ty = self.simple_type()?;
@@ -83,7 +83,7 @@ impl Parser<'_> {
     }
 
     /// A type that the grammar names by keywords (Numeric, Bit, Character, ConstDatetime without INTERVAL), if one is next.
-    pub fn keyword_type(&mut self) -> Result<Option<TypeName>> {
+    pub(super) fn keyword_type(&mut self) -> Result<Option<TypeName>> {
         let pos = self.pos();
         let simple = |name: &str| Ok(Some(system_type(name, pos)));
         let word = self.word();
@@ -209,7 +209,7 @@ impl Parser<'_> {
     }
 
     /// What may follow INTERVAL: `(p)`, or fields with a precision for seconds.
-    pub fn interval_modifiers(&mut self, pos: u32) -> Result<TypeName> {
+    pub(super) fn interval_modifiers(&mut self, pos: u32) -> Result<TypeName> {
         let mut ty = system_type("interval", pos);
         if self.take_sign(b'(') {
             let at = self.pos();
@@ -223,7 +223,7 @@ impl Parser<'_> {
     }
 
     /// opt_interval: PostgreSQL's packed fields, and a precision.
-    pub fn interval_fields(&mut self) -> Result<Vec<Expr>> {
+    pub(super) fn interval_fields(&mut self) -> Result<Vec<Expr>> {
         const ORDER: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
         const BITS: [i32; 6] = [fields::YEAR, fields::MONTH, fields::DAY, fields::HOUR, fields::MINUTE, fields::SECOND];
         let Some(first) = ORDER.iter().position(|word| self.is_word(word)) else { return Ok(Vec::new()) };

@@ -13,7 +13,7 @@ use crate::sql::ast::{Ident, ObjectName, Select, SetExpr, Statement, utility};
 
 impl Parser<'_> {
     /// One statement.
-    pub fn statement(&mut self) -> Result<Statement> {
+    pub(super) fn statement(&mut self) -> Result<Statement> {
         if self.is_query() {
             return self.preparable().map(select_into);
         }
@@ -117,14 +117,14 @@ impl Parser<'_> {
     }
 
     /// Takes the rest of the statement unread: for statements that are refused by name whatever they say.
-    pub fn skip_statement(&mut self) {
+    pub(super) fn skip_statement(&mut self) {
         while self.kind() != Kind::End && !self.is_sign(b';') {
             self.advance();
         }
     }
 
     /// A statement that is refused by name when it is executed.
-    pub fn refuse_statement(&mut self, what: &str) -> Result<Utility> {
+    pub(super) fn refuse_statement(&mut self, what: &str) -> Result<Utility> {
         let pos = self.pos();
         self.skip_statement();
         Ok(Utility::Unsupported { what: what.to_owned(), pos })
@@ -143,7 +143,7 @@ impl Parser<'_> {
     }
 
     /// CASCADE is true; RESTRICT and nothing are false.
-    pub fn behavior(&mut self) -> bool {
+    pub(super) fn behavior(&mut self) -> bool {
         self.one_of(&["cascade", "restrict"]) == Some("cascade")
     }
 
@@ -296,7 +296,7 @@ impl Parser<'_> {
     }
 
     /// What follows SET [LOCAL]: also of ALTER ROLE and ALTER DATABASE.
-    pub fn set_rest(&mut self, local: bool) -> Result<Set> {
+    pub(super) fn set_rest(&mut self, local: bool) -> Result<Set> {
         let pos = self.pos();
         let set = |name: &str, values| Set { local, name: name.to_owned(), values, pos };
         let text = |value: String| Some(vec![SetValue::Text(value)]);
@@ -409,7 +409,7 @@ impl Parser<'_> {
     }
 
     /// What SHOW and RESET name.
-    pub fn setting_name(&mut self) -> Result<SettingName> {
+    pub(super) fn setting_name(&mut self) -> Result<SettingName> {
         let name = |name: &str| SettingName::Name(name.to_owned());
         Ok(match self.word() {
             "all" => {
@@ -455,7 +455,7 @@ impl Parser<'_> {
     }
 
     /// EXECUTE's name and parameters.
-    pub fn execute(&mut self) -> Result<Execute> {
+    pub(super) fn execute(&mut self) -> Result<Execute> {
         let name = self.name()?;
         let params = if self.is_sign(b'(') { self.parenthesised(Self::expr)? } else { Vec::new() };
         Ok(Execute { name, params })
@@ -540,7 +540,7 @@ impl Parser<'_> {
     // --- EXPLAIN, ANALYZE, VACUUM, LOCK ---
 
     /// `(name [value], …)`.
-    pub fn option_list(&mut self) -> Result<Vec<DefElem>> {
+    pub(super) fn option_list(&mut self) -> Result<Vec<DefElem>> {
         self.parenthesised(|parser| {
             let pos = parser.pos();
             let name = match parser.take_word("analyse") {
@@ -556,7 +556,7 @@ impl Parser<'_> {
     }
 
     /// A number, a string, a word, `*`, or a list of words.
-    pub fn option_value(&mut self) -> Result<DefValue> {
+    pub(super) fn option_value(&mut self) -> Result<DefValue> {
         if self.is_string() {
             return self.string().map(DefValue::Text);
         }
