@@ -133,3 +133,14 @@ fn expressions_mean_what_postgresql_says() {
     }
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), text.lines().count(), wrong.join("\n"));
 }
+
+#[test]
+fn huge_and_deep_expressions_are_bound() {
+    let list: Vec<String> = (0..100_000).map(|i| i.to_string()).collect();
+    assert_eq!(describe(&format!("select 1 in ({})", list.join(", "))), "?column?\tboolean");
+    assert_eq!(describe(&format!("select {} false", "$1 = 1 or ".repeat(100_000))), "?column?\tboolean");
+    assert_eq!(describe(&format!("select {}1{}", "(".repeat(3_000), ")".repeat(3_000))), "?column?\tinteger");
+    assert_eq!(describe(&format!("select '{}'", "x".repeat(64 << 20))), "?column?\ttext");
+    let deep = describe(&format!("select {}1{}", "abs(".repeat(10_000), ")".repeat(10_000)));
+    assert!(deep.starts_with("!54001"), "{deep}");
+}
