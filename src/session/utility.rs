@@ -10,8 +10,6 @@ use crate::sql::ast::utility::{
     Discard, Explain, Fetch, FetchDirection, LockTable, Set, SetValue, SettingName, TableLockMode, Transaction, Utility,
 };
 use crate::sql::ast::{self, Statement};
-use crate::sql::bind::coerce::Coercion;
-use crate::sql::bind::scope::Clause;
 use crate::sql::tree::{ColumnId, OutputColumn};
 use crate::types::{Type, oid};
 use crate::wire::stream::Stream;
@@ -351,18 +349,7 @@ impl Session {
         let ctx = self.bind_context(&image, &call, Vec::new());
         let mut values = Vec::with_capacity(exprs.len());
         for (expr, ty) in exprs.iter().zip(types) {
-            let mut binder = crate::sql::bind::Binder::new(&ctx, "");
-            binder.push_scope();
-            let bound = binder.bind_expr(expr, Clause::ExecuteParameter)?;
-            let given = bound.ty;
-            let bound = binder.coerce_to(bound, *ty, Coercion::Assignment, 0)?.ok_or_else(|| {
-                let (given, expected) = (binder.type_name(given), binder.type_name(*ty));
-                let message = format!(
-                    "parameter ${} of type {given} cannot be coerced to the expected type {expected}",
-                    values.len() + 1
-                );
-                Error::new(SqlState::DatatypeMismatch, message).hint("You will need to rewrite or cast the expression.")
-            })?;
+            let bound = crate::sql::bind::Binder::new(&ctx, "").parameter(expr, *ty)?;
             values.push(match bound.kind {
                 crate::sql::tree::ExprKind::Const(value) => value,
                 _ => return Err(Error::unsupported("EXECUTE with a parameter that is not constant")),

@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn startup_packets() {
-        let (startup, unknown) = parse_startup(PROTOCOL_3_0, b"user\0a\0_pq_.x\01\0\0").unwrap();
+        let (startup, unknown) = parse_startup(PROTOCOL_3_0, b"user\0a\0_pq_.x\0yes\0\0").unwrap();
         assert_eq!(startup.parameters.get("user").map(String::as_str), Some("a"));
         assert_eq!(unknown, ["_pq_.x"]);
         assert_eq!(parse_startup((3 << 16) | 9999, b"\0").unwrap().0.protocol, PROTOCOL_3_2);

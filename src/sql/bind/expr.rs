@@ -49,7 +49,7 @@ impl Binder<'_> {
     }
 
     /// A parameter of EXECUTE: a constant as the type that the prepared statement has for it.
-    pub fn parameter(&mut self, expr: &ast::Expr, ty: Type) -> Result<Expr> {
+    pub(crate) fn parameter(&mut self, expr: &ast::Expr, ty: Type) -> Result<Expr> {
         self.push_scope();
         let bound = self.bind_expr(expr, Clause::ExecuteParameter);
         self.pop_scope();

@@ -4,13 +4,13 @@
 //! expressions that fail have the error of their execution, because constants are folded by the binder here.
 
 use super::{BindContext, Binder};
-use crate::catalog::image::{Image, Role, Schema};
+use crate::catalog::image::{Image, Schema};
 use crate::error::{Error, Result};
 use crate::executor::functions::{AdvisoryRequest, CallContext, Host};
 use crate::sql::parse;
 use crate::types::format::FormatSettings;
 use crate::types::text_io::Names;
-use crate::types::{Datum, Oid, timezone};
+use crate::types::{Datum, Oid};
 use std::sync::Arc;
 
 struct Bare;
