@@ -463,7 +463,17 @@ impl<'a> Planner<'a> {
         groupings: &[(ColumnId, Vec<usize>)],
         needed: &ColumnSet,
     ) -> Result<Node> {
-        let depends = self.depends(input);
+        let depends = self.depends(input)
+            || reads_outside(
+                input,
+                keys.iter().map(|(_, key)| key).chain(aggregates.iter().flat_map(|(_, call)| {
+                    call.direct
+                        .iter()
+                        .chain(&call.args)
+                        .chain(&call.filter)
+                        .chain(call.order.iter().map(|key| &key.expr))
+                })),
+            );
         let node = match self.extreme(input, keys, sets, aggregates, needed)? {
             Some(node) => node,
             None => self.rel(input, needed)?,
@@ -538,7 +548,14 @@ impl<'a> Planner<'a> {
         calls: &[(ColumnId, tree::WindowCall)],
         needed: &ColumnSet,
     ) -> Result<Node> {
-        let depends = self.depends(input);
+        let depends = self.depends(input)
+            || reads_outside(
+                input,
+                partition
+                    .iter()
+                    .chain(order.iter().map(|key| &key.expr))
+                    .chain(calls.iter().flat_map(|(_, call)| call.args.iter().chain(&call.filter))),
+            );
         let payload = Self::payload(input, needed);
         let node = self.rel(input, needed)?;
         let mut plans = Vec::with_capacity(calls.len());
@@ -595,7 +612,7 @@ impl<'a> Planner<'a> {
         if let Some(node) = self.presorted(input, keys, top.is_some(), needed)? {
             return Ok(node);
         }
-        let depends = self.depends(input);
+        let depends = self.depends(input) || reads_outside(input, keys.iter().map(|key| &key.expr));
         let payload = Self::payload(input, needed);
         let node = self.rel(input, needed)?;
         let keys = self.sort_keys(keys)?;
@@ -672,4 +689,12 @@ fn expr_depth(expr: &Expr) -> usize {
         deepest = deepest.max(stacker::maybe_grow(32 * 1024, 1024 * 1024, || expr_depth(part)));
     });
     deepest + 1
+}
+
+/// Whether expressions over a relation name columns of outer rows.
+fn reads_outside<'e>(input: &Rel, exprs: impl Iterator<Item = &'e Expr>) -> bool {
+    let (mut used, mut produced) = (ColumnSet::new(), ColumnSet::new());
+    exprs.for_each(|expr| used_by(expr, &mut used));
+    produced_in(input, &mut produced);
+    !used.is_subset(&produced)
 }

@@ -96,6 +96,13 @@ impl Binder<'_> {
             Ast::Literal(literal) => self.literal(literal, pos),
             Ast::Param(number) => self.param(*number),
             Ast::Column(parts) => self.resolve_name(parts, pos),
+            Ast::Star(qualifier) if !qualifier.is_empty() => {
+                let (table, schema) = (&qualifier[qualifier.len() - 1], qualifier.iter().rev().nth(1));
+                match self.find_item(schema.map(String::as_str), table, pos)? {
+                    Some((level, item)) => self.whole_row(level, item, pos),
+                    None => Err(self.missing_table(schema.map(String::as_str), table, pos)),
+                }
+            }
             Ast::Star(_) => {
                 let message = "row expansion via \"*\" is not supported here";
                 Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)))
