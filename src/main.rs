@@ -33,7 +33,7 @@ fn start(args: StartArgs) -> Result<(), String> {
     let config = args.resolve()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(8 << 20)
+        .thread_stack_size(16 << 20)
         .build()
         .map_err(|e| format!("could not start threads: {e}"))?;
     runtime.block_on(run(config))
