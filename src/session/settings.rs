@@ -296,7 +296,7 @@ impl Settings {
         self.note_change(name);
     }
 
-    /// SET (`local`: SET LOCAL). `depth` is the savepoint depth; undone by ROLLBACK [TO].
+    /// SET (`local`: SET LOCAL). `depth` is the savepoint depth; undone by ROLLBACK \[TO\].
     ///
     /// # Errors
     /// 42704 unknown, 22023 bad value, 0A000 a value that this server does not have, 55P02 not changeable now.

@@ -98,7 +98,7 @@ pub struct Query {
     pub pos: u32,
 }
 
-/// WITH [RECURSIVE].
+/// WITH \[RECURSIVE\].
 #[derive(Clone, Debug)]
 pub struct With {
     /// RECURSIVE
@@ -116,7 +116,7 @@ pub struct Cte {
     pub name: String,
     /// Column names.
     pub columns: Vec<String>,
-    /// [NOT] MATERIALIZED
+    /// \[NOT\] MATERIALIZED
     pub materialized: Option<bool>,
     /// SELECT, INSERT, UPDATE or DELETE.
     pub statement: Box<Statement>,
@@ -540,7 +540,7 @@ impl OperatorName {
     }
 }
 
-/// IS [NOT] TRUE, FALSE, UNKNOWN.
+/// IS \[NOT\] TRUE, FALSE, UNKNOWN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum BooleanTest {

@@ -100,7 +100,7 @@ pub struct Cte {
 pub enum CteBody {
     /// A query.
     Query(Rel),
-    /// WITH RECURSIVE: `seed` UNION [ALL] `step`; the step reads the rows of the round before through [`Rel::Working`].
+    /// WITH RECURSIVE: `seed` UNION \[ALL\] `step`; the step reads the rows of the round before through [`Rel::Working`].
     Recursive {
         /// The non-recursive term; produces the part's columns.
         seed: Rel,
@@ -459,7 +459,7 @@ pub enum ExprKind {
     IsNull(Box<Expr>),
     /// IS NOT NULL (for a record: no field NULL; not the negation of IS NULL).
     IsNotNull(Box<Expr>),
-    /// IS [NOT] DISTINCT FROM, by the equality of the operands' type.
+    /// IS \[NOT\] DISTINCT FROM, by the equality of the operands' type.
     IsDistinct {
         left: Box<Expr>,
         right: Box<Expr>,
@@ -486,7 +486,7 @@ pub enum ExprKind {
     ArrayComparison { left: Box<Expr>, array: Box<Expr>, all: bool, compare: &'static Function },
     /// ARRAY[…]; nested ones make more dimensions. `element` in `ty`.
     ArrayOf { items: Vec<Expr>, nested: bool },
-    /// a[i][j] or slices; assignment is in Update's expressions through function calls.
+    /// a\[i\]\[j\] or slices; assignment is in Update's expressions through function calls.
     Subscript { array: Box<Expr>, subscripts: Vec<Subscript> },
     /// ROW(…)
     Row(Vec<Expr>),

@@ -1,6 +1,6 @@
 //! `functions!`: functions of one line, written as rows of the table itself; longer ones use `macros::strict!`.
 //!
-//! ```ignore
+//! ```text
 //! functions! {
 //!     TABLE:
 //!     raises int4pl(a: i32, b: i32) -> i32 = a.checked_add(b).ok_or_else(|| out_of_range("integer"));

@@ -1,6 +1,6 @@
 //! `strict!`: from a plain Rust function over borrowed values to an entry of the table of implementations.
 //!
-//! ```ignore
+//! ```text
 //! fn int4pl(_: &CallContext, a: i32, b: i32) -> Result<i32> { … }
 //! fn textcat(_: &CallContext, a: &str, b: &str, out: &mut String) -> Result<()> { … }
 //! strict! {

@@ -49,7 +49,7 @@ pub enum Code {
     IsNull(Box<Code>),
     /// IS NOT NULL
     IsNotNull(Box<Code>),
-    /// IS [NOT] DISTINCT FROM: operands, `negated`, the type's `=`.
+    /// IS \[NOT\] DISTINCT FROM: operands, `negated`, the type's `=`.
     IsDistinct(Box<[Code; 2]>, bool, RowForm),
     /// CASE.
     Case(Box<CaseCode>),

@@ -78,7 +78,7 @@ fn start(call: &SetCall, f: &mut Frame) -> Result<Option<Rows>> {
     }
 }
 
-/// ROWS FROM (…) [WITH ORDINALITY].
+/// ROWS FROM (…) \[WITH ORDINALITY\].
 pub(super) struct FunctionsOp {
     plan: Arc<Functions>,
     calls: SetCalls,

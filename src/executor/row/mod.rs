@@ -2,7 +2,7 @@
 //!
 //! - [`plan`]: what is executed; [`expr`], [`compile`]: expressions. All values lie in one register file ([`frame`]).
 //! - [`operator`]: the interface; operators in [`scan`], [`basic`], [`join`], [`sort`], [`aggregate`], [`window`],
-//!   [`setop`], [`cte`], [`functions`], [`subquery`], [`lock`], [`write`].
+//!   [`setop`], [`cte`], [`functions`], [`subquery`], [`lock`], [`mod@write`].
 //! - [`constraint`]: what is checked at the end of statement or transaction.
 //! - [`execution`]: the entry for sessions; [`explain`].
 //!

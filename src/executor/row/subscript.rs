@@ -1,4 +1,4 @@
-//! Array construction and subscripting: ARRAY[…], a[i][j], a[i:j].
+//! Array construction and subscripting: ARRAY[…], a\[i\]\[j\], a\[i:j\].
 
 use crate::error::{Error, Result, SqlState};
 use crate::types::{Array, ArrayDim, Datum, Oid};

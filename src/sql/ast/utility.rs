@@ -196,7 +196,7 @@ pub struct ConstraintDef {
     pub name: Option<String>,
     /// What it demands.
     pub kind: ConstraintBody,
-    /// [NOT] DEFERRABLE
+    /// \[NOT\] DEFERRABLE
     pub deferrable: Option<bool>,
     /// INITIALLY DEFERRED (`Some(true)`) or IMMEDIATE
     pub initially_deferred: Option<bool>,
@@ -411,7 +411,7 @@ pub struct CreateView {
     pub options: Vec<DefElem>,
     /// The query.
     pub query: QueryText,
-    /// WITH [LOCAL | CASCADED] CHECK OPTION
+    /// WITH \[LOCAL | CASCADED\] CHECK OPTION
     pub check_option: Option<CheckOption>,
 }
 
@@ -738,7 +738,7 @@ pub enum Isolation {
     Serializable,
 }
 
-/// SET [SESSION | LOCAL] name = values. `SET TIME ZONE`, `SET ROLE`, `SET SESSION AUTHORIZATION`, `SET NAMES`, `SET SCHEMA`,
+/// SET \[SESSION | LOCAL\] name = values. `SET TIME ZONE`, `SET ROLE`, `SET SESSION AUTHORIZATION`, `SET NAMES`, `SET SCHEMA`,
 /// `SET XML OPTION` have the settings' names `timezone`, `role`, `session_authorization`, `client_encoding`, `search_path`.
 #[derive(Clone, Debug)]
 pub struct Set {
@@ -814,7 +814,7 @@ pub struct DeclareCursor {
     pub binary: bool,
     /// INSENSITIVE (`Some(true)`) or ASENSITIVE
     pub insensitive: Option<bool>,
-    /// [NO] SCROLL
+    /// \[NO\] SCROLL
     pub scroll: Option<bool>,
     /// WITH HOLD
     pub hold: bool,

@@ -2,7 +2,7 @@
 //!
 //! One [`Binder`] binds one statement. Its state is statement-wide (columns, WITH parts, parameters, dependencies); what
 //! belongs to one query level is in a [`scope::Scope`] on its stack, innermost last. Expressions are bound against that
-//! stack: a name found further out makes the inner query correlated, with no further bookkeeping (see [`tree`]).
+//! stack: a name found further out makes the inner query correlated, with no further bookkeeping (see `tree`).
 //!
 //! Who calls whom:
 //! - `query`, `select`, `from`, … push a scope, fill its namespace, set [`scope::Scope::clause`] and call `bind_expr`.

@@ -349,7 +349,7 @@ impl Parser<'_> {
         Err(self.error_at(format!("misplaced {what} clause"), pos))
     }
 
-    /// [NOT] DEFERRABLE, INITIALLY …; `false` when something else comes next.
+    /// \[NOT\] DEFERRABLE, INITIALLY …; `false` when something else comes next.
     fn constraint_attribute(&mut self, constraint: &mut ConstraintDef) -> Result<bool> {
         let pos = self.pos();
         let allowed = matches!(

@@ -295,7 +295,7 @@ impl Parser<'_> {
         self.is_sign_at(ahead, b'=') || self.is_sign_at(ahead, b'.') || self.word_at(ahead) == "to"
     }
 
-    /// What follows SET [LOCAL]: also of ALTER ROLE and ALTER DATABASE.
+    /// What follows SET \[LOCAL\]: also of ALTER ROLE and ALTER DATABASE.
     pub(super) fn set_rest(&mut self, local: bool) -> Result<Set> {
         let pos = self.pos();
         let set = |name: &str, values| Set { local, name: name.to_owned(), values, pos };
