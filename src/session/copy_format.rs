@@ -81,6 +81,8 @@ pub struct CopyReader {
     finished_input: bool,
     /// Rows (text, csv: lines) given so far, for messages.
     pub line: u64,
+    /// The line last split, for messages.
+    raw: Bytes,
     fields: Fields,
     scratch: Vec<u8>,
 }
@@ -97,6 +99,7 @@ impl CopyReader {
             started: false,
             finished_input: false,
             line: 0,
+            raw: Bytes::new(),
             fields: Vec::new(),
             scratch: Vec::new(),
         }
@@ -137,6 +140,7 @@ impl CopyReader {
                 self.ended = true;
                 return Ok(false);
             }
+            self.raw = line.clone();
             utf8(&line)?;
             self.fields.clear();
             if self.options.format == Format::Csv {
@@ -158,6 +162,11 @@ impl CopyReader {
     /// Whether the row just given is the HEADER MATCH line.
     pub fn is_header(&self) -> bool {
         self.line == 1 && self.options.header == Header::Match && self.options.format != Format::Binary
+    }
+
+    /// The line last given, as it came; empty in binary format.
+    pub fn raw_line(&self) -> &Bytes {
+        &self.raw
     }
 
     /// The first line without its end (LF, CRLF or CR LF), as soon as it is whole.

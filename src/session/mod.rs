@@ -11,6 +11,7 @@
 //! | `utility` | statements that are not planned |
 //! | `copy`, `copy_format` | COPY |
 
+mod copy;
 pub mod copy_format;
 mod host;
 mod run;

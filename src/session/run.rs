@@ -5,7 +5,7 @@ use super::statement::{Portal, PortalState, Prepared, fields};
 use super::transaction::Block;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::row::plan::PlanKind;
-use crate::executor::{Execution, Step};
+use crate::executor::{Execution, Plan, StatementContext, Step};
 use crate::sql::ast::utility::{Transaction, Utility};
 use crate::sql::ast::{self, Statement};
 use crate::sql::tree::{OutputColumn, RelationLock};
@@ -199,6 +199,12 @@ impl Session {
 
     /// Begins an execution: transaction, plan, table locks, snapshot.
     pub(super) async fn start(&mut self, prepared: &Prepared, params: Arc<[Datum]>) -> Result<Execution> {
+        let (plan, ctx) = self.locked_plan(prepared).await?;
+        Execution::start(plan, params, ctx)
+    }
+
+    /// The plan with its tables locked, and the surroundings of one execution of it.
+    pub(super) async fn locked_plan(&mut self, prepared: &Prepared) -> Result<(Arc<Plan>, StatementContext)> {
         self.ensure_transaction()?;
         let plan = loop {
             let plan = self.plan(prepared)?;
@@ -219,7 +225,7 @@ impl Session {
         let image = self.image()?;
         let call = self.call_context(&image);
         let ctx = self.statement_context(&image, &call)?;
-        Execution::start(plan, params, ctx)
+        Ok((plan, ctx))
     }
 
     /// Takes an explicit lock for the transaction.
@@ -264,7 +270,7 @@ impl Session {
     }
 
     /// Sends output; a cancel request ends the statement though the client does not read.
-    async fn flush(&mut self, stream: &mut Stream) -> Result<()> {
+    pub(super) async fn flush(&mut self, stream: &mut Stream) -> Result<()> {
         loop {
             self.check_interrupts()?;
             tokio::select! {

@@ -118,6 +118,7 @@ impl Session {
             }
             Utility::Vacuum(_) => "VACUUM",
             Utility::Unlisten(_) => "UNLISTEN",
+            Utility::Copy(copy) => return self.copy(copy, text, stream).await,
             Utility::Unsupported { what, pos } => return Err(Error::unsupported(what).at(*pos)),
             Utility::Grant(grant) => {
                 return Err(Error::unsupported(if grant.revoke { "REVOKE" } else { "GRANT" }).at(grant.pos));

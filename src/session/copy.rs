@@ -1,0 +1,712 @@
+//! COPY between a table or query and the client.
+//!
+//! COPY FROM is one execution of `INSERT INTO t (…) VALUES ($1, …)`, so that defaults, checks, indexes and foreign keys are
+//! INSERT's; COPY TO is a SELECT written in another format. The file formats are `copy_format`'s.
+//!
+//! Deliberately absent: files and programs of the server's machine, and encodings other than UTF8. FREEZE asks for rows
+//! frozen early; it changes no result and there is nothing here to freeze, so it is checked and otherwise without effect.
+//!
+//! Protocol: <https://www.postgresql.org/docs/15/protocol-flow.html#PROTOCOL-COPY>
+
+use super::Session;
+use super::copy_format::{
+    CopyFormat, CopyReader, Format, Header, write_binary_header, write_binary_trailer, write_line,
+};
+use super::settings::parse_bool;
+use super::statement::Prepared;
+use crate::catalog::image::{Attribute, Relation, RelationKind};
+use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::CallContext;
+use crate::executor::functions::string::quote_identifier;
+use crate::executor::row::execution::Inserter;
+use crate::executor::{Execution, Step};
+use crate::sql::ast::Statement;
+use crate::sql::ast::utility::{Copy, CopySource, CopyTarget, DefElem, DefValue, ExprText};
+use crate::sql::tree::OutputColumn;
+use crate::types::{Datum, Type, binary_io, text_io, typmod};
+use crate::wire::backend;
+use crate::wire::frontend::{self, Frontend, utf8};
+use crate::wire::stream::{Frame, Stream};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Rows inserted before other tasks get a turn.
+const ROWS_PER_SLICE: u64 = 1000;
+/// How much of a line or value a CONTEXT shows, as PostgreSQL's MAX_COPY_DATA_DISPLAY.
+const SHOWN_BYTES: usize = 100;
+
+/// What the options apply to.
+struct Columns<'a> {
+    names: Vec<&'a str>,
+    /// The table, for messages; `None`: a query.
+    relation: Option<&'a Relation>,
+    from: bool,
+}
+
+/// The rows that arrive.
+struct Incoming {
+    table: String,
+    columns: Vec<(String, Type)>,
+    reader: CopyReader,
+    binary: bool,
+}
+
+impl Session {
+    /// COPY; gives its command tag. `text` is the statement's, which positions refer to.
+    pub(super) async fn copy(&mut self, copy: &Copy, text: &str, stream: &mut Stream) -> Result<String> {
+        match &copy.target {
+            CopyTarget::Client => {}
+            CopyTarget::File(_) => {
+                return Err(
+                    Error::unsupported("COPY with a file").hint("Use COPY with STDIN or STDOUT, or psql's \\copy.")
+                );
+            }
+            CopyTarget::Program(_) => return Err(Error::unsupported("COPY with a program")),
+        }
+        self.ensure_transaction()?;
+        let rows =
+            if copy.from { self.copy_from(copy, stream).await? } else { self.copy_to(copy, text, stream).await? };
+        Ok(format!("COPY {rows}"))
+    }
+
+    /// The table that COPY names, and its columns that are copied.
+    fn copy_table(&mut self, copy: &Copy) -> Result<(Arc<Relation>, Vec<Attribute>)> {
+        let CopySource::Table { name, columns } = &copy.source else {
+            return Err(Error::internal("COPY of a query has no table"));
+        };
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let ctx = self.bind_context(&image, &call, Vec::new());
+        let relation = crate::sql::bind::Binder::new(&ctx, "").relation(name).map_err(without_position)?;
+        check_kind(&relation, copy.from)?;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let attributes = copied_columns(&relation, &names)?;
+        Ok((relation, attributes))
+    }
+
+    async fn copy_from(&mut self, copy: &Copy, stream: &mut Stream) -> Result<u64> {
+        let (relation, attributes) = self.copy_table(copy)?;
+        let names = attributes.iter().map(|column| column.name.as_str()).collect();
+        let format = options(&copy.options, &Columns { names, relation: Some(&relation), from: true })?;
+        if self.settings.lock().flag("transaction_read_only") && !relation.temporary {
+            let message = "cannot execute COPY FROM in a read-only transaction";
+            return Err(Error::new(SqlState::ReadOnlySqlTransaction, message));
+        }
+        let text = insert_text(&relation, &attributes, copy.filter.as_ref())?;
+        let declared = attributes.iter().map(|column| Some(column.ty.oid)).collect();
+        let prepared = self.prepare(&text, declared).map_err(without_position)?;
+        let (plan, ctx) = self.locked_plan(&prepared).await?;
+        let call = ctx.call.clone();
+        let mut inserter = Inserter::start(plan, ctx)?;
+        let binary = format.format == Format::Binary;
+        let mut incoming = Incoming {
+            table: relation.name.clone(),
+            columns: attributes.iter().map(|column| (column.name.clone(), column.ty)).collect(),
+            reader: CopyReader::new(format),
+            binary,
+        };
+        backend::copy_response(&mut stream.out, b'G', binary, attributes.len());
+        self.flush(stream).await?;
+        loop {
+            let more = self.next_chunk(&mut incoming, stream).await?;
+            self.insert_rows(&mut incoming, &mut inserter, &call).await?;
+            if !more {
+                break;
+            }
+        }
+        loop {
+            match inserter.finish() {
+                Ok(rows) => return Ok(rows),
+                Err(error) => self.wait_or_fail(error).await?,
+            }
+        }
+    }
+
+    /// Feeds the reader with the next CopyData; false after CopyDone.
+    async fn next_chunk(&mut self, incoming: &mut Incoming, stream: &mut Stream) -> Result<bool> {
+        loop {
+            let (kind, body) = match self.copy_frame(stream).await? {
+                Frame::Message(kind, body) => (kind, body),
+                Frame::Closed => {
+                    let message = "unexpected EOF on client connection with an open transaction";
+                    return Err(Error::new(SqlState::ConnectionException, message).fatal());
+                }
+                Frame::Invalid(why) => return Err(Error::new(SqlState::ProtocolViolation, why).fatal()),
+            };
+            if !b"dcfHS".contains(&kind) {
+                let message = format!("unexpected message type 0x{kind:02X} during COPY from stdin");
+                return Err(Error::new(SqlState::ProtocolViolation, message).fatal());
+            }
+            match frontend::decode(kind, body)? {
+                Frontend::CopyData(chunk) => {
+                    incoming.reader.feed(&chunk);
+                    return Ok(true);
+                }
+                Frontend::CopyFail { reason } => {
+                    let message = format!("COPY from stdin failed: {reason}");
+                    let context = format!("COPY {}, line {}", incoming.table, incoming.reader.line + 1);
+                    return Err(Error::new(SqlState::QueryCanceled, message).context(context));
+                }
+                Frontend::CopyDone => {
+                    incoming.reader.finish();
+                    return Ok(false);
+                }
+                // Flush and Sync, which a client may send without knowing that COPY has begun.
+                _ => {}
+            }
+        }
+    }
+
+    /// The next frame; a cancel request, a timeout or the server's end interrupt the wait for it.
+    async fn copy_frame(&mut self, stream: &mut Stream) -> Result<Frame> {
+        let never = Instant::now() + std::time::Duration::from_secs(1 << 30);
+        loop {
+            self.check_interrupts()?;
+            let deadline = self.deadline.unwrap_or(never);
+            tokio::select! {
+                frame = stream.frame(frontend::MESSAGE_BYTES_MAX) => {
+                    return frame.map_err(|e| Error::new(SqlState::ConnectionException, e.to_string()).fatal());
+                }
+                () = self.backend.woken.notified() => {}
+                () = tokio::time::sleep_until(deadline.into()) => {}
+            }
+        }
+    }
+
+    /// Inserts all rows that have arrived whole.
+    async fn insert_rows(
+        &mut self,
+        incoming: &mut Incoming,
+        inserter: &mut Inserter,
+        call: &CallContext,
+    ) -> Result<()> {
+        let mut rows = 0;
+        while let Some(row) = incoming.next(call)? {
+            let mut inserted = inserter.insert(row);
+            while let Err(error) = inserted {
+                self.wait_or_fail(error).await.map_err(|error| incoming.at_line(error))?;
+                inserted = inserter.resume();
+            }
+            rows += 1;
+            if rows % ROWS_PER_SLICE == 0 {
+                self.check_interrupts()?;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits when the error asks for it, else gives it back.
+    async fn wait_or_fail(&mut self, error: Error) -> Result<()> {
+        let Some(waiter) = error.waiter().cloned() else {
+            self.check_interrupts()?;
+            return Err(error);
+        };
+        self.wait(&waiter).await
+    }
+
+    async fn copy_to(&mut self, copy: &Copy, text: &str, stream: &mut Stream) -> Result<u64> {
+        let (prepared, relation) = match &copy.source {
+            CopySource::Table { .. } => {
+                let (relation, attributes) = self.copy_table(copy)?;
+                let text = select_text(&relation, &attributes);
+                (self.prepare(&text, Vec::new()).map_err(without_position)?, Some(relation))
+            }
+            CopySource::Statement(statement) => (self.prepare_copied(text, statement)?, None),
+        };
+        let names = prepared.output.iter().map(|column| column.name.as_str()).collect();
+        let format = options(&copy.options, &Columns { names, relation: relation.as_deref(), from: false })?;
+        let mut execution = self.start(&prepared, Arc::new([])).await?;
+        let binary = format.format == Format::Binary;
+        backend::copy_response(&mut stream.out, b'H', binary, prepared.output.len());
+        if binary {
+            backend::frame(&mut stream.out, b'd', write_binary_header);
+        } else if format.header != Header::No {
+            let format = CopyFormat { force_quote: vec![false; format.force_quote.len()], ..format.clone() };
+            let names = prepared.output.iter().map(|column| Some(column.name.as_str()));
+            backend::frame(&mut stream.out, b'd', |out| write_line(&format, names, out));
+        }
+        let mut row = TextRow::default();
+        let mut rows = 0;
+        loop {
+            match self.step(&mut execution, stream).await? {
+                Step::Row => {
+                    rows += 1;
+                    let columns = &prepared.output;
+                    backend::frame(&mut stream.out, b'd', |out| {
+                        if binary {
+                            put_binary(&execution, columns, out)
+                        } else {
+                            row.put(&execution, columns, &format, out)
+                        }
+                    });
+                }
+                Step::Done { .. } => break,
+                Step::Yield => {}
+            }
+        }
+        if binary {
+            backend::frame(&mut stream.out, b'd', write_binary_trailer);
+        }
+        backend::bare(&mut stream.out, b'c');
+        Ok(rows)
+    }
+
+    fn prepare_copied(&mut self, text: &str, statement: &Statement) -> Result<Prepared> {
+        if matches!(statement, Statement::Utility(_)) {
+            return Err(Error::unsupported("COPY of a utility statement"));
+        }
+        let prepared = self.prepare_statement(text.into(), Some(Arc::new(statement.clone())), Vec::new())?;
+        if prepared.output.is_empty() && !matches!(statement, Statement::Query(_)) {
+            return Err(Error::new(SqlState::FeatureNotSupported, "COPY query must have a RETURNING clause"));
+        }
+        Ok(prepared)
+    }
+}
+
+/// A row's text forms, kept between rows for their memory.
+#[derive(Default)]
+struct TextRow {
+    text: String,
+    fields: Vec<Option<Range<usize>>>,
+}
+
+impl TextRow {
+    fn put(&mut self, execution: &Execution, columns: &[OutputColumn], format: &CopyFormat, out: &mut BytesMut) {
+        let ctx = execution.context().call.text();
+        self.text.clear();
+        self.fields.clear();
+        for (i, column) in columns.iter().enumerate() {
+            let value = execution.output(i);
+            let start = self.text.len();
+            text_io::output(value, column.ty, &ctx, &mut self.text);
+            self.fields.push((!value.is_null()).then(|| start..self.text.len()));
+        }
+        let fields = self.fields.iter().map(|range| range.clone().map(|range| &self.text[range]));
+        write_line(format, fields, out);
+    }
+}
+
+fn put_binary(execution: &Execution, columns: &[OutputColumn], out: &mut BytesMut) {
+    out.put_i16(columns.len() as i16);
+    for (i, column) in columns.iter().enumerate() {
+        binary_io::send_sized(execution.output(i), column.ty, out);
+    }
+}
+
+impl Incoming {
+    /// The next row's values; `None`: more input is needed, or the end.
+    fn next(&mut self, call: &CallContext) -> Result<Option<Arc<[Datum]>>> {
+        loop {
+            let fields = match self.reader.next_row() {
+                Ok(Some(fields)) => std::mem::take(fields),
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    let context = format!("COPY {}, line {}", self.table, self.reader.line.max(1));
+                    return Err(error.context(context));
+                }
+            };
+            if self.reader.is_header() {
+                self.check_header(&fields).map_err(|error| self.at_line(error))?;
+                continue;
+            }
+            return self.values(&fields, call).map(Some);
+        }
+    }
+
+    fn check_header(&self, fields: &[Option<Bytes>]) -> Result<()> {
+        let bad = |message: String| Err(Error::new(SqlState::BadCopyFileFormat, message));
+        if fields.len() != self.columns.len() {
+            let (got, expected) = (fields.len(), self.columns.len());
+            return bad(format!("wrong number of fields in header line: got {got}, expected {expected}"));
+        }
+        for (i, (field, (name, _))) in fields.iter().zip(&self.columns).enumerate() {
+            let number = i + 1;
+            match field {
+                Some(field) if field[..] == *name.as_bytes() => {}
+                Some(field) => {
+                    let got = utf8(field)?;
+                    return bad(format!(
+                        "column name mismatch in header line field {number}: got \"{got}\", expected \"{name}\""
+                    ));
+                }
+                None => {
+                    return bad(format!(
+                        "column name mismatch in header line field {number}: got null value, expected \"{name}\""
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn values(&self, fields: &[Option<Bytes>], call: &CallContext) -> Result<Arc<[Datum]>> {
+        let empty_line = self.columns.is_empty() && self.reader.raw_line().is_empty() && !self.binary;
+        if !empty_line && fields.len() != self.columns.len() {
+            let message = if self.binary {
+                format!("row field count is {}, expected {}", fields.len(), self.columns.len())
+            } else if let Some((name, _)) = self.columns.get(fields.len()) {
+                format!("missing data for column \"{name}\"")
+            } else {
+                "extra data after last expected column".to_owned()
+            };
+            return Err(self.at_line(Error::new(SqlState::BadCopyFileFormat, message)));
+        }
+        let ctx = call.text();
+        let value = |field: &Option<Bytes>, ty: Type| match field {
+            None => Ok(Datum::Null),
+            Some(bytes) if self.binary => typmod::apply(binary_io::receive(bytes, Type::new(ty.oid))?, ty, false),
+            Some(bytes) => typmod::apply(text_io::input_plain(utf8(bytes)?, ty, &ctx)?, ty, false),
+        };
+        let values = fields.iter().zip(&self.columns);
+        values
+            .map(|(field, (name, ty))| value(field, *ty).map_err(|error| self.at_column(error, name, field)))
+            .collect()
+    }
+
+    /// An error's CONTEXT: the line.
+    fn at_line(&self, error: Error) -> Error {
+        let mut context = format!("COPY {}, line {}", self.table, self.reader.line);
+        if !self.binary {
+            context.push_str(&format!(": \"{}\"", shown(self.reader.raw_line())));
+        }
+        error.context(context)
+    }
+
+    /// An error's CONTEXT: the value.
+    fn at_column(&self, error: Error, name: &str, field: &Option<Bytes>) -> Error {
+        let mut context = format!("COPY {}, line {}, column {name}", self.table, self.reader.line);
+        match field {
+            Some(bytes) if !self.binary => context.push_str(&format!(": \"{}\"", shown(bytes))),
+            Some(_) => {}
+            None => context.push_str(": null input"),
+        }
+        error.context(context)
+    }
+}
+
+/// Input as a message shows it: the beginning of what is long.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if text.len() <= SHOWN_BYTES {
+        return text.into_owned();
+    }
+    let end = (0..=SHOWN_BYTES).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}...", &text[..end])
+}
+
+/// Positions in a text that was made here mean nothing to the client.
+fn without_position(mut error: Error) -> Error {
+    error.report_mut().position = None;
+    error
+}
+
+fn check_kind(relation: &Relation, from: bool) -> Result<()> {
+    let name = &relation.name;
+    let refuse = |what: &str| {
+        let message = format!("cannot copy {} {what} \"{name}\"", if from { "to" } else { "from" });
+        Err(Error::new(SqlState::WrongObjectType, message))
+    };
+    match relation.kind {
+        RelationKind::Table => Ok(()),
+        RelationKind::Sequence => refuse("sequence"),
+        RelationKind::Index => refuse("index"),
+        RelationKind::View if from => refuse("view")
+            .map_err(|error| error.hint("To enable copying to a view, provide an INSTEAD OF INSERT trigger.")),
+        RelationKind::View => refuse("view").map_err(|error| error.hint("Try the COPY (SELECT ...) TO variant.")),
+    }
+}
+
+/// The columns named, or all that a row is written with.
+fn copied_columns(relation: &Relation, names: &[&str]) -> Result<Vec<Attribute>> {
+    let live = || relation.attributes.iter().filter(|column| !column.dropped);
+    if names.is_empty() {
+        return Ok(live().filter(|column| !column.generated).cloned().collect());
+    }
+    let mut columns: Vec<Attribute> = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(column) = live().find(|column| column.name == *name) else {
+            let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.name);
+            return Err(Error::new(SqlState::UndefinedColumn, message));
+        };
+        if column.generated {
+            let message = format!("column \"{name}\" is a generated column");
+            let error = Error::new(SqlState::InvalidColumnReference, message);
+            return Err(error.detail("Generated columns cannot be used in COPY."));
+        }
+        if columns.iter().any(|other| other.number == column.number) {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(Error::new(SqlState::DuplicateColumn, message));
+        }
+        columns.push(column.clone());
+    }
+    Ok(columns)
+}
+
+fn qualified(relation: &Relation) -> String {
+    format!("{}.{}", quote_identifier(&relation.schema_name), quote_identifier(&relation.name))
+}
+
+fn list(columns: &[Attribute]) -> String {
+    columns.iter().map(|column| quote_identifier(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn select_text(relation: &Relation, columns: &[Attribute]) -> String {
+    format!("SELECT {} FROM {}", list(columns), qualified(relation))
+}
+
+/// The INSERT that a row is given to. With WHERE, the row is a derived table under the table's name.
+fn insert_text(relation: &Relation, columns: &[Attribute], filter: Option<&ExprText>) -> Result<String> {
+    let table = qualified(relation);
+    if columns.is_empty() {
+        return Ok(format!("INSERT INTO {table} DEFAULT VALUES"));
+    }
+    let names = list(columns);
+    // COPY writes the given values into identity columns whatever they are generated by.
+    let identity = columns.iter().any(|column| column.identity.is_some());
+    let overriding = if identity { " OVERRIDING SYSTEM VALUE" } else { "" };
+    let params = (1..=columns.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
+    let Some(filter) = filter else {
+        return Ok(format!("INSERT INTO {table} ({names}){overriding} VALUES ({params})"));
+    };
+    if columns.len() < relation.attributes.iter().filter(|column| !column.dropped).count() {
+        return Err(Error::unsupported("COPY FROM with WHERE and without all of the table's columns"));
+    }
+    let (alias, condition) = (quote_identifier(&relation.name), &filter.text);
+    Ok(format!(
+        "INSERT INTO {table} ({names}){overriding} \
+         SELECT {names} FROM (SELECT {params}) AS {alias} ({names}) WHERE {condition}"
+    ))
+}
+
+/// Options as written, each at most once.
+#[derive(Default)]
+struct Written<'a> {
+    format: Option<Format>,
+    freeze: Option<bool>,
+    delimiter: Option<&'a str>,
+    null: Option<&'a str>,
+    header: Option<Header>,
+    quote: Option<&'a str>,
+    escape: Option<&'a str>,
+    force_quote: Option<&'a DefElem>,
+    force_not_null: Option<&'a DefElem>,
+    force_null: Option<&'a DefElem>,
+    encoding: Option<&'a DefElem>,
+}
+
+fn once<T>(place: &mut Option<T>, value: T, option: &DefElem) -> Result<()> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::new(SqlState::SyntaxError, "conflicting or redundant options").at(option.pos)),
+    }
+}
+
+fn text(option: &DefElem) -> Result<&str> {
+    match &option.value {
+        Some(DefValue::Text(text) | DefValue::Number(text)) => Ok(text),
+        Some(DefValue::Star) => Ok("*"),
+        Some(DefValue::List(_)) | None => {
+            Err(Error::new(SqlState::SyntaxError, format!("{} requires a parameter", option.name)))
+        }
+    }
+}
+
+/// 1, 0 and words; no value is true.
+fn boolean(option: &DefElem) -> Option<bool> {
+    match &option.value {
+        None => Some(true),
+        Some(DefValue::Number(number)) => match number.as_str() {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        },
+        Some(DefValue::Text(word)) => match word.to_ascii_lowercase().as_str() {
+            word @ ("true" | "false" | "on" | "off") => parse_bool(word),
+            _ => None,
+        },
+        Some(_) => None,
+    }
+}
+
+fn written(elements: &[DefElem]) -> Result<Written<'_>> {
+    let mut found = Written::default();
+    for option in elements {
+        match option.name.as_str() {
+            "format" => {
+                let format = match text(option)? {
+                    "text" => Format::Text,
+                    "csv" => Format::Csv,
+                    "binary" => Format::Binary,
+                    other => {
+                        let message = format!("COPY format \"{other}\" not recognized");
+                        return Err(Error::new(SqlState::InvalidParameterValue, message).at(option.pos));
+                    }
+                };
+                once(&mut found.format, format, option)?;
+            }
+            "freeze" => {
+                let value = boolean(option)
+                    .ok_or_else(|| Error::new(SqlState::SyntaxError, "freeze requires a Boolean value"))?;
+                once(&mut found.freeze, value, option)?;
+            }
+            "header" => once(&mut found.header, header(option)?, option)?,
+            "delimiter" => once(&mut found.delimiter, text(option)?, option)?,
+            "null" => once(&mut found.null, text(option)?, option)?,
+            "quote" => once(&mut found.quote, text(option)?, option)?,
+            "escape" => once(&mut found.escape, text(option)?, option)?,
+            "force_quote" => once(&mut found.force_quote, option, option)?,
+            "force_not_null" => once(&mut found.force_not_null, option, option)?,
+            "force_null" => once(&mut found.force_null, option, option)?,
+            "encoding" => once(&mut found.encoding, option, option)?,
+            other => {
+                let message = format!("option \"{other}\" not recognized");
+                return Err(Error::new(SqlState::SyntaxError, message).at(option.pos));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn header(option: &DefElem) -> Result<Header> {
+    match (&option.value, boolean(option)) {
+        (_, Some(true)) => Ok(Header::Yes),
+        (_, Some(false)) => Ok(Header::No),
+        (Some(DefValue::Text(word)), None) if word.eq_ignore_ascii_case("match") => Ok(Header::Match),
+        _ => Err(Error::new(SqlState::SyntaxError, "header requires a Boolean value or \"match\"")),
+    }
+}
+
+/// Checks the options, in PostgreSQL's order.
+fn options(elements: &[DefElem], columns: &Columns<'_>) -> Result<CopyFormat> {
+    let found = written(elements)?;
+    let mut format = CopyFormat::new(found.format.unwrap_or_default(), columns.names.len());
+    let csv = format.format == Format::Csv;
+    let syntax = |message: &str| Err(Error::new(SqlState::SyntaxError, message));
+    let feature = |message: String| Err(Error::new(SqlState::FeatureNotSupported, message));
+    if let Some(option) = found.encoding {
+        check_encoding(option)?;
+    }
+    if format.format == Format::Binary {
+        if found.delimiter.is_some() {
+            return syntax("cannot specify DELIMITER in BINARY mode");
+        }
+        if found.null.is_some() {
+            return syntax("cannot specify NULL in BINARY mode");
+        }
+    }
+    format.header = found.header.unwrap_or_default();
+    if format.header == Header::Match && !columns.from {
+        return feature("cannot use \"match\" with HEADER in COPY TO".to_owned());
+    }
+    if let Some(null) = found.null {
+        format.null = null.to_owned();
+    }
+    let one_byte = |text: Option<&str>, default: u8, what: &str| match text.map(str::as_bytes) {
+        None => Ok(default),
+        Some(&[byte]) => Ok(byte),
+        Some(_) => {
+            let message = format!("COPY {what} must be a single one-byte character");
+            Err(Error::new(SqlState::FeatureNotSupported, message))
+        }
+    };
+    format.delimiter = one_byte(found.delimiter, format.delimiter, "delimiter")?;
+    check_separators(&format)?;
+    if format.format == Format::Binary && format.header != Header::No {
+        return feature("cannot specify HEADER in BINARY mode".to_owned());
+    }
+    for (value, what) in [(found.quote, "quote"), (found.escape, "escape")] {
+        if value.is_some() && !csv {
+            return feature(format!("COPY {what} available only in CSV mode"));
+        }
+    }
+    format.quote = one_byte(found.quote, format.quote, "quote")?;
+    if csv && format.delimiter == format.quote {
+        let message = "COPY delimiter and quote must be different";
+        return Err(Error::new(SqlState::InvalidParameterValue, message));
+    }
+    format.escape = one_byte(found.escape, format.quote, "escape")?;
+    let forces = [
+        (found.force_quote, "force quote", false, &mut format.force_quote),
+        (found.force_not_null, "force not null", true, &mut format.force_not_null),
+        (found.force_null, "force null", true, &mut format.force_null),
+    ];
+    for (option, what, from, flags) in forces {
+        let Some(option) = option else { continue };
+        if !csv {
+            return feature(format!("COPY {what} available only in CSV mode"));
+        }
+        if from != columns.from {
+            return feature(format!("COPY {what} only available using COPY {}", if from { "FROM" } else { "TO" }));
+        }
+        force(option, what, columns, flags)?;
+    }
+    if format.format != Format::Binary && format.null.as_bytes().contains(&format.delimiter) {
+        return feature("COPY delimiter must not appear in the NULL specification".to_owned());
+    }
+    if csv && format.null.as_bytes().contains(&format.quote) {
+        return feature("CSV quote character must not appear in the NULL specification".to_owned());
+    }
+    Ok(format)
+}
+
+fn check_encoding(option: &DefElem) -> Result<()> {
+    let name = text(option)?;
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "utf8" | "unicode" => Ok(()),
+        _ => Err(Error::unsupported(format!("COPY with encoding \"{name}\"")).at(option.pos)),
+    }
+}
+
+fn check_separators(format: &CopyFormat) -> Result<()> {
+    let invalid = |message: String| Err(Error::new(SqlState::InvalidParameterValue, message));
+    let delimiter = format.delimiter;
+    if matches!(delimiter, b'\r' | b'\n') {
+        return invalid("COPY delimiter cannot be newline or carriage return".to_owned());
+    }
+    if format.null.contains(['\r', '\n']) {
+        return invalid("COPY null representation cannot use newline or carriage return".to_owned());
+    }
+    // In text these would be taken for escapes or for the end-of-data marker.
+    if format.format == Format::Text && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(&delimiter) {
+        return invalid(format!("COPY delimiter cannot be \"{}\"", char::from(delimiter)));
+    }
+    Ok(())
+}
+
+fn force(option: &DefElem, what: &str, columns: &Columns<'_>, flags: &mut [bool]) -> Result<()> {
+    let names = match &option.value {
+        Some(DefValue::Star) if option.name == "force_quote" => {
+            flags.fill(true);
+            return Ok(());
+        }
+        Some(DefValue::List(names)) => names,
+        _ => {
+            let message = format!("argument to option \"{}\" must be a list of column names", option.name);
+            return Err(Error::new(SqlState::InvalidParameterValue, message).at(option.pos));
+        }
+    };
+    for name in names {
+        if let Some(at) = columns.names.iter().position(|column| column == name) {
+            flags[at] = true;
+            continue;
+        }
+        let in_table = |relation: &Relation| relation.attributes.iter().any(|c| !c.dropped && c.name == *name);
+        return Err(match columns.relation {
+            Some(relation) if in_table(relation) => {
+                let what = what.to_uppercase().replace(' ', "_");
+                let message = format!("{what} column \"{name}\" not referenced by COPY");
+                Error::new(SqlState::InvalidColumnReference, message)
+            }
+            Some(relation) => {
+                let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.name);
+                Error::new(SqlState::UndefinedColumn, message)
+            }
+            None => Error::new(SqlState::UndefinedColumn, format!("column \"{name}\" does not exist")),
+        });
+    }
+    Ok(())
+}
