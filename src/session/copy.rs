@@ -343,16 +343,15 @@ impl Incoming {
     }
 
     fn values(&self, fields: &[Option<Bytes>], call: &CallContext) -> Result<Arc<[Datum]>> {
-        let empty_line = self.columns.is_empty() && self.reader.raw_line().is_empty() && !self.binary;
-        if !empty_line && fields.len() != self.columns.len() {
-            let message = if self.binary {
-                format!("row field count is {}, expected {}", fields.len(), self.columns.len())
-            } else if let Some((name, _)) = self.columns.get(fields.len()) {
-                format!("missing data for column \"{name}\"")
-            } else {
-                "extra data after last expected column".to_owned()
-            };
-            return Err(self.at_line(Error::new(SqlState::BadCopyFileFormat, message)));
+        let bad = |message: String| Err(self.at_line(Error::new(SqlState::BadCopyFileFormat, message)));
+        let (got, expected) = (fields.len(), self.columns.len());
+        if self.binary && got != expected {
+            return bad(format!("row field count is {got}, expected {expected}"));
+        }
+        // An empty line has one empty field, or none when there are no columns.
+        let empty = expected == 0 && self.reader.raw_line().is_empty();
+        if got > expected && !empty {
+            return bad("extra data after last expected column".to_owned());
         }
         let ctx = call.text();
         let value = |field: &Option<Bytes>, ty: Type| match field {
@@ -360,16 +359,19 @@ impl Incoming {
             Some(bytes) if self.binary => typmod::apply(binary_io::receive(bytes, Type::new(ty.oid))?, ty, false),
             Some(bytes) => typmod::apply(text_io::input_plain(utf8(bytes)?, ty, &ctx)?, ty, false),
         };
-        let values = fields.iter().zip(&self.columns);
-        values
-            .map(|(field, (name, ty))| value(field, *ty).map_err(|error| self.at_column(error, name, field)))
-            .collect()
+        let mut values = Vec::with_capacity(expected);
+        for (i, (name, ty)) in self.columns.iter().enumerate() {
+            let Some(field) = fields.get(i) else { return bad(format!("missing data for column \"{name}\"")) };
+            values.push(value(field, *ty).map_err(|error| self.at_column(error, name, field))?);
+        }
+        Ok(values.into())
     }
 
     /// An error's CONTEXT: the line.
     fn at_line(&self, error: Error) -> Error {
         let mut context = format!("COPY {}, line {}", self.table, self.reader.line);
-        if !self.binary {
+        // PostgreSQL writes its indexes later, in batches, and no longer has the line when a key is there already.
+        if !self.binary && error.code() != SqlState::UniqueViolation {
             context.push_str(&format!(": \"{}\"", shown(self.reader.raw_line())));
         }
         error.context(context)
