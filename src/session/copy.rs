@@ -282,7 +282,7 @@ impl TextRow {
             let value = execution.output(i);
             let start = self.text.len();
             text_io::output(value, column.ty, &ctx, &mut self.text);
-            self.fields.push((!value.is_null()).then(|| start..self.text.len()));
+            self.fields.push((!value.is_null()).then_some(start..self.text.len()));
         }
         let fields = self.fields.iter().map(|range| range.clone().map(|range| &self.text[range]));
         write_line(format, fields, out);
