@@ -10,6 +10,8 @@ static TABLES: &[&[Implementation]] = &[
     super::cast::TABLE,
     super::comparison::TABLE,
     super::math::TABLE,
+    super::pattern::TABLE,
+    super::sequence::TABLE,
     super::string::TABLE,
     super::datetime::arithmetic::TABLE,
     super::datetime::compare::TABLE,
