@@ -1,1 +1,3 @@
+//! Tests of the server as its users meet it: the real program over its protocol.
 
+mod server;
