@@ -123,3 +123,92 @@ async fn two_portals_of_one_transaction_are_fetched_in_turns() {
     assert_eq!(seen[3..5], [3, 4]);
     assert_eq!(seen[6..8], [5, 6]);
 }
+
+/// Two sessions that want each other's row: one gets 40P01, the other goes on at once, though the first one's client has not
+/// sent its ROLLBACK yet.
+#[tokio::test]
+async fn of_two_sessions_that_deadlock_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    a.batch_execute("create table t (id int primary key, v int); insert into t values (1, 0), (2, 0)").await.unwrap();
+    a.batch_execute("begin; update t set v = 1 where id = 1").await.unwrap();
+    b.batch_execute("begin; update t set v = 2 where id = 2").await.unwrap();
+    let crossing = async {
+        tokio::join!(
+            a.batch_execute("update t set v = 1 where id = 2"),
+            b.batch_execute("update t set v = 2 where id = 1")
+        )
+    };
+    let limit = std::time::Duration::from_secs(30);
+    let (first, second) = tokio::time::timeout(limit, crossing).await.expect("nobody waits for ever");
+    let failed = [&first, &second].into_iter().filter_map(|result| result.as_ref().err()).collect::<Vec<_>>();
+    assert_eq!(failed.len(), 1, "{first:?} {second:?}");
+    assert_eq!(failed[0].code(), Some(&SqlState::T_R_DEADLOCK_DETECTED));
+    a.batch_execute("commit").await.unwrap();
+    b.batch_execute("commit").await.unwrap();
+    let rows = a.query("select v from t order by id", &[]).await.unwrap();
+    let values: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(values, if first.is_ok() { [1, 1] } else { [2, 2] });
+}
+
+/// A failed block holds no lock; after ROLLBACK TO it goes on from its savepoint.
+#[tokio::test]
+async fn a_failed_block_is_undone_at_once_to_its_last_savepoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    a.batch_execute("create table t (id int primary key, v int); insert into t values (1, 0), (2, 0)").await.unwrap();
+    a.batch_execute("begin; update t set v = 1 where id = 1; savepoint s; update t set v = 1 where id = 2")
+        .await
+        .unwrap();
+    assert!(a.batch_execute("select 1 / 0").await.is_err());
+    b.batch_execute("set lock_timeout = '5s'; update t set v = 5 where id = 2").await.unwrap();
+    let refused = b.batch_execute("set lock_timeout = '50ms'; update t set v = 5 where id = 1").await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::LOCK_NOT_AVAILABLE));
+    a.batch_execute("rollback to s; update t set v = v + 1 where id = 2; commit").await.unwrap();
+    let rows = b.query("select v from t order by id", &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [1, 6]);
+}
+
+/// DDL of two transactions on the same names and tables: the later one decides on what the earlier one has left.
+#[tokio::test]
+async fn concurrent_ddl_is_decided_on_the_newest_catalog() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    // Both have a picture of their own of the catalog before the other one changes it.
+    a.batch_execute("begin; create table mine_a (x int)").await.unwrap();
+    b.batch_execute("begin; create table mine_b (x int)").await.unwrap();
+    a.batch_execute("create table t (x int)").await.unwrap();
+    let (second, committed) = tokio::join!(b.batch_execute("create table t (y int)"), async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        a.batch_execute("commit").await
+    });
+    committed.unwrap();
+    assert_eq!(second.unwrap_err().code(), Some(&SqlState::DUPLICATE_TABLE));
+    b.batch_execute("rollback").await.unwrap();
+
+    a.batch_execute("begin; alter table t rename column x to z").await.unwrap();
+    let (second, committed) = tokio::join!(b.batch_execute("alter table t alter column x set default 7"), async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        a.batch_execute("commit").await
+    });
+    committed.unwrap();
+    assert_eq!(second.unwrap_err().code(), Some(&SqlState::UNDEFINED_COLUMN));
+    b.batch_execute("alter table t alter column z set default 7; insert into t default values").await.unwrap();
+    assert_eq!(a.query_one("select z from t", &[]).await.unwrap().get::<_, i32>(0), 7);
+}
+
+/// A statement whose SELECT list is empty has rows without columns.
+#[tokio::test]
+async fn rows_without_columns_are_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client.batch_execute("create table t (x int); insert into t values (1), (2)").await.unwrap();
+    let rows = client.query("select from t", &[]).await.unwrap();
+    assert_eq!((rows.len(), rows[0].len()), (2, 0));
+    let simple = client.simple_query("select from t").await.unwrap();
+    assert_eq!(simple.iter().filter(|m| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_))).count(), 2);
+}

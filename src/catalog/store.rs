@@ -2,7 +2,8 @@
 //!
 //! A row is (kind, database, oid, sub, body): the body is the definition as JSON, which a new field with a default extends.
 //! Rows are written inside the transaction of the DDL, so that ROLLBACK and a crash undo names and data together. A transaction with
-//! DDL of its own works on a private image ([`Change`]); after its commit is durable the database's image is read anew.
+//! DDL of its own works on a private image ([`Change`]); after its commit is durable the database's image is read anew, and only then its locks go: who
+//! waited for one finds the new image. Names that are given hold a lock each, so that two transactions cannot give the same one.
 //! Roles and databases are shared: their rows have database 0.
 
 use super::image::{Body, Database, Image, Relation, RelationKind, Role, Schema};
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Oids that PostgreSQL gives at bootstrap.
 pub mod fixed {
@@ -52,7 +54,9 @@ pub struct Catalog {
     engine: Engine,
     rows: Rows,
     images: Mutex<HashMap<Oid, Arc<Image>>>,
-    version: std::sync::atomic::AtomicU64,
+    /// Held while an image is read: of two that are read, the later one stays.
+    reading: Mutex<()>,
+    version: AtomicU64,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -77,8 +81,8 @@ impl Catalog {
     /// # Errors
     /// Storage errors.
     pub fn open(engine: Engine) -> Result<Catalog> {
-        let catalog =
-            Catalog { engine, rows: ROWS, images: Mutex::default(), version: std::sync::atomic::AtomicU64::new(1) };
+        let (images, reading) = (Mutex::default(), Mutex::default());
+        let catalog = Catalog { engine, rows: ROWS, images, reading, version: AtomicU64::new(1) };
         let mut tx = catalog.engine.begin(Isolation::ReadCommitted);
         let snapshot = tx.snapshot();
         let mut rows = RowBuffer::new();
@@ -177,20 +181,37 @@ impl Catalog {
     /// # Errors
     /// Storage errors.
     pub fn reload(&self, database: Oid) -> Result<Arc<Image>> {
+        let _reading = self.reading.lock();
         let mut tx = self.engine.begin(Isolation::ReadCommitted);
-        let snapshot = tx.snapshot();
-        let mut image = Image { database, ..Image::default() };
-        image.version = self.version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.rows.each(&tx, &snapshot, |(kind, owner, oid, sub), body| {
-            if owner == Oid::NONE || owner == database {
-                image.take(kind, oid, sub, body)?;
-            }
-            Ok(())
-        })?;
-        image.link();
+        let mut image = self.rows.image(&mut tx, database)?;
+        image.version = self.version.fetch_add(1, Ordering::Relaxed);
         let image = Arc::new(image);
         self.images.lock().insert(database, image.clone());
         Ok(image)
+    }
+
+    /// A transaction's own picture of the catalog, when others have committed DDL since `change` was made: its own changes on
+    /// top of what it now sees.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn refresh(&self, change: &mut Change, tx: &mut Transaction) -> Result<()> {
+        let base = self.image(change.image.database)?.version;
+        if base != change.base {
+            let mut image = self.rows.image(tx, change.image.database)?;
+            image.version = change.image.version + (1 << 32);
+            change.image = Arc::new(image);
+            change.base = base;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody has committed DDL since `change` last looked.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn has_moved(&self, change: &Change) -> Result<bool> {
+        Ok(self.image(change.image.database)?.version != change.base)
     }
 
     /// Roles or databases have changed: every image is read anew when next asked for.
@@ -251,6 +272,20 @@ impl Rows {
             tx.delete(snapshot, self.table, row, Base::Snapshot)?;
         }
         Ok(())
+    }
+
+    /// The image of a database as a new snapshot of the transaction sees it; its version is for the caller to give.
+    fn image(self, tx: &mut Transaction, database: Oid) -> Result<Image> {
+        let snapshot = tx.snapshot();
+        let mut image = Image { database, ..Image::default() };
+        self.each(tx, &snapshot, |(kind, owner, oid, sub), body| {
+            if owner == Oid::NONE || owner == database {
+                image.take(kind, oid, sub, body)?;
+            }
+            Ok(())
+        })?;
+        image.link();
+        Ok(image)
     }
 
     fn each(
@@ -353,19 +388,21 @@ impl Image {
 }
 
 /// The catalog as one transaction changes it: its private image, written through to storage.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Change {
     /// The image with the changes so far.
     pub image: Arc<Image>,
     /// Roles or databases were changed.
     pub shared: bool,
+    /// Version of the committed image that the changes stand on.
+    base: u64,
     rows: Rows,
 }
 
 impl Change {
-    /// Begins on the image that the transaction sees.
+    /// Begins on the committed image.
     pub fn new(image: Arc<Image>) -> Change {
-        Change { image, shared: false, rows: ROWS }
+        Change { base: image.version, image, shared: false, rows: ROWS }
     }
 
     /// Adds or replaces a relation.

@@ -155,6 +155,14 @@ impl Session {
         }
     }
 
+    /// Lets this transaction's own picture of the catalog see what others have committed since.
+    fn refresh_change(&mut self) -> Result<()> {
+        if let (Some(change), Some(transaction)) = (&mut self.change, self.transaction.lock().as_mut()) {
+            self.server.catalog.refresh(change, transaction)?;
+        }
+        Ok(())
+    }
+
     /// What functions see, as of now.
     fn call_context(&self, image: &Arc<Image>) -> Arc<CallContext> {
         let settings = self.settings.lock();

@@ -62,7 +62,7 @@ impl Session {
                 matches!(&statement.statement, Statement::Utility(u) if matches!(**u, Utility::Transaction(_)));
             let prepared = self.prepare_parsed(&text, statement)?;
             let output = fields(&prepared.output, &[]);
-            if !output.is_empty() {
+            if prepared.gives_rows() {
                 backend::row_description(&mut stream.out, &output);
             }
             let binary = vec![false; prepared.output.len()];
@@ -71,6 +71,7 @@ impl Session {
                 params: Arc::new([]),
                 binary,
                 state: PortalState::Ready,
+                depth: self.savepoints.len(),
                 cursor: false,
             };
             let tag = match self.run_portal(&mut portal, 0, stream).await? {
@@ -207,8 +208,9 @@ impl Session {
     pub(super) async fn locked_plan(&mut self, prepared: &Prepared) -> Result<(Arc<Plan>, StatementContext)> {
         self.ensure_transaction()?;
         let plan = loop {
+            self.refresh_change()?;
             let plan = self.plan(prepared)?;
-            let version = self.image()?.version;
+            let version = self.server.catalog.image(self.database)?.version;
             for (relation, lock) in &plan.locks {
                 let mode = match lock {
                     RelationLock::Read => LockMode::AccessShare,
@@ -218,7 +220,7 @@ impl Session {
                 self.lock(LockTag::Table(relation.0), mode, WaitPolicy::Wait).await?;
             }
             // Waiting for a lock may have been waiting for a change of the table.
-            if self.image()?.version == version {
+            if self.server.catalog.image(self.database)?.version == version {
                 break plan;
             }
         };

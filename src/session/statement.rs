@@ -41,6 +41,8 @@ pub(super) struct Portal {
     /// Per result column: binary?
     pub(super) binary: Vec<bool>,
     pub(super) state: PortalState,
+    /// Savepoints around it: it ends with the one that it was made in.
+    pub(super) depth: usize,
     /// Made by DECLARE: shown rows are FETCH's.
     pub(super) cursor: bool,
 }
@@ -56,6 +58,11 @@ pub(super) enum PortalState {
 }
 
 impl Prepared {
+    /// Whether its rows are described, be it without a column.
+    pub(super) fn gives_rows(&self) -> bool {
+        matches!(self.statement.as_deref(), Some(ast::Statement::Query(_))) || !self.output.is_empty()
+    }
+
     /// Whether the statement is planned (gives rows or writes), in contrast to utility statements.
     pub(super) fn is_planned(&self) -> bool {
         matches!(self.statement.as_deref(), Some(s) if !matches!(s, ast::Statement::Utility(_)))
@@ -190,22 +197,29 @@ impl Session {
                 Some(bytes) => text_io::input(utf8(bytes)?, *ty, &call.text())?,
             });
         }
-        let portal = Portal { prepared, params: params.into(), binary, state: PortalState::Ready, cursor: false };
+        let portal = Portal {
+            prepared,
+            params: params.into(),
+            binary,
+            state: PortalState::Ready,
+            depth: self.savepoints.len(),
+            cursor: false,
+        };
         self.portals.insert(bind.portal, portal);
         Ok(())
     }
 
     /// Describe of a statement: parameter types, and fields when it gives rows.
-    pub fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Vec<Field>)> {
+    pub fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<Field>>)> {
         let prepared = self.find_prepared(name)?;
         let params = prepared.params.iter().map(|ty| ty.oid).collect();
-        Ok((params, fields(&prepared.output, &[])))
+        Ok((params, prepared.gives_rows().then(|| fields(&prepared.output, &[]))))
     }
 
     /// Describe of a portal.
-    pub fn describe_portal(&mut self, name: &str) -> Result<Vec<Field>> {
+    pub fn describe_portal(&mut self, name: &str) -> Result<Option<Vec<Field>>> {
         let portal = self.find_portal(name)?;
-        Ok(fields(&portal.prepared.output, &portal.binary))
+        Ok(portal.prepared.gives_rows().then(|| fields(&portal.prepared.output, &portal.binary)))
     }
 
     pub(super) fn find_portal(&mut self, name: &str) -> Result<&mut Portal> {

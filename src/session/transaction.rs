@@ -7,7 +7,6 @@ use crate::executor::row::constraint::{ConstraintQueue, QueueMark};
 use crate::sql::ast::utility::{Isolation, TransactionModes};
 use crate::wire::backend::TransactionStatus;
 use lightning_storage::SavepointId;
-use std::sync::Arc;
 
 /// Where the session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,8 @@ pub(super) struct Savepoint {
     name: String,
     id: SavepointId,
     mark: QueueMark,
-    /// The catalog as it was.
-    image: Option<Arc<crate::catalog::image::Image>>,
+    /// The catalog as this transaction had changed it.
+    change: Option<Change>,
 }
 
 impl Session {
@@ -171,7 +170,12 @@ impl Session {
             return Err(Error::internal("there is no transaction to commit"));
         };
         let asynchronous = self.settings.lock().get("synchronous_commit") == Some("off");
-        let position = if asynchronous { transaction.commit_async()? } else { transaction.commit()? };
+        let (position, held) = match (&self.change, asynchronous) {
+            // Who waits for a lock on what was changed must find the new catalog.
+            (Some(_), _) => transaction.commit_holding_locks().map(|(position, held)| (position, Some(held)))?,
+            (None, true) => (transaction.commit_async()?, None),
+            (None, false) => (transaction.commit()?, None),
+        };
         // From here on it is committed: a cancel request no longer matters.
         self.block = Block::None;
         self.savepoints.clear();
@@ -191,6 +195,7 @@ impl Session {
             }
             self.server.catalog.reload(self.database)?;
         }
+        drop(held);
         Ok(())
     }
 
@@ -208,16 +213,37 @@ impl Session {
         self.settings.lock().rollback(0);
     }
 
-    /// A statement has failed: an implicit transaction is over, a block waits for its end.
+    /// A statement has failed: an implicit transaction is over; a block waits for its end, but what it has done since its last
+    /// savepoint is undone and unlocked at once, so that nobody waits for a client that thinks.
     pub fn fail(&mut self) {
         match self.block {
             Block::None | Block::Implicit => self.rollback(),
             Block::Explicit => {
+                let undone = match self.savepoints.last() {
+                    Some(_) => self.undo_to(self.savepoints.len() - 1).is_ok(),
+                    None => false,
+                };
+                if !undone {
+                    self.rollback();
+                }
                 self.block = Block::Failed;
-                self.portals.clear();
             }
             Block::Failed => {}
         }
+    }
+
+    /// Undoes all since a savepoint, which stays.
+    fn undo_to(&mut self, at: usize) -> Result<()> {
+        self.savepoints.truncate(at + 1);
+        let savepoint = &self.savepoints[at];
+        if let Some(transaction) = self.transaction.lock().as_mut() {
+            transaction.rollback_to(savepoint.id)?;
+        }
+        self.constraints.lock().rollback_to(savepoint.mark);
+        self.change = savepoint.change.clone();
+        self.portals.retain(|_, portal| portal.depth <= at);
+        self.settings.lock().rollback(at as u32 + 1);
+        Ok(())
     }
 
     /// SAVEPOINT.
@@ -228,8 +254,7 @@ impl Session {
             None => return Err(Error::internal("a block has no transaction")),
         };
         let mark = self.constraints.lock().mark();
-        let image = self.change.as_ref().map(|change| change.image.clone());
-        self.savepoints.push(Savepoint { name, id, mark, image });
+        self.savepoints.push(Savepoint { name, id, mark, change: self.change.clone() });
         Ok(())
     }
 
@@ -249,6 +274,7 @@ impl Session {
         }
         self.settings.lock().release(at as u32 + 1);
         self.savepoints.truncate(at);
+        self.portals.values_mut().for_each(|portal| portal.depth = portal.depth.min(at));
         Ok(())
     }
 
@@ -256,14 +282,7 @@ impl Session {
     pub(super) fn rollback_to(&mut self, name: &str) -> Result<()> {
         self.require_block("ROLLBACK TO SAVEPOINT")?;
         let at = self.find_savepoint(name)?;
-        self.savepoints.truncate(at + 1);
-        let savepoint = &self.savepoints[at];
-        if let Some(transaction) = self.transaction.lock().as_mut() {
-            transaction.rollback_to(savepoint.id)?;
-        }
-        self.constraints.lock().rollback_to(savepoint.mark);
-        self.change = savepoint.image.clone().map(Change::new);
-        self.settings.lock().rollback(at as u32 + 1);
+        self.undo_to(at)?;
         self.block = Block::Explicit;
         Ok(())
     }

@@ -140,14 +140,15 @@ impl Session {
             return Err(Error::new(SqlState::ReadOnlySqlTransaction, message));
         }
         loop {
+            self.refresh_change()?;
             let image = self.image()?;
             let call = self.call_context(&image);
             let bind = self.bind_context(&image, &call, Vec::new());
-            let mut change = Change::new(image.clone());
-            change.shared = self.change.as_ref().is_some_and(|change| change.shared);
+            let mut change = self.change.clone().unwrap_or_else(|| Change::new(image.clone()));
             let start = self.transaction.lock().as_mut().map(lightning_storage::Transaction::savepoint);
             let mut ctx = DdlContext {
                 transaction: &self.transaction,
+                catalog: &self.server.catalog,
                 change: &mut change,
                 bind,
                 user: self.user.oid,
@@ -383,7 +384,14 @@ impl Session {
         let statement = Arc::new(Statement::Query(cursor.query.clone()));
         let prepared = Arc::new(self.prepare_statement(cursor.text.as_str().into(), Some(statement), Vec::new())?);
         let binary = vec![cursor.binary; prepared.output.len()];
-        let portal = Portal { prepared, params: Arc::new([]), binary, state: PortalState::Ready, cursor: true };
+        let portal = Portal {
+            prepared,
+            params: Arc::new([]),
+            binary,
+            state: PortalState::Ready,
+            depth: self.savepoints.len(),
+            cursor: true,
+        };
         self.portals.insert(cursor.name.clone(), portal);
         Ok(())
     }

@@ -19,8 +19,8 @@ pub use engine::{CheckReport, Config, Engine, LogStep, Stats};
 pub use error::{Error, Result};
 pub use sync::Waiter;
 pub use transaction::{
-    Base, Direction, IndexCursor, Isolation, KeyRange, LockInfo, LockMode, LockOutcome, LockScope, LockTag, Newest,
-    RowLockMode, SavepointId, SessionId, Snapshot, Stamp, Transaction, WaitPolicy, WriteOutcome,
+    Base, Direction, HeldLocks, IndexCursor, Isolation, KeyRange, LockInfo, LockMode, LockOutcome, LockScope, LockTag,
+    Newest, RowLockMode, SavepointId, SessionId, Snapshot, Stamp, Transaction, WaitPolicy, WriteOutcome,
 };
 pub use types::{
     ColumnDef, ColumnNo, ColumnType, IndexDef, KeyColumn, ObjectId, OwnedValue, PAGE_SIZE, PageId, Position, RowId,

@@ -200,10 +200,10 @@ impl Connection<'_> {
             Frontend::Bind(bind) => session.bind(bind).map(|()| backend::bare(&mut stream.out, b'2')),
             Frontend::DescribeStatement { name } => session.describe_statement(&name).map(|(params, fields)| {
                 backend::parameter_description(&mut stream.out, &params);
-                describe_rows(stream, &fields);
+                describe_rows(stream, fields.as_deref());
             }),
             Frontend::DescribePortal { name } => {
-                session.describe_portal(&name).map(|fields| describe_rows(stream, &fields))
+                session.describe_portal(&name).map(|fields| describe_rows(stream, fields.as_deref()))
             }
             Frontend::Execute { portal, max_rows } => session.execute(&portal, max_rows, stream).await,
             Frontend::CloseStatement { name } => {
@@ -268,10 +268,9 @@ impl Connection<'_> {
     }
 }
 
-fn describe_rows(stream: &mut Stream, fields: &[backend::Field]) {
-    if fields.is_empty() {
-        backend::bare(&mut stream.out, b'n');
-    } else {
-        backend::row_description(&mut stream.out, fields);
+fn describe_rows(stream: &mut Stream, fields: Option<&[backend::Field]>) {
+    match fields {
+        None => backend::bare(&mut stream.out, b'n'),
+        Some(fields) => backend::row_description(&mut stream.out, fields),
     }
 }

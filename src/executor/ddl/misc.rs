@@ -28,6 +28,7 @@ impl DdlContext<'_> {
             }
             return Err(Error::new(SqlState::DuplicateSchema, message));
         }
+        self.claim("schema", Oid::NONE, &name.name)?;
         let schema = Schema { oid: self.new_oid()?, name: name.name.clone(), owner: self.user };
         let mut transaction = self.transaction.lock();
         let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;

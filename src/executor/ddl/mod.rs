@@ -9,7 +9,7 @@ mod index;
 mod misc;
 
 use crate::catalog::image::{Image, Relation, RelationKind};
-use crate::catalog::store::Change;
+use crate::catalog::store::{Catalog, Change};
 use crate::error::{Error, Report, Result, SqlState};
 use crate::executor::SharedTransaction;
 use crate::sql::ast::ObjectName;
@@ -17,13 +17,16 @@ use crate::sql::ast::utility::Utility;
 use crate::sql::bind::{BindContext, Binder};
 use crate::types::{Oid, Type};
 use lightning_storage::{LockMode, LockScope, LockTag, Transaction, WaitPolicy};
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// What a DDL statement works with.
 pub struct DdlContext<'a> {
     /// The transaction.
     pub transaction: &'a SharedTransaction,
-    /// The catalog, changed as the statement goes.
+    /// The catalog that all sessions share.
+    pub catalog: &'a Catalog,
+    /// The catalog as this transaction sees it, changed as the statement goes.
     pub change: &'a mut Change,
     /// Names and settings for binding.
     pub bind: BindContext<'a>,
@@ -68,6 +71,10 @@ impl<'a> DdlContext<'a> {
     }
 
     fn put_relation(&mut self, relation: Relation) -> Result<()> {
+        let before = self.image().relations.get(&relation.oid);
+        if before.is_none_or(|before| (before.schema, &before.name) != (relation.schema, &relation.name)) {
+            self.claim("relation", relation.schema, &relation.name)?;
+        }
         let mut transaction = self.transaction.lock();
         let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
         self.change.put_relation(transaction, relation)
@@ -80,8 +87,27 @@ impl<'a> DdlContext<'a> {
     }
 
     fn lock(&self, relation: Oid, mode: LockMode) -> Result<()> {
-        let tag = LockTag::Table(relation.0);
-        self.with(|tx| tx.lock(tag, mode, WaitPolicy::Wait, LockScope::Transaction)).map(|_| ())
+        self.lock_tag(LockTag::Table(relation.0), mode)
+    }
+
+    /// Makes a name this transaction's to give: who gives the same one meanwhile waits for its end. `kind` parts the names of
+    /// relations, schemas, roles …; `parent` is the schema that the name is in, if any.
+    fn claim(&self, kind: &str, parent: Oid, name: &str) -> Result<()> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (self.image().database.0, kind, parent.0, name).hash(&mut hasher);
+        self.lock_tag(LockTag::Name(hasher.finish()), LockMode::Exclusive)
+    }
+
+    /// Takes a lock; when somebody has committed DDL since this statement began, the statement begins anew, so that what it
+    /// decides under the lock is decided on the newest catalog.
+    fn lock_tag(&self, tag: LockTag, mode: LockMode) -> Result<()> {
+        self.with(|tx| tx.lock(tag, mode, WaitPolicy::Wait, LockScope::Transaction))?;
+        if self.catalog.has_moved(self.change)? {
+            let again = lightning_storage::Waiter::new();
+            again.notify();
+            return Err(Error::wait(again));
+        }
+        Ok(())
     }
 
     fn notice(&mut self, code: SqlState, message: String) {

@@ -156,6 +156,8 @@ pub enum LockTag {
     Table(u32),
     /// Another object, by oid.
     Object(u32),
+    /// A name that may become somebody's, by its hash: two transactions that take it wait for each other.
+    Name(u64),
     /// An advisory lock, by (database, key).
     Advisory(u64, u64),
 }

@@ -5,6 +5,7 @@
 //! the before-image back, and the index entries that no version needs any more go; then the state word says aborted.
 //! Clean-up does the same for what is committed and seen by everybody: entries first, then the chain, then the tombstone.
 
+use super::api::{LockMode, LockTag};
 use super::lock::Owner;
 use super::state::TxnState;
 use super::version::{self, RowKey, TOMBSTONE, Version, is_deleted, is_settled};
@@ -50,6 +51,20 @@ impl Transaction {
     /// As [`Self::commit`].
     pub fn commit_async(self) -> Result<Position> {
         self.finish(true)
+    }
+
+    /// Commits as [`Self::commit`] does, but keeps its explicit locks until what is given is dropped: for who has to publish
+    /// something (a new catalog) before those who wait for the locks may go on.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_holding_locks(mut self) -> Result<(Position, HeldLocks)> {
+        let held = HeldLocks {
+            shared: self.shared.clone(),
+            owner: Owner::transaction(self.state.id),
+            locks: std::mem::take(&mut self.locks),
+        };
+        Ok((self.finish(false)?, held))
     }
 
     /// Undoes all.
@@ -142,6 +157,22 @@ impl Transaction {
         }
         self.state.wake();
         self.shared.counters.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Explicit locks of a committed transaction, released when this is dropped.
+#[must_use]
+pub struct HeldLocks {
+    shared: Arc<Shared>,
+    owner: Owner,
+    locks: Vec<(LockTag, LockMode)>,
+}
+
+impl Drop for HeldLocks {
+    fn drop(&mut self) {
+        for (tag, mode) in self.locks.drain(..) {
+            self.shared.locks.release(self.owner, tag, mode);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod version;
 mod write;
 
 pub use api::*;
+pub use finish::HeldLocks;
 pub use lock::LockInfo;
 pub use state::Snapshot;
 
