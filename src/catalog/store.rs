@@ -57,6 +57,8 @@ pub struct Catalog {
     /// Held while an image is read: of two that are read, the later one stays.
     reading: Mutex<()>,
     version: AtomicU64,
+    /// Raised when any image is replaced or forgotten.
+    generation: AtomicU64,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -82,7 +84,8 @@ impl Catalog {
     /// Storage errors.
     pub fn open(engine: Engine) -> Result<Catalog> {
         let (images, reading) = (Mutex::default(), Mutex::default());
-        let catalog = Catalog { engine, rows: ROWS, images, reading, version: AtomicU64::new(1) };
+        let catalog =
+            Catalog { engine, rows: ROWS, images, reading, version: AtomicU64::new(1), generation: AtomicU64::new(1) };
         let mut tx = catalog.engine.begin(Isolation::ReadCommitted);
         let snapshot = tx.snapshot();
         let mut rows = RowBuffer::new();
@@ -187,7 +190,13 @@ impl Catalog {
         image.version = self.version.fetch_add(1, Ordering::Relaxed);
         let image = Arc::new(image);
         self.images.lock().insert(database, image.clone());
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(image)
+    }
+
+    /// Changes whenever some database's image does: while it stays, who has asked for an image need not ask again.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// A transaction's own picture of the catalog, when others have committed DDL since `change` was made: its own changes on
@@ -217,6 +226,7 @@ impl Catalog {
     /// Roles or databases have changed: every image is read anew when next asked for.
     pub fn forget_all(&self) {
         self.images.lock().clear();
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The databases and roles, which are the same in every image.

@@ -65,6 +65,8 @@ pub struct Session {
     savepoints: Vec<Savepoint>,
     /// The catalog as this transaction has changed it.
     change: Option<Change>,
+    /// The committed catalog, and the generation at which it was asked for.
+    committed: Mutex<Option<(u64, Arc<Image>)>>,
     constraints: Arc<Mutex<ConstraintQueue>>,
     prepared: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
@@ -130,6 +132,7 @@ impl Session {
             block: Block::None,
             savepoints: Vec::new(),
             change: None,
+            committed: Mutex::default(),
             constraints: Arc::new(Mutex::new(ConstraintQueue::new())),
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -151,8 +154,22 @@ impl Session {
     fn image(&self) -> Result<Arc<Image>> {
         match &self.change {
             Some(change) => Ok(change.image.clone()),
-            None => self.server.catalog.image(self.database),
+            None => self.committed_image(),
         }
+    }
+
+    /// The catalog as last committed.
+    fn committed_image(&self) -> Result<Arc<Image>> {
+        let generation = self.server.catalog.generation();
+        let mut committed = self.committed.lock();
+        if let Some((at, image)) = &*committed
+            && *at == generation
+        {
+            return Ok(image.clone());
+        }
+        let image = self.server.catalog.image(self.database)?;
+        *committed = Some((generation, image.clone()));
+        Ok(image)
     }
 
     /// Lets this transaction's own picture of the catalog see what others have committed since.
@@ -165,13 +182,11 @@ impl Session {
 
     /// What functions see, as of now.
     fn call_context(&self, image: &Arc<Image>) -> Arc<CallContext> {
-        let settings = self.settings.lock();
-        let name = settings.get("TimeZone").unwrap_or("UTC").to_owned();
+        let settings = self.settings.lock().parsed();
         self.host.set_image(image.clone());
         Arc::new(CallContext {
-            time_zone: time_zone(&name).map_or(jiff::tz::TimeZone::UTC, |(zone, _)| zone),
-            time_zone_name: name,
-            format: settings.format(),
+            time_zone: settings.time_zone.clone(),
+            format: settings.format,
             transaction_time: self.transaction_time,
             statement_time: self.statement_time,
             host: self.host.clone(),
@@ -194,17 +209,17 @@ impl Session {
             Some(transaction) => transaction.snapshot(),
             None => return Err(Error::internal("a statement runs outside of a transaction")),
         };
-        let settings = self.settings.lock();
+        let settings = self.settings.lock().parsed();
         Ok(StatementContext {
             engine: self.server.engine.clone(),
             transaction: self.transaction.clone(),
             snapshot,
-            repeatable_read: settings.get("transaction_isolation") == Some("repeatable read"),
-            read_only: settings.flag("transaction_read_only"),
+            repeatable_read: settings.repeatable_read,
+            read_only: settings.read_only,
             call: call.clone(),
             catalog: image.clone(),
             cancel: self.backend.cancel.clone(),
-            memory: crate::executor::memory::Memory::new((settings.integer("work_mem") as usize) << 10),
+            memory: crate::executor::memory::Memory::new(settings.work_mem),
             constraints: self.constraints.clone(),
         })
     }
@@ -213,8 +228,8 @@ impl Session {
     fn begin_statement(&mut self) {
         self.statement_time = now();
         self.backend.cancel.store(false, Ordering::Relaxed);
-        let timeout = self.settings.lock().integer("statement_timeout");
-        self.deadline = (timeout > 0).then(|| Instant::now() + Duration::from_millis(timeout as u64));
+        let timeout = self.settings.lock().parsed().statement_timeout;
+        self.deadline = timeout.map(|timeout| Instant::now() + timeout);
     }
 
     /// 57014 when the statement was cancelled or has run for too long; 57P01 when the server is told to stop.

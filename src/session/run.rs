@@ -90,8 +90,12 @@ impl Session {
 
     /// Sends notices and changed settings.
     pub fn tell(&mut self, stream: &mut Stream) {
-        let least = self.settings.lock().get("client_min_messages").unwrap_or("notice").to_owned();
-        for notice in self.take_notices() {
+        let notices = self.take_notices();
+        let least = match notices.is_empty() {
+            true => String::new(),
+            false => self.settings.lock().get("client_min_messages").unwrap_or("notice").to_owned(),
+        };
+        for notice in notices {
             let severity = backend::severity(&notice);
             let quiet = least == "error" || (least == "warning" && severity == "NOTICE");
             if !quiet {
@@ -210,7 +214,7 @@ impl Session {
         let plan = loop {
             self.refresh_change()?;
             let plan = self.plan(prepared)?;
-            let version = self.server.catalog.image(self.database)?.version;
+            let version = self.committed_image()?.version;
             for (relation, lock) in &plan.locks {
                 let mode = match lock {
                     RelationLock::Read => LockMode::AccessShare,
@@ -220,7 +224,7 @@ impl Session {
                 self.lock(LockTag::Table(relation.0), mode, WaitPolicy::Wait).await?;
             }
             // Waiting for a lock may have been waiting for a change of the table.
-            if self.server.catalog.image(self.database)?.version == version {
+            if self.committed_image()?.version == version {
                 break plan;
             }
         };

@@ -6,6 +6,8 @@
 use crate::error::{Error, Result, SqlState};
 use crate::types::format::{DateOrder, DateStyle, FormatSettings, IntervalStyle};
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// What values a setting takes.
 #[derive(Clone, Copy, Debug)]
@@ -235,12 +237,45 @@ pub struct Settings {
     undo: Vec<Undo>,
     /// Reported settings whose change the client has not been told yet.
     unreported: Vec<&'static str>,
-    /// Raised at every change, for caches of what was read.
+    /// Raised when a value changes that binding and planning may read, for caches of plans.
     pub version: u64,
+    /// What statements read, parsed; made anew after a change.
+    parsed: Option<Arc<Parsed>>,
 }
 
+/// What every statement reads of the settings, parsed once per change.
+#[derive(Debug)]
+pub struct Parsed {
+    /// TimeZone
+    pub time_zone: jiff::tz::TimeZone,
+    /// DateStyle, IntervalStyle, bytea_output, extra_float_digits.
+    pub format: FormatSettings,
+    /// statement_timeout
+    pub statement_timeout: Option<Duration>,
+    /// work_mem, in bytes.
+    pub work_mem: usize,
+    /// synchronous_commit = off
+    pub asynchronous: bool,
+    /// transaction_isolation
+    pub repeatable_read: bool,
+    /// transaction_read_only
+    pub read_only: bool,
+    /// The current transaction's characteristics are the defaults already.
+    plain_transaction: bool,
+}
+
+/// A transaction's characteristics and where it takes them from.
+const TRANSACTION: [(&str, &str); 3] = [
+    ("transaction_isolation", "default_transaction_isolation"),
+    ("transaction_read_only", "default_transaction_read_only"),
+    ("transaction_deferrable", "default_transaction_deferrable"),
+];
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Definition>> =
+    LazyLock::new(|| DEFINITIONS.iter().map(|d| (d.name, d)).collect());
+
 fn definition(name: &str) -> Option<&'static Definition> {
-    DEFINITIONS.iter().find(|d| d.name.eq_ignore_ascii_case(name))
+    BY_NAME.get(name).copied().or_else(|| DEFINITIONS.iter().find(|d| d.name.eq_ignore_ascii_case(name)))
 }
 
 impl Settings {
@@ -285,9 +320,46 @@ impl Settings {
     /// As [`Settings::set`].
     pub fn set_default(&mut self, name: &str, value: &str) -> Result<()> {
         let (name, value) = check(name, value)?;
+        self.note_change(&name);
         self.defaults.insert(name, value);
-        self.version += 1;
         Ok(())
+    }
+
+    /// What statements read, parsed.
+    pub fn parsed(&mut self) -> Arc<Parsed> {
+        if let Some(parsed) = &self.parsed {
+            return parsed.clone();
+        }
+        let zone = crate::session::time_zone(self.get("TimeZone").unwrap_or("UTC"));
+        let timeout = self.integer("statement_timeout") as u64;
+        let parsed = Arc::new(Parsed {
+            time_zone: zone.map_or(jiff::tz::TimeZone::UTC, |(zone, _)| zone),
+            format: self.format(),
+            statement_timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
+            work_mem: (self.integer("work_mem") as usize) << 10,
+            asynchronous: self.get("synchronous_commit") == Some("off"),
+            repeatable_read: self.get("transaction_isolation") == Some("repeatable read"),
+            read_only: self.flag("transaction_read_only"),
+            plain_transaction: TRANSACTION.iter().all(|(own, default)| self.get(own) == self.get(default)),
+        });
+        self.parsed = Some(parsed.clone());
+        parsed
+    }
+
+    /// A transaction begins with the default characteristics.
+    ///
+    /// # Errors
+    /// As [`Settings::set`].
+    pub fn begin_transaction(&mut self) -> Result<Arc<Parsed>> {
+        let parsed = self.parsed();
+        if parsed.plain_transaction {
+            return Ok(parsed);
+        }
+        for (own, default) in TRANSACTION {
+            let value = self.get(default).unwrap_or_default().to_owned();
+            self.set(own, &value, true, 0)?;
+        }
+        Ok(self.parsed())
     }
 
     /// Sets what only the server itself may set (session_authorization, port …).
@@ -342,7 +414,8 @@ impl Settings {
     }
 
     fn note_change(&mut self, name: &str) {
-        self.version += 1;
+        self.parsed = None;
+        self.version += u64::from(!name.starts_with("transaction_"));
         if let Some(d) = definition(name).filter(|d| d.report)
             && !self.unreported.contains(&d.name)
         {

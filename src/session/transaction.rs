@@ -50,24 +50,9 @@ impl Session {
         if self.block != Block::None {
             return Ok(());
         }
-        let (isolation, read_only, deferrable) = {
-            let settings = self.settings.lock();
-            let get = |name| settings.get(name).unwrap_or_default().to_owned();
-            (
-                get("default_transaction_isolation"),
-                get("default_transaction_read_only"),
-                get("default_transaction_deferrable"),
-            )
-        };
-        {
-            let mut settings = self.settings.lock();
-            settings.set("transaction_isolation", &isolation, true, 0)?;
-            settings.set("transaction_read_only", &read_only, true, 0)?;
-            settings.set("transaction_deferrable", &deferrable, true, 0)?;
-        }
-        let level = match isolation.as_str() {
-            "repeatable read" => lightning_storage::Isolation::RepeatableRead,
-            _ => lightning_storage::Isolation::ReadCommitted,
+        let level = match self.settings.lock().begin_transaction()?.repeatable_read {
+            true => lightning_storage::Isolation::RepeatableRead,
+            false => lightning_storage::Isolation::ReadCommitted,
         };
         let mut transaction = self.server.engine.begin(level);
         transaction.set_session(self.host.session_id());
@@ -169,7 +154,7 @@ impl Session {
         let Some(transaction) = self.transaction.lock().take() else {
             return Err(Error::internal("there is no transaction to commit"));
         };
-        let asynchronous = self.settings.lock().get("synchronous_commit") == Some("off");
+        let asynchronous = self.settings.lock().parsed().asynchronous;
         let (position, held) = match (&self.change, asynchronous) {
             // Who waits for a lock on what was changed must find the new catalog.
             (Some(_), _) => transaction.commit_holding_locks().map(|(position, held)| (position, Some(held)))?,

@@ -1,7 +1,7 @@
 //! The settings that value output depends on.
 
 /// `DateStyle`, `IntervalStyle`, `bytea_output`, `extra_float_digits` of the session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FormatSettings {
     /// First half of DateStyle.
     pub date_style: DateStyle,

@@ -116,8 +116,6 @@ impl std::fmt::Debug for Form {
 pub struct CallContext {
     /// `TimeZone`
     pub time_zone: jiff::tz::TimeZone,
-    /// `TimeZone` as set, for output of its name.
-    pub time_zone_name: String,
     /// `DateStyle`, `IntervalStyle`, `bytea_output`, `extra_float_digits`.
     pub format: crate::types::format::FormatSettings,
     /// Microseconds since 2000-01-01 UTC: transaction_timestamp() = now().

@@ -182,7 +182,6 @@ fn context() -> StatementContext {
 pub(super) fn context_over(engine: Engine, transaction: SharedTransaction, snapshot: Snapshot) -> StatementContext {
     let call = CallContext {
         time_zone: jiff::tz::TimeZone::UTC,
-        time_zone_name: "UTC".into(),
         format: Default::default(),
         transaction_time: 0,
         statement_time: 0,

@@ -76,7 +76,6 @@ impl Host for Bare {
 fn describe(text: &str) -> String {
     let call = CallContext {
         time_zone: jiff::tz::TimeZone::UTC,
-        time_zone_name: "UTC".into(),
         format: FormatSettings { extra_float_digits: 1, ..FormatSettings::default() },
         transaction_time: 0,
         statement_time: 0,

@@ -238,10 +238,9 @@ fn bind(text: &str) -> Result<Statement> {
 
 /// Binds a statement in a catalog.
 pub(crate) fn bind_in(image: Image, text: &str) -> Result<Statement> {
-    let (time_zone, time_zone_name) = timezone::named("UTC").expect("a zone");
+    let (time_zone, _) = timezone::named("UTC").expect("a zone");
     let call = CallContext {
         time_zone,
-        time_zone_name,
         format: FormatSettings::default(),
         transaction_time: 0,
         statement_time: 0,

@@ -69,10 +69,9 @@ impl Host for Bare {
 }
 
 pub(super) fn context() -> CallContext {
-    let (time_zone, time_zone_name) = timezone::named("America/New_York").expect("a zone");
+    let (time_zone, _) = timezone::named("America/New_York").expect("a zone");
     CallContext {
         time_zone,
-        time_zone_name,
         format: FormatSettings { extra_float_digits: 1, ..FormatSettings::default() },
         transaction_time: 657_849_600_000_000,
         statement_time: 657_849_600_000_000,
