@@ -252,6 +252,10 @@ pub struct Parsed {
     pub format: FormatSettings,
     /// statement_timeout
     pub statement_timeout: Option<Duration>,
+    /// idle_session_timeout
+    pub idle_timeout: Option<Duration>,
+    /// idle_in_transaction_session_timeout
+    pub idle_in_transaction_timeout: Option<Duration>,
     /// work_mem, in bytes.
     pub work_mem: usize,
     /// synchronous_commit = off
@@ -331,11 +335,16 @@ impl Settings {
             return parsed.clone();
         }
         let zone = crate::session::time_zone(self.get("TimeZone").unwrap_or("UTC"));
-        let timeout = self.integer("statement_timeout") as u64;
+        let timeout = |name: &str| match self.integer(name) {
+            0 => None,
+            milliseconds => Some(Duration::from_millis(milliseconds as u64)),
+        };
         let parsed = Arc::new(Parsed {
             time_zone: zone.map_or(jiff::tz::TimeZone::UTC, |(zone, _)| zone),
             format: self.format(),
-            statement_timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
+            statement_timeout: timeout("statement_timeout"),
+            idle_timeout: timeout("idle_session_timeout"),
+            idle_in_transaction_timeout: timeout("idle_in_transaction_session_timeout"),
             work_mem: (self.integer("work_mem") as usize) << 10,
             asynchronous: self.get("synchronous_commit") == Some("off"),
             repeatable_read: self.get("transaction_isolation") == Some("repeatable read"),

@@ -1,7 +1,7 @@
 //! One connection from its first byte to its last: the message loop.
 //!
 //! An error in an extended-query message is answered once; everything up to the next Sync is then skipped. A panic inside a
-//! statement is caught by the task's owner: this connection ends, the server lives.
+//! statement is caught here: the client is told XX000 and this connection ends, the server lives.
 
 use super::backend::{self, TransactionStatus};
 use super::frontend::{self, Frontend};
@@ -52,10 +52,30 @@ async fn begin(mut stream: Stream, startup: Startup, server: Arc<Server>) -> io:
         Ok(session) => session,
         Err(error) => return refuse(&mut stream, error).await,
     };
-    let result =
-        Connection { stream: &mut stream, session: &mut session, backend: &backend, skipping: false }.run().await;
+    let mut connection = Connection { stream: &mut stream, session: &mut session, backend: &backend, skipping: false };
+    let result = match caught(connection.run()).await {
+        Some(result) => result,
+        None => {
+            // What the session was at is unknown: its transaction is rolled back when it is dropped, and nothing else is read.
+            backend::error(&mut stream.out, Error::internal("a statement has panicked").fatal().report());
+            stream.flush().await
+        }
+    };
     stream.shutdown().await;
     result
+}
+
+/// What `future` gives; `None` when it panicked.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        let poll = std::panic::AssertUnwindSafe(|| future.as_mut().poll(cx));
+        match std::panic::catch_unwind(poll) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => std::task::Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 /// Leaves the list of connections when dropped, also by a panic.
@@ -160,20 +180,15 @@ impl Connection<'_> {
                 self.end(Error::new(SqlState::AdminShutdown, message)).await?;
                 return Ok(None);
             }
-            let (name, idle) = {
-                let settings = self.session.settings();
-                let name = match self.session.status() {
-                    TransactionStatus::Idle => "idle_session_timeout",
-                    _ => "idle_in_transaction_session_timeout",
-                };
-                (name, settings.integer(name))
-            };
-            let limit = if idle > 0 { Duration::from_millis(idle as u64) } else { Duration::from_secs(1 << 30) };
+            let idle = self.session.status() == TransactionStatus::Idle;
+            let settings = self.session.settings().parsed();
+            let limit = if idle { settings.idle_timeout } else { settings.idle_in_transaction_timeout };
             tokio::select! {
+                biased;
                 frame = self.stream.frame(frontend::MESSAGE_BYTES_MAX) => return frame.map(Some),
                 () = self.backend.woken.notified() => {}
-                () = tokio::time::sleep(limit) => {
-                    let error = if name == "idle_session_timeout" {
+                () = elapsed(limit) => {
+                    let error = if idle {
                         Error::new(SqlState::IdleSessionTimeout, "terminating connection due to idle-session timeout")
                     } else {
                         let message = "terminating connection due to idle-in-transaction timeout";
@@ -268,9 +283,30 @@ impl Connection<'_> {
     }
 }
 
+/// Completes after `limit`, without one never. Most connections have none: they register no timer.
+async fn elapsed(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn describe_rows(stream: &mut Stream, fields: Option<&[backend::Field]>) {
     match fields {
         None => backend::bare(&mut stream.out, b'n'),
         Some(fields) => backend::row_description(&mut stream.out, fields),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn a_panic_is_caught_where_a_connection_runs() {
+        assert_eq!(super::caught(async { 7 }).await, Some(7));
+        let panics = async {
+            tokio::task::yield_now().await;
+            assert!(std::hint::black_box(false), "as a bug would");
+        };
+        assert_eq!(super::caught(panics).await, None);
     }
 }
