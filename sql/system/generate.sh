@@ -43,3 +43,19 @@ rows pg_language "SELECT oid, lanname, lanispl, lanpltrusted, lanplcallfoid, lan
     WHERE oid < 13000 ORDER BY oid"
 rows pg_range "SELECT rngtypid, rngsubtype, rngmultitypid, rngcollation, rngsubopc, rngcanonical::oid AS rngcanonical,
     rngsubdiff::oid AS rngsubdiff FROM pg_range WHERE rngtypid < 16384 ORDER BY rngtypid"
+
+# The system relations themselves: what pg_class, pg_attribute, pg_index and pg_constraint say of them, and the views' queries.
+# TOAST tables and system columns are left out.
+system="c.oid < 16384 AND n.nspname IN ('pg_catalog', 'information_schema')"
+rows pg_class "SELECT c.oid, relname, nspname, reltype, relam, relkind, relnatts, relhasindex, relisshared, relhasrules, relreplident,
+    relacl FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE $system ORDER BY c.oid"
+rows pg_attribute "SELECT attrelid, attname, atttypid, attnum, atttypmod, attndims, attnotnull, attcollation FROM pg_attribute a
+    JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace WHERE $system AND attnum > 0
+    ORDER BY attrelid, attnum"
+rows pg_index "SELECT i.* FROM pg_index i JOIN pg_class c ON c.oid = indexrelid JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE $system ORDER BY indexrelid"
+rows pg_constraint "SELECT k.* FROM pg_constraint k JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE $system ORDER BY k.oid"
+rows system_views "SELECT c.oid, pg_get_viewdef(c.oid) AS definition FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE $system AND relkind = 'v' ORDER BY c.oid"
+rows pg_description "SELECT objoid, classoid, objsubid, description FROM pg_description WHERE objoid < 16384 ORDER BY objoid, classoid, objsubid"

@@ -384,7 +384,8 @@ impl Image {
         for oid in oids {
             let Some(relation) = self.relations.get_mut(&oid) else { continue };
             self.relation_names.insert((relation.schema, relation.name.clone()), oid);
-            if matches!(relation.body, Body::System(_)) {
+            // System relations are shared by all images and complete as they are.
+            if oid < Oid::FIRST_USER {
                 continue;
             }
             let relation = Arc::make_mut(relation);

@@ -64,7 +64,7 @@ impl Planner<'_> {
     ) -> Result<Node> {
         self.scans += 1;
         if let Body::System(system) = &relation.body {
-            return self.system_scan(relation, system.keys, columns, needed, conditions);
+            return self.system_scan(relation, &system.keys, columns, needed, conditions);
         }
         if let Some(path) = access::best_path(relation, columns, conditions) {
             let wide = path.equals.is_empty() && path.one_of.is_none() && !path.is_null;

@@ -142,8 +142,8 @@ pub(super) fn system_rows(relation: &Relation, key: Option<(i16, Datum)>, f: &Fr
     match key {
         // Nothing equals NULL.
         Some((_, Datum::Null)) => Ok(Box::new(std::iter::empty())),
-        Some((attribute, value)) => (system.rows)(&f.call, Some((attribute, &value))),
-        None => (system.rows)(&f.call, None),
+        Some((attribute, value)) => system.rows(&f.call, Some((attribute, &value))),
+        None => system.rows(&f.call, None),
     }
 }
 

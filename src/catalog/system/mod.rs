@@ -1,0 +1,223 @@
+//! System relations: pg_catalog and information_schema over the live catalog.
+//!
+//! Names, columns, types, attribute numbers and oids are PostgreSQL 15's, from the files of `sql/system/`. A view among them is
+//! its query, bound when it is named. A table among them is a generator: the built-in objects of its file (`files`), and
+//! behind them what users created, read off the catalog image of the statement. Relations that nothing fills are empty.
+//!
+//! | module | relations |
+//! |---|---|
+//! | `classes` | pg_class, pg_attribute, pg_attrdef, pg_index, pg_type, pg_sequence |
+//! | `constraints` | pg_constraint, pg_depend, pg_rewrite |
+//! | `shared` | pg_authid, pg_database, pg_namespace, pg_tablespace, pg_description |
+//! | `files` | what is built in: pg_proc, pg_operator, pg_cast, … |
+//!
+//! A generator is asked for all rows, or for those with one value in one attribute: point queries never make whole relations.
+//! Deliberately absent: TOAST tables, rows for the system columns of system relations' indexes, physical locations.
+
+mod cell;
+mod classes;
+mod constraints;
+pub(crate) mod files;
+mod shared;
+
+use super::builtin;
+use super::image::{Attribute, Body, Relation, RelationKind};
+use super::store::fixed;
+use crate::error::Result;
+use crate::executor::functions::CallContext;
+use crate::types::{Datum, Oid, Type};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+pub(crate) use classes::array_oid;
+
+/// Rows of a system relation, each with all attributes in order.
+pub type SystemRows = Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>;
+
+/// What a generator is asked for: the rows whose attribute `name` is equal to `value`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) attribute: i16,
+    pub(crate) name: &'static str,
+    pub(crate) value: &'a Datum,
+}
+
+/// Makes rows from the catalog that `ctx.host` shows: at least those that `key` asks for (others are dropped behind it).
+type Generator = fn(relation: &'static SystemRelation, ctx: &CallContext, key: Option<Key<'_>>) -> Result<SystemRows>;
+
+/// A column of a system relation.
+#[derive(Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) ty: Type,
+    pub(crate) not_null: bool,
+}
+
+/// A table of pg_catalog or information_schema that is computed when it is read.
+pub struct SystemRelation {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: &'static str,
+    /// Attributes (1-based) by which rows are found without making all of them.
+    pub keys: Vec<i16>,
+    pub(crate) columns: Vec<Column>,
+    generator: Generator,
+}
+
+impl std::fmt::Debug for SystemRelation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl SystemRelation {
+    /// The rows; with a key, (1-based attribute, value), those whose attribute is equal to it.
+    ///
+    /// # Errors
+    /// What the generator meets.
+    pub fn rows(&'static self, ctx: &CallContext, key: Option<(i16, &Datum)>) -> Result<SystemRows> {
+        let key =
+            key.map(|(attribute, value)| Key { attribute, name: self.columns[attribute as usize - 1].name, value });
+        (self.generator)(self, ctx, key)
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<i16> {
+        self.columns.iter().position(|column| column.name == name).map(|at| at as i16 + 1)
+    }
+}
+
+/// Generators by relation, with the attributes that they find rows by. Tables without one are empty.
+static GENERATORS: &[(&str, &[&str], Generator)] = &[
+    ("pg_aggregate", &["aggfnoid"], files::rows),
+    ("pg_am", &["oid"], files::rows),
+    ("pg_amop", &["amopopr", "amopfamily"], files::rows),
+    ("pg_amproc", &["amprocfamily"], files::rows),
+    ("pg_attrdef", &["adrelid"], classes::pg_attrdef),
+    ("pg_attribute", &["attrelid"], classes::pg_attribute),
+    ("pg_authid", &["oid", "rolname"], shared::pg_authid),
+    ("pg_cast", &["castsource", "casttarget"], files::rows),
+    ("pg_class", &["oid", "relname"], classes::pg_class),
+    ("pg_collation", &["oid", "collname"], files::rows),
+    ("pg_constraint", &["oid", "conrelid", "confrelid"], constraints::pg_constraint),
+    ("pg_database", &["oid", "datname"], shared::pg_database),
+    ("pg_depend", &["objid", "refobjid"], constraints::pg_depend),
+    ("pg_description", &["objoid"], shared::pg_description),
+    ("pg_index", &["indexrelid", "indrelid"], classes::pg_index),
+    ("pg_language", &["oid"], files::rows),
+    ("pg_namespace", &["oid", "nspname"], shared::pg_namespace),
+    ("pg_opclass", &["oid"], files::rows),
+    ("pg_operator", &["oid", "oprname"], files::rows),
+    ("pg_opfamily", &["oid"], files::rows),
+    ("pg_proc", &["oid", "proname"], files::rows),
+    ("pg_range", &["rngtypid"], files::rows),
+    ("pg_rewrite", &["ev_class"], constraints::pg_rewrite),
+    ("pg_sequence", &["seqrelid"], classes::pg_sequence),
+    ("pg_shdescription", &["objoid"], shared::pg_shdescription),
+    ("pg_tablespace", &["oid"], shared::pg_tablespace),
+    ("pg_type", &["oid", "typname", "typrelid"], classes::pg_type),
+];
+
+/// Nothing.
+fn empty(_: &'static SystemRelation, _: &CallContext, _: Option<Key<'_>>) -> Result<SystemRows> {
+    Ok(Box::new(std::iter::empty()))
+}
+
+/// The system relations, as the catalog image shows them.
+pub fn relations() -> &'static [Arc<Relation>] {
+    &RELATIONS
+}
+
+/// The system table of a name.
+#[cfg(test)]
+fn table(name: &str) -> Option<&'static SystemRelation> {
+    RELATIONS.iter().find_map(|relation| match relation.body {
+        Body::System(system) if system.name == name => Some(system),
+        _ => None,
+    })
+}
+
+static RELATIONS: LazyLock<Vec<Arc<Relation>>> = LazyLock::new(|| {
+    let mut columns = columns();
+    let mut queries: HashMap<&str, String> =
+        builtin::rows("system_views").1.map(|row| (row[0], files::unescape(row[1]).into_owned())).collect();
+    builtin::rows("pg_class")
+        .1
+        .filter_map(|row| {
+            let [oid, name, schema, row_type, _, kind, ..] = row[..] else { return None };
+            let number = |text: &str| Oid(text.parse().unwrap_or(0));
+            let own = columns.remove(oid).unwrap_or_default();
+            let (kind, body) = match kind {
+                "r" => (RelationKind::Table, None),
+                "v" => {
+                    let text = queries.remove(oid)?;
+                    (RelationKind::View, Some(Body::View { text, search_path: vec!["pg_catalog".to_owned()] }))
+                }
+                // Indexes are rows of pg_class and pg_index only.
+                _ => return None,
+            };
+            let attributes = own.iter().enumerate().map(attribute).collect();
+            let oid = number(oid);
+            let body = body.unwrap_or_else(|| Body::System(system(oid, name, own)));
+            Some(Arc::new(Relation {
+                oid,
+                schema: schema_oid(schema),
+                schema_name: schema.to_owned(),
+                name: name.to_owned(),
+                kind,
+                owner: fixed::POSTGRES_ROLE,
+                row_type: number(row_type),
+                temporary: false,
+                attributes,
+                constraints: Vec::new(),
+                referenced_by: Vec::new(),
+                indexes: Vec::new(),
+                body,
+                row_estimate: -1.0,
+            }))
+        })
+        .collect()
+});
+
+/// The oid of a system schema: PostgreSQL gives information_schema another one at every initdb.
+pub(crate) fn schema_oid(name: &str) -> Oid {
+    if name == "information_schema" { fixed::INFORMATION_SCHEMA } else { fixed::PG_CATALOG }
+}
+
+/// pg_attribute's file by relation.
+fn columns() -> HashMap<&'static str, Vec<Column>> {
+    let mut columns: HashMap<&str, Vec<Column>> = HashMap::new();
+    for row in builtin::rows("pg_attribute").1 {
+        let [relation, name, ty, _, typmod, _, not_null, ..] = row[..] else { continue };
+        let ty = Type::with_typmod(Oid(ty.parse().unwrap_or(0)), typmod.parse().unwrap_or(-1));
+        columns.entry(relation).or_default().push(Column { name, ty, not_null: not_null == "t" });
+    }
+    columns
+}
+
+fn attribute((at, column): (usize, &Column)) -> Attribute {
+    Attribute {
+        number: at as i16 + 1,
+        name: column.name.to_owned(),
+        ty: column.ty,
+        not_null: column.not_null,
+        default: None,
+        generated: false,
+        identity: None,
+        dropped: false,
+        storage: at as u16,
+        missing: None,
+    }
+}
+
+/// A system table's description, which lives as long as the process.
+fn system(oid: Oid, name: &'static str, columns: Vec<Column>) -> &'static SystemRelation {
+    let found = GENERATORS.iter().find(|(relation, ..)| *relation == name);
+    let (keys, generator) = found.map_or((&[][..], empty as Generator), |(_, keys, generator)| (*keys, *generator));
+    let mut relation = SystemRelation { oid, name, keys: Vec::new(), columns, generator };
+    relation.keys = keys.iter().filter_map(|key| relation.attribute(key)).collect();
+    Box::leak(Box::new(relation))
+}
+
+#[cfg(test)]
+mod tests;
