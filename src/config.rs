@@ -70,7 +70,10 @@ pub struct StartArgs {
     /// Buffer pool in MiB [default: 256].
     #[arg(long, env = "LIGHTNING_BUFFER_POOL_MB")]
     pub buffer_pool_mb: Option<usize>,
-    /// Memory of one statement's sorts, hashes and stores in KiB before it spills [default: 65536].
+    /// Memory that the sorts, hashes and stores of all statements together may take in MiB [default: 1024].
+    #[arg(long, env = "LIGHTNING_STATEMENT_MEMORY_MB")]
+    pub statement_memory_mb: Option<usize>,
+    /// Memory of one sort, hash or store in KiB before it goes on in temporary files [default: 65536].
     #[arg(long, env = "LIGHTNING_WORK_MEM_KB")]
     pub work_mem_kb: Option<usize>,
     /// Session time zone [default: UTC].
@@ -89,6 +92,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Bytes.
     pub buffer_pool_bytes: usize,
+    /// Bytes for the sorts, hashes and stores of all statements together.
+    pub statement_memory_bytes: usize,
     /// Bytes.
     pub work_mem_bytes: usize,
     pub timezone: String,
@@ -117,6 +122,7 @@ impl StartArgs {
             tls: self.tls_cert.or(file.tls_cert).zip(self.tls_key.or(file.tls_key)),
             max_connections: self.max_connections.or(file.max_connections).unwrap_or(100),
             buffer_pool_bytes: mebibytes.max(8) << 20,
+            statement_memory_bytes: self.statement_memory_mb.or(file.statement_memory_mb).unwrap_or(1024).max(16) << 20,
             work_mem_bytes: self.work_mem_kb.or(file.work_mem_kb).unwrap_or(65_536).max(64) << 10,
             timezone: self.timezone.or(file.timezone).unwrap_or_else(|| "UTC".to_owned()),
         };

@@ -1,34 +1,53 @@
 //! The memory account of a statement: what can grow (sorts, hash tables, tuple stores, groups) draws on it.
 //!
-//! Two limits: the statement's budget, beyond which it ends with 53200, and work_mem, at which one operator that knows
-//! how to goes on in temporary files. Amounts are estimates of heap bytes. An operator holds a [`Reservation`], which gives everything back when dropped;
-//! it grows in steps of at least 64 KiB so that a row costs no atomic operation.
+//! Two limits: the server's budget for all statements together, beyond which the one that asks ends with 53200, and work_mem,
+//! at which one operator that knows how to goes on in temporary files. Amounts are estimates of heap bytes. An operator holds a [`Reservation`], which gives everything back when dropped;
+//! it doubles, then grows in steps of 64 KiB, so that a row costs no atomic operation and a small store takes little.
 
 use crate::error::{Error, Result, SqlState};
 use crate::types::Datum;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One statement's budget.
+/// What all statements of a server draw on together.
 #[derive(Debug)]
-pub struct Memory {
+pub struct Budget {
     limit_bytes: usize,
     used_bytes: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of `limit_bytes`.
+    pub fn new(limit_bytes: usize) -> Arc<Budget> {
+        Arc::new(Budget { limit_bytes, used_bytes: AtomicUsize::new(0) })
+    }
+
+    /// Bytes drawn.
+    pub fn used(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// One statement's account.
+#[derive(Debug)]
+pub struct Memory {
+    budget: Arc<Budget>,
+    used_bytes: AtomicUsize,
     /// work_mem, and where temporary files go; `None`: nothing is spilled.
-    spill: Option<(usize, PathBuf)>,
+    spill: Option<(usize, Arc<Path>)>,
 }
 
 impl Memory {
-    /// A budget of `limit_bytes`.
+    /// An account on a budget of `limit_bytes` of its own.
     pub fn new(limit_bytes: usize) -> Arc<Memory> {
-        Arc::new(Memory { limit_bytes, used_bytes: AtomicUsize::new(0), spill: None })
+        Arc::new(Memory { budget: Budget::new(limit_bytes), used_bytes: AtomicUsize::new(0), spill: None })
     }
 
-    /// A budget of `limit_bytes`; an operator that holds more than `work_mem_bytes` goes on in temporary files in `folder`.
-    pub fn with_spilling(limit_bytes: usize, work_mem_bytes: usize, folder: PathBuf) -> Arc<Memory> {
-        let spill = Some((work_mem_bytes, folder));
-        Arc::new(Memory { limit_bytes, used_bytes: AtomicUsize::new(0), spill })
+    /// An account on `budget`; an operator that holds more than `work_mem_bytes` goes on in temporary files in `folder`.
+    pub fn with_spilling(budget: &Arc<Budget>, work_mem_bytes: usize, folder: impl Into<Arc<Path>>) -> Arc<Memory> {
+        let spill = Some((work_mem_bytes, folder.into()));
+        Arc::new(Memory { budget: budget.clone(), used_bytes: AtomicUsize::new(0), spill })
     }
 
     /// The folder for the temporary files of an operator that holds `bytes`, if it is to spill.
@@ -45,18 +64,24 @@ impl Memory {
     }
 
     fn grow(&self, bytes: usize) -> Result<()> {
-        let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.limit_bytes {
-            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let budget = &self.budget;
+        if budget.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > budget.limit_bytes {
+            budget.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(Error::new(SqlState::OutOfMemory, "out of memory")
-                .detail(format!("The statement needs more than its budget of {} kB.", self.limit_bytes / 1024))
-                .hint("Raise the memory limit of statements, or make the statement sort, group or join fewer rows."));
+                .detail(format!(
+                    "The statement holds {} kB of the {} kB that all statements may use.",
+                    self.used() / 1024,
+                    budget.limit_bytes / 1024
+                ))
+                .hint("Raise the memory limit of statements, or let the statement keep fewer rows at a time."));
         }
+        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
     fn shrink(&self, bytes: usize) {
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.budget.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -80,7 +105,7 @@ impl Reservation {
     pub fn grow(&mut self, bytes: usize) -> Result<()> {
         self.used += bytes;
         if self.used > self.reserved {
-            let more = (self.used - self.reserved).max(STEP_BYTES);
+            let more = (self.used - self.reserved).max(self.used.min(STEP_BYTES));
             self.memory.grow(more)?;
             self.reserved += more;
         }
@@ -129,7 +154,11 @@ mod tests {
         let mut first = Reservation::new(&memory);
         first.grow(10).unwrap();
         first.grow(20).unwrap();
-        assert_eq!(memory.used(), STEP_BYTES);
+        assert_eq!((memory.used(), first.used()), (40, 30));
+        first.grow(STEP_BYTES).unwrap();
+        let drawn = memory.used();
+        first.grow(10).unwrap();
+        assert_eq!(memory.used(), drawn);
         let mut second = Reservation::new(&memory);
         assert_eq!(second.grow(190_000).unwrap_err().code(), SqlState::OutOfMemory);
         drop(first);

@@ -1,4 +1,5 @@
-//! Temporary files of rows: where a sort puts what does not fit into work_mem.
+//! Temporary files of rows: where operators put what does not fit into work_mem. Three shapes: a file read once from its
+//! first row on ([`SpillWriter`]), blocks read by number ([`SpillBlocks`]), and partitions by hash ([`Partitions`]).
 //!
 //! ```text
 //! row   := values            value := tag (1 byte) payload
@@ -14,6 +15,7 @@ use crate::types::numeric::Numeric;
 use crate::types::{Array, ArrayDim, Datum, Interval, Oid, Type};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +34,16 @@ pub struct SpillReader {
     rows: u64,
 }
 
+/// A nameless temporary file.
+fn temporary(folder: &Path) -> Result<File> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!("lightning_tmp.{}.{number}", std::process::id()));
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(io_error)?;
+    std::fs::remove_file(&path).map_err(io_error)?;
+    Ok(file)
+}
+
 fn io_error(error: std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
@@ -44,12 +56,7 @@ fn io_error(error: std::io::Error) -> Error {
 impl SpillWriter {
     /// A new file in `folder`.
     pub fn create(folder: &Path) -> Result<SpillWriter> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("lightning_tmp.{}.{number}", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(io_error)?;
-        std::fs::remove_file(&path).map_err(io_error)?;
-        Ok(SpillWriter { file: BufWriter::with_capacity(BUFFER_BYTES, file), rows: 0 })
+        Ok(SpillWriter { file: BufWriter::with_capacity(BUFFER_BYTES, temporary(folder)?), rows: 0 })
     }
 
     /// Appends a row.
@@ -70,6 +77,11 @@ impl SpillWriter {
 }
 
 impl SpillReader {
+    /// Whether no row is left.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
     /// The next row of `width` values into `row`; `false` at the end.
     pub fn next(&mut self, width: usize, row: &mut Vec<Datum>) -> Result<bool> {
         row.clear();
@@ -81,6 +93,86 @@ impl SpillReader {
             row.push(read_value(&mut self.file).map_err(io_error)?);
         }
         Ok(true)
+    }
+}
+
+/// Blocks of rows, each read back whole by its number.
+#[derive(Debug)]
+pub struct SpillBlocks {
+    file: File,
+    /// Where each block ends.
+    ends: Vec<u64>,
+    scratch: Vec<u8>,
+}
+
+impl SpillBlocks {
+    /// None yet, in a new file in `folder`.
+    pub fn create(folder: &Path) -> Result<SpillBlocks> {
+        Ok(SpillBlocks { file: temporary(folder)?, ends: Vec::new(), scratch: Vec::new() })
+    }
+
+    /// Appends a block.
+    pub fn push<'a>(&mut self, values: impl IntoIterator<Item = &'a Datum>) -> Result<()> {
+        self.scratch.clear();
+        for value in values {
+            write_value(value, &mut self.scratch).map_err(io_error)?;
+        }
+        let start = self.ends.last().copied().unwrap_or(0);
+        self.file.write_all_at(&self.scratch, start).map_err(io_error)?;
+        self.ends.push(start + self.scratch.len() as u64);
+        Ok(())
+    }
+
+    /// Reads block `number` of `count` values.
+    pub fn read(&mut self, number: usize, count: usize, values: &mut Vec<Datum>) -> Result<()> {
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        self.scratch.resize((self.ends[number] - start) as usize, 0);
+        self.file.read_exact_at(&mut self.scratch, start).map_err(io_error)?;
+        values.clear();
+        let mut input = &self.scratch[..];
+        for _ in 0..count {
+            values.push(read_value(&mut input).map_err(io_error)?);
+        }
+        Ok(())
+    }
+}
+
+/// Partitions that rows are divided into at a time.
+const FAN_OUT: u32 = 16;
+/// Beyond it, rows that still are too many have equal hashes, and dividing them is of no use.
+pub const LEVEL_MAX: u32 = 12;
+
+/// Rows divided by their hash: equal ones are in one partition, so that each can be worked off for itself.
+pub struct Partitions {
+    writers: Vec<SpillWriter>,
+    level: u32,
+}
+
+/// One partition's rows, in the order in which they came, and the level to divide them at again.
+pub struct Partition {
+    /// The rows.
+    pub rows: SpillReader,
+    /// Level of its own partitions.
+    pub level: u32,
+}
+
+impl Partitions {
+    /// Empty ones in `folder`; rows of one partition of level n are divided at level n + 1.
+    pub fn create(folder: &Path, level: u32) -> Result<Partitions> {
+        let writers = (0..FAN_OUT).map(|_| SpillWriter::create(folder)).collect::<Result<_>>()?;
+        Ok(Partitions { writers, level })
+    }
+
+    /// Puts a row into the partition of its hash.
+    pub fn push(&mut self, hash: u64, row: &[Datum]) -> Result<()> {
+        let number = hash.rotate_left(4 * (self.level + 1)) % u64::from(FAN_OUT);
+        self.writers[number as usize].push(row)
+    }
+
+    /// The partitions, in an order that two divisions by the same hashes share. Empty ones too.
+    pub fn finish(self) -> Result<Vec<Partition>> {
+        let level = self.level + 1;
+        self.writers.into_iter().map(|writer| Ok(Partition { rows: writer.finish()?, level })).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::executor::row::compile::{self, SubqueryPlanner, row_form};
 use crate::executor::row::expr::Code;
 use crate::executor::row::plan::{self as p, Kind, Node, Plan, PlanKind, Slot};
 use crate::executor::row::subquery::{Quantified, SubqueryPlan, SubqueryUse};
+use crate::sql::bind::aggregate::same_expr;
 use crate::sql::tree::{
     self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, Rel, Root, SortKey, Statement, Subquery, SubqueryKind,
 };
@@ -378,9 +379,13 @@ impl<'a> Planner<'a> {
             Rel::Window { input, partition, order, calls } => self.window(input, partition, order, calls, &needed),
             Rel::Sort { input, keys } => self.sort(input, keys, None, &needed),
             Rel::Distinct { input, on } => {
+                // DISTINCT ON over ORDER BY: the binder has made sure that the sort begins with the same expressions.
+                let sorted = matches!(&**input, Rel::Sort { keys, .. }
+                    if keys.len() >= on.len() && keys[..on.len()].iter().all(|key| on.iter().any(|on| same_expr(on, &key.expr))));
+                let payload = Self::payload(input, &needed);
                 let input = self.rel(input, &needed)?;
                 let on = self.exprs(on)?;
-                Ok(self.node(Kind::Distinct(Arc::new(p::Distinct { input, on, sorted: false }))))
+                Ok(self.node(Kind::Distinct(Arc::new(p::Distinct { input, on, payload, sorted }))))
             }
             Rel::Limit { input, limit, offset, ties } => {
                 self.limit(input, limit.as_ref(), offset.as_ref(), ties.as_deref(), &needed)

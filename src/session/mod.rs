@@ -27,6 +27,7 @@ use crate::catalog::image::{Image, Role};
 use crate::catalog::store::Change;
 use crate::error::{Error, Report, Result, SqlState};
 use crate::executor::functions::CallContext;
+use crate::executor::memory::Memory;
 use crate::executor::row::constraint::ConstraintQueue;
 use crate::executor::{SharedTransaction, StatementContext};
 use crate::sql::bind::BindContext;
@@ -219,7 +220,7 @@ impl Session {
             call: call.clone(),
             catalog: image.clone(),
             cancel: self.backend.cancel.clone(),
-            memory: crate::executor::memory::Memory::new(settings.work_mem),
+            memory: Memory::with_spilling(&self.server.memory, settings.work_mem, self.server.temporary.clone()),
             constraints: self.constraints.clone(),
         })
     }

@@ -3,11 +3,13 @@
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::{Error, Result, SqlState};
+use crate::executor::memory::Budget;
 use bytes::Bytes;
 use lightning_storage::io::{SystemClock, file::FileIo};
 use lightning_storage::{Engine, LogStep};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
@@ -54,6 +56,10 @@ pub struct Server {
     pub catalog: Catalog,
     /// TLS, when a certificate is configured.
     pub tls: Option<TlsAcceptor>,
+    /// What statements' sorts, hashes and stores may take together.
+    pub memory: Arc<Budget>,
+    /// Where they go on when they are too large.
+    pub temporary: Arc<Path>,
     /// When it started.
     pub started: i64,
     backends: Mutex<HashMap<i32, Arc<Backend>>>,
@@ -82,7 +88,11 @@ impl Server {
             .map_err(|e| format!("could not open the database in {folder}: {e}"))?;
         let catalog =
             Catalog::open(engine.clone()).map_err(|e| format!("could not read the catalog in {folder}: {e}"))?;
+        let temporary = config.data_dir.join("temporary");
+        std::fs::create_dir_all(&temporary).map_err(|e| format!("could not make {}: {e}", temporary.display()))?;
         let server = Arc::new(Server {
+            memory: Budget::new(config.statement_memory_bytes),
+            temporary: temporary.into(),
             config,
             engine,
             catalog,

@@ -3,6 +3,9 @@
 //! Arguments are evaluated before any state changes, so that a row whose expression had to wait is simply done again.
 //! DISTINCT and ORDER BY inside a call gather its arguments; they are fed, sorted, when the group ends: DISTINCT alone
 //! sorts by the arguments, which is the order PostgreSQL shows.
+//!
+//! When hashed groups fill work_mem, rows of further groups are written, evaluated, into partitions by their group's hash; each
+//! partition is then grouped for itself, as the input was.
 
 use super::frame::Frame;
 use super::operator::{self, Operator};
@@ -13,6 +16,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Accumulator;
 use crate::executor::functions::aggregate::{SortOrder, Start, aggregate};
 use crate::executor::memory::{Reservation, datum_bytes};
+use crate::executor::spill::{LEVEL_MAX, Partition, Partitions};
 use crate::types::{Datum, Type};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -37,6 +41,18 @@ pub(super) struct AggregateOp {
     open: Option<Vec<Datum>>,
     carried: bool,
     reservation: Reservation,
+    /// Bytes of what DISTINCT and ORDER BY have gathered, which draws on accounts of its own.
+    gathered: usize,
+    /// Rows of groups that there was no room for: the group's row, which calls' filters let it through, their values.
+    overflow: Option<Partitions>,
+    /// Partitions to be worked off; the last one is being read once the input has ended.
+    parts: Vec<Partition>,
+    /// `groups` holds all of the input or of the partition.
+    filled: bool,
+    /// Partitions have been read: what is in `groups` is not all.
+    spilled: bool,
+    input_ended: bool,
+    row: Vec<Datum>,
 }
 
 /// One call's state in one group.
@@ -64,6 +80,13 @@ impl AggregateOp {
             open: None,
             carried: false,
             reservation: Reservation::new(&f.ctx.memory),
+            gathered: 0,
+            overflow: None,
+            parts: Vec::new(),
+            filled: false,
+            spilled: false,
+            input_ended: false,
+            row: Vec::new(),
         }
     }
 
@@ -129,7 +152,11 @@ impl AggregateOp {
             at += width;
             let state = &mut self.states[group][i];
             match &mut state.gathered {
-                Some(rows) => rows.push(values.iter().cloned())?,
+                Some(rows) => {
+                    let before = rows.bytes();
+                    rows.push(values.iter().cloned())?;
+                    self.gathered += rows.bytes() - before;
+                }
                 None => {
                     if collects(call.call.name) {
                         self.reservation.grow(values.iter().map(datum_bytes).sum())?;
@@ -141,8 +168,11 @@ impl AggregateOp {
         Ok(())
     }
 
-    /// Reads all input into groups.
+    /// Reads all input, or the partition that is next, into groups.
     fn fill(&mut self, f: &mut Frame) -> Result<()> {
+        if self.input_ended {
+            return self.fill_from_part(f);
+        }
         loop {
             if !self.pending && !self.input.next(f)? {
                 break;
@@ -150,37 +180,130 @@ impl AggregateOp {
             self.pending = true;
             self.evaluate(f)?;
             for set in 0..self.plan.sets.len() {
-                let group = self.group(set, f)?;
-                self.take(group, f)?;
+                self.group_row(set);
+                self.row_to_group(0, f)?;
             }
             self.pending = false;
         }
-        // A set without keys has its one row whatever came.
-        for set in 0..self.plan.sets.len() {
-            if self.plan.sets[set].is_empty() {
-                self.keys.clear();
-                self.keys.resize(self.plan.keys.len(), Datum::Null);
-                self.group(set, f)?;
-            }
-        }
-        self.ended = true;
+        self.add_empty_sets(f)?;
+        self.input_ended = true;
         Ok(())
     }
 
-    /// The number of the group that the row in `keys` belongs to in grouping set `set`.
-    fn group(&mut self, set: usize, f: &mut Frame) -> Result<usize> {
-        let (number, new) = if self.plan.sets.len() == 1 && self.plan.sets[0].len() == self.plan.keys.len() {
-            self.groups.insert(&self.keys)?
-        } else {
-            let mut row = vec![Datum::Null; self.plan.keys.len()];
-            for key in &self.plan.sets[set] {
-                row[*key as usize] = self.keys[*key as usize].clone();
+    /// A set without keys has its one row whatever came.
+    fn add_empty_sets(&mut self, f: &mut Frame) -> Result<()> {
+        for set in 0..self.plan.sets.len() {
+            if self.plan.sets[set].is_empty() {
+                let mut row = vec![Datum::Null; self.plan.keys.len()];
+                row.extend((self.plan.sets.len() > 1).then_some(Datum::Int4(set as i32)));
+                self.group(&row, f)?;
             }
-            if self.plan.sets.len() > 1 {
-                row.push(Datum::Int4(set as i32));
+        }
+        Ok(())
+    }
+
+    /// Puts into `row` what names the group of the row in `keys` in grouping set `set`.
+    fn group_row(&mut self, set: usize) {
+        self.row.clear();
+        if self.plan.sets.len() == 1 && self.plan.sets[0].len() == self.plan.keys.len() {
+            self.row.extend_from_slice(&self.keys);
+            return;
+        }
+        self.row.resize(self.plan.keys.len(), Datum::Null);
+        for key in &self.plan.sets[set] {
+            self.row[*key as usize] = self.keys[*key as usize].clone();
+        }
+        if self.plan.sets.len() > 1 {
+            self.row.push(Datum::Int4(set as i32));
+        }
+    }
+
+    /// Values of a row's group.
+    fn group_width(&self) -> usize {
+        self.plan.keys.len() + usize::from(self.plan.sets.len() > 1)
+    }
+
+    /// Gives the evaluated row to its group, which `row` begins with; without room for a new group, to a partition.
+    fn row_to_group(&mut self, level: u32, f: &mut Frame) -> Result<()> {
+        let width = self.group_width();
+        if self.overflow.is_none()
+            && width > 0
+            && level <= LEVEL_MAX
+            && let Some(folder) =
+                f.ctx.memory.spill_folder(self.groups.bytes() + self.reservation.used() + self.gathered)
+        {
+            self.overflow = Some(Partitions::create(folder, level)?);
+            if level == 0 {
+                self.add_empty_sets(f)?;
             }
-            self.groups.insert(&row)?
+        }
+        let row = std::mem::take(&mut self.row);
+        let group = match &self.overflow {
+            None => Some(self.group(&row[..width], f)?),
+            Some(_) => self.groups.find(&row[..width]),
         };
+        self.row = row;
+        if let Some(group) = group {
+            return self.take(group, f);
+        }
+        self.row.truncate(width);
+        let hash = value::hash_row(&self.row);
+        self.row.extend(self.passes.iter().map(|passes| Datum::Bool(*passes)));
+        self.row.append(&mut self.values.clone());
+        self.row.resize(self.spilled_width(), Datum::Null);
+        match &mut self.overflow {
+            Some(overflow) => overflow.push(hash, &self.row),
+            None => Ok(()),
+        }
+    }
+
+    /// Values of a row in a partition.
+    fn spilled_width(&self) -> usize {
+        let calls = self.plan.aggregates.iter();
+        self.group_width() + calls.map(|call| 1 + call.order.len() + call.args.len()).sum::<usize>()
+    }
+
+    /// Reads the last partition into groups.
+    fn fill_from_part(&mut self, f: &mut Frame) -> Result<()> {
+        let width = self.spilled_width();
+        let (group, calls) = (self.group_width(), self.plan.aggregates.len());
+        loop {
+            f.tick()?;
+            let Some(part) = self.parts.last_mut() else { return Ok(()) };
+            let level = part.level;
+            if !part.rows.next(width, &mut self.row)? {
+                return Ok(());
+            }
+            self.passes.clear();
+            self.passes.extend(self.row[group..group + calls].iter().map(|value| matches!(value, Datum::Bool(true))));
+            self.values.clear();
+            self.values.extend_from_slice(&self.row[group + calls..]);
+            self.row_to_group(level, f)?;
+        }
+    }
+
+    /// All groups at hand have been given: makes room for those of the next partition; `false` when there is none.
+    fn next_part(&mut self) -> Result<bool> {
+        while self.parts.pop_if(|part| part.rows.is_empty()).is_some() {}
+        if let Some(overflow) = self.overflow.take() {
+            self.parts.extend(overflow.finish()?.into_iter().filter(|part| !part.rows.is_empty()));
+        }
+        if self.parts.is_empty() {
+            return Ok(false);
+        }
+        self.groups.clear();
+        self.states.clear();
+        self.reservation.clear();
+        self.gathered = 0;
+        self.at = 0;
+        self.filled = false;
+        self.spilled = true;
+        Ok(true)
+    }
+
+    /// The number of the group named by `row`, which begins if it is new.
+    fn group(&mut self, row: &[Datum], f: &mut Frame) -> Result<usize> {
+        let (number, new) = self.groups.insert(row)?;
         if new {
             let states = self.new_states(f)?;
             self.states.push(states);
@@ -315,32 +438,44 @@ impl Operator for AggregateOp {
         if self.plan.sorted && self.plan.sets.len() == 1 && !self.plan.keys.is_empty() {
             return self.next_sorted(f);
         }
-        if !self.ended {
-            self.fill(f)?;
+        loop {
+            if !self.filled {
+                self.fill(f)?;
+                self.filled = true;
+            }
+            if self.at < self.groups.len() {
+                f.tick()?;
+                let keys = self.groups.row(self.at).to_vec();
+                self.output(&keys, self.at, f)?;
+                self.at += 1;
+                return Ok(true);
+            }
+            if !self.next_part()? {
+                return Ok(false);
+            }
         }
-        if self.at >= self.groups.len() {
-            return Ok(false);
-        }
-        f.tick()?;
-        let keys = self.groups.row(self.at).to_vec();
-        self.output(&keys, self.at, f)?;
-        self.at += 1;
-        Ok(true)
     }
 
     fn rewind(&mut self, f: &mut Frame) -> Result<()> {
         self.at = 0;
-        if !self.plan.depends && self.ended && self.open.is_none() && !self.plan.sorted {
+        let whole = self.filled && !self.spilled && self.overflow.is_none();
+        if !self.plan.depends && whole && !self.plan.sorted {
             return Ok(());
         }
         self.groups.clear();
         self.states.clear();
         self.reservation.clear();
+        self.gathered = 0;
         self.direct = None;
         self.pending = false;
         self.ended = false;
         self.open = None;
         self.carried = false;
+        self.overflow = None;
+        self.parts.clear();
+        self.filled = false;
+        self.spilled = false;
+        self.input_ended = false;
         self.input.rewind(f)
     }
 }

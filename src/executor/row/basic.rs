@@ -4,9 +4,10 @@ use super::frame::Frame;
 use super::functions::SetCalls;
 use super::operator::{self, Operator};
 use super::plan::{Distinct, Filter, Limit, Materialize, Project, ProjectSet, Values};
-use super::store::{RowSet, TupleStore};
+use super::store::{LongStore, RowSet};
 use super::value;
 use crate::error::{Error, Result, SqlState};
+use crate::executor::spill::{LEVEL_MAX, Partition, Partitions};
 use crate::types::Datum;
 use std::sync::Arc;
 
@@ -215,13 +216,21 @@ impl Operator for LimitOp {
     }
 }
 
-/// DISTINCT and DISTINCT ON: the first row of every group, in input order.
+/// DISTINCT and DISTINCT ON: the first row of every group, in input order over an input that is sorted by the groups. Over any
+/// other, groups that do not fit into work_mem come after the rest: their rows are divided into partitions, each worked off for
+/// itself.
 pub(super) struct DistinctOp {
     plan: Arc<Distinct>,
     input: Box<dyn Operator>,
     seen: RowSet,
     last: Option<Vec<Datum>>,
     pending: bool,
+    /// Rows of further groups: what they are distinct by, then the payload.
+    overflow: Option<Partitions>,
+    /// Partitions to be worked off; the last one is being read once the input has ended.
+    parts: Vec<Partition>,
+    ended: bool,
+    row: Vec<Datum>,
 }
 
 impl DistinctOp {
@@ -232,36 +241,94 @@ impl DistinctOp {
             seen: RowSet::new(plan.on.len(), &f.ctx.memory),
             last: None,
             pending: false,
+            overflow: None,
+            parts: Vec::new(),
+            ended: false,
+            row: Vec::new(),
+        }
+    }
+
+    /// Whether the row that begins with `self.row` is the first of its group; one of a group that there is no room for waits.
+    fn is_new(&mut self, f: &Frame) -> Result<bool> {
+        let width = self.plan.on.len();
+        let level = self.parts.last().filter(|_| self.ended).map_or(0, |part| part.level);
+        if self.overflow.is_none()
+            && level <= LEVEL_MAX
+            && let Some(folder) = f.ctx.memory.spill_folder(self.seen.bytes())
+        {
+            self.overflow = Some(Partitions::create(folder, level)?);
+        }
+        let Some(overflow) = &mut self.overflow else { return Ok(self.seen.insert(&self.row[..width])?.1) };
+        if self.seen.find(&self.row[..width]).is_none() {
+            if self.row.len() == width {
+                f.save(&self.plan.payload, &mut self.row);
+            }
+            overflow.push(value::hash_row(&self.row[..width]), &self.row)?;
+        }
+        Ok(false)
+    }
+
+    /// The next first row of a group in the partitions.
+    fn next_of_parts(&mut self, f: &mut Frame) -> Result<bool> {
+        let width = self.plan.on.len() + self.plan.payload.len();
+        loop {
+            f.tick()?;
+            if let Some(part) = self.parts.last_mut()
+                && part.rows.next(width, &mut self.row)?
+            {
+                if self.is_new(f)? {
+                    f.restore(&self.plan.payload, &self.row[self.plan.on.len()..]);
+                    return Ok(true);
+                }
+                continue;
+            }
+            self.parts.pop();
+            if let Some(overflow) = self.overflow.take() {
+                self.parts.extend(overflow.finish()?);
+            }
+            self.seen.clear();
+            if self.parts.is_empty() {
+                return Ok(false);
+            }
         }
     }
 }
 
 impl Operator for DistinctOp {
     fn next(&mut self, f: &mut Frame) -> Result<bool> {
-        loop {
+        while !self.ended {
             if !self.pending && !self.input.next(f)? {
-                return Ok(false);
+                self.ended = true;
+                break;
             }
             self.pending = true;
-            let row = self.plan.on.iter().map(|code| code.eval(f)).collect::<Result<Vec<_>>>()?;
+            self.row.clear();
+            for code in &self.plan.on {
+                let value = code.eval(f)?;
+                self.row.push(value);
+            }
             self.pending = false;
             let new = if self.plan.sorted {
-                let new = self.last.as_ref().is_none_or(|last| !value::same_row(last, &row));
-                self.last = Some(row);
+                let new = self.last.as_ref().is_none_or(|last| !value::same_row(last, &self.row));
+                self.last = Some(self.row.clone());
                 new
             } else {
-                self.seen.insert(&row)?.1
+                self.is_new(f)?
             };
             if new {
                 return Ok(true);
             }
         }
+        self.next_of_parts(f)
     }
 
     fn rewind(&mut self, f: &mut Frame) -> Result<()> {
         self.seen.clear();
         self.last = None;
         self.pending = false;
+        self.overflow = None;
+        self.parts.clear();
+        self.ended = false;
         self.input.rewind(f)
     }
 }
@@ -270,7 +337,7 @@ impl Operator for DistinctOp {
 pub(super) struct MaterializeOp {
     plan: Arc<Materialize>,
     input: Box<dyn Operator>,
-    store: TupleStore,
+    store: LongStore,
     ended: bool,
     at: usize,
 }
@@ -280,7 +347,7 @@ impl MaterializeOp {
         MaterializeOp {
             plan: plan.clone(),
             input: operator::build(&plan.input, f),
-            store: TupleStore::new(plan.payload.len(), &f.ctx.memory),
+            store: LongStore::new(plan.payload.len(), &f.ctx.memory),
             ended: false,
             at: 0,
         }
@@ -291,7 +358,7 @@ impl Operator for MaterializeOp {
     fn next(&mut self, f: &mut Frame) -> Result<bool> {
         if self.at < self.store.len() {
             f.tick()?;
-            f.restore(&self.plan.payload, self.store.row(self.at));
+            f.restore(&self.plan.payload, self.store.row(self.at)?);
             self.at += 1;
             return Ok(true);
         }

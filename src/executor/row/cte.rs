@@ -4,7 +4,7 @@
 use super::frame::Frame;
 use super::operator::{self, Operator};
 use super::plan::{CteScan, RecursiveUnion};
-use super::store::{RowSet, TupleStore};
+use super::store::{LongStore, RowSet};
 use crate::error::Result;
 use crate::executor::memory::Memory;
 use crate::types::Datum;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 /// A part's state in one execution.
 pub(crate) struct CteState {
     /// Its rows so far.
-    store: Option<TupleStore>,
+    store: Option<LongStore>,
     /// Its operator, until it has ended; away while it runs.
     operator: Option<Box<dyn Operator>>,
     started: bool,
     ended: bool,
     /// Recursive parts: the rows of the round before.
-    working: Option<TupleStore>,
+    working: Option<LongStore>,
     memory: Arc<Memory>,
 }
 
@@ -51,7 +51,7 @@ fn advance(cte: usize, at: usize, f: &mut Frame) -> Result<bool> {
         let plan = f.plan.ctes[cte].clone();
         if !state.started {
             state.started = true;
-            state.store = Some(TupleStore::new(plan.columns.len(), &state.memory));
+            state.store = Some(LongStore::new(plan.columns.len(), &state.memory));
             let operator = operator::build(&plan.node, f);
             f.ctes[cte].operator = Some(operator);
         }
@@ -93,8 +93,8 @@ impl Operator for CteScanOp {
         if !advance(self.plan.cte, self.at, f)? {
             return Ok(false);
         }
-        if let Some(store) = &f.ctes[self.plan.cte].store {
-            let row = store.row(self.at);
+        if let Some(store) = &mut f.ctes[self.plan.cte].store {
+            let row = store.row(self.at)?;
             for (position, slot) in &self.plan.columns {
                 f.slots[*slot as usize] = row[*position as usize].clone();
             }
@@ -124,11 +124,11 @@ impl WorkingScanOp {
 impl Operator for WorkingScanOp {
     fn next(&mut self, f: &mut Frame) -> Result<bool> {
         f.tick()?;
-        let Some(working) = &f.ctes[self.plan.cte].working else { return Ok(false) };
+        let Some(working) = &mut f.ctes[self.plan.cte].working else { return Ok(false) };
         if self.at >= working.len() {
             return Ok(false);
         }
-        let row = working.row(self.at);
+        let row = working.row(self.at)?;
         for (position, slot) in &self.plan.columns {
             f.slots[*slot as usize] = row[*position as usize].clone();
         }
@@ -149,7 +149,7 @@ pub(super) struct RecursiveUnionOp {
     step: Box<dyn Operator>,
     seeding: bool,
     /// Rows for the next round.
-    next: TupleStore,
+    next: LongStore,
     seen: Option<RowSet>,
 }
 
@@ -161,7 +161,7 @@ impl RecursiveUnionOp {
             seed: operator::build(&plan.seed, f),
             step: operator::build(&plan.step, f),
             seeding: true,
-            next: TupleStore::new(width, &f.ctx.memory),
+            next: LongStore::new(width, &f.ctx.memory),
             seen: (!plan.all).then(|| RowSet::new(width, &f.ctx.memory)),
         }
     }
@@ -204,7 +204,7 @@ impl Operator for RecursiveUnionOp {
             if self.next.len() == 0 {
                 return Ok(false);
             }
-            let fresh = TupleStore::new(self.plan.slots.len(), &f.ctx.memory);
+            let fresh = LongStore::new(self.plan.slots.len(), &f.ctx.memory);
             f.ctes[self.plan.cte].working = Some(std::mem::replace(&mut self.next, fresh));
             self.step.rewind(f)?;
         }

@@ -27,6 +27,7 @@ pub mod plan;
 mod scan;
 mod setop;
 mod sort;
+mod sorter;
 mod store;
 pub mod subquery;
 mod subscript;

@@ -501,6 +501,8 @@ pub struct Distinct {
     pub input: Node,
     /// What rows are compared by.
     pub on: Box<[Code]>,
+    /// Slots that are read above.
+    pub payload: Box<[Slot]>,
     /// The input comes sorted by `on`: compare with the last row only.
     pub sorted: bool,
 }

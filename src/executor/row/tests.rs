@@ -7,7 +7,7 @@ use crate::executor::context::{SharedTransaction, StatementContext};
 use crate::executor::functions::{
     AdvisoryRequest, CallContext, Form, Function, FunctionKind, Host, Implementation, Volatility,
 };
-use crate::executor::memory::Memory;
+use crate::executor::memory::{Budget, Memory};
 use crate::sql::tree::*;
 use crate::types::{Array, Datum, Oid, Type, oid};
 use lightning_storage::{Engine, Snapshot};
@@ -638,7 +638,7 @@ fn a_sort_beyond_work_mem_merges_runs_from_disk() {
     let rel = sort(one_column(0, &items), vec![key(col(0), true)]);
     let folder = tempfile::tempdir().unwrap();
     let mut ctx = context();
-    ctx.memory = Memory::with_spilling(1 << 20, 100_000, folder.path().to_owned());
+    ctx.memory = Memory::with_spilling(&Budget::new(1 << 20), 100_000, folder.path().to_owned());
     let rows = run_in(&statement(rel, &[0], Vec::new()), ctx).unwrap();
     assert!(rows.iter().enumerate().all(|(i, row)| *row == (19_999 - i).to_string()));
 }

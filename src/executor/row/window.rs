@@ -1,18 +1,20 @@
 //! Window functions over one partitioning and order.
 //!
-//! The input is read whole and sorted by partition and order. Then partition by partition every call is computed for
-//! every row; results go out in that order. Aggregates over a frame that only grows are fed row by row; a moving frame
+//! The input is read whole and sorted by partition and order, in temporary files when it does not fit into work_mem. Then
+//! partition by partition every call is computed for every row, with the partition in memory; results go out in that order. Aggregates over a frame that only grows are fed row by row; a moving frame
 //! takes rows out again where the aggregate can do so, else it is computed anew for each row.
 
 use super::frame::Frame;
 use super::operator::{self, Operator};
 use super::plan::{Bound, Window, WindowCallPlan};
+use super::sorter::Sorter;
 use super::store::TupleStore;
 use super::value;
 use crate::error::{Error, Result, SqlState};
-use crate::executor::functions::aggregate::{Constructor, Start, aggregate};
+use crate::executor::functions::aggregate::{Constructor, SortOrder, Start, aggregate};
 use crate::executor::functions::window::{WindowFunction, WindowSource, in_range};
 use crate::executor::functions::{Accumulator, CallContext};
+use crate::executor::memory::Reservation;
 use crate::sql::tree::{FrameExclude, FrameUnit};
 use crate::types::Datum;
 use std::ops::Range;
@@ -23,16 +25,19 @@ pub(super) struct WindowOp {
     plan: Arc<Window>,
     input: Box<dyn Operator>,
     /// Per row: partition keys, order keys, then per call its filter's truth and its arguments, then the payload.
+    sorter: Sorter,
+    /// The partition at hand, and the first row of the next one.
     store: TupleStore,
-    order: Vec<u32>,
+    ahead: Option<Vec<Datum>>,
     /// Frame offsets (start, end) per call, evaluated once.
     offsets: Vec<(Datum, Datum)>,
     pending: bool,
     sorted: bool,
-    /// The partition whose results are at hand, as a range of `order`.
-    partition: Range<usize>,
+    /// The partition's results are being computed or given.
+    open: bool,
     /// Results of the partition, row by row.
     results: Vec<Datum>,
+    reservation: Reservation,
     at: usize,
 }
 
@@ -47,16 +52,21 @@ impl WindowOp {
     pub(super) fn new(plan: &Arc<Window>, f: &Frame) -> WindowOp {
         let calls: usize = plan.calls.iter().map(|call| 1 + call.args.len()).sum();
         let width = plan.partition.len() + plan.order.len() + calls + plan.payload.len();
+        let partition = plan.partition.iter().map(|_| SortOrder { descending: false, nulls_first: false });
+        let order = plan.order.iter().map(|by| SortOrder { descending: by.descending, nulls_first: by.nulls_first });
+        let keys = partition.chain(order).collect();
         WindowOp {
             plan: plan.clone(),
             input: operator::build(&plan.input, f),
+            sorter: Sorter::new(keys, width, &f.ctx.memory),
             store: TupleStore::new(width, &f.ctx.memory),
-            order: Vec::new(),
+            ahead: None,
             offsets: Vec::new(),
             pending: false,
             sorted: false,
-            partition: 0..0,
+            open: false,
             results: Vec::new(),
+            reservation: Reservation::new(&f.ctx.memory),
             at: 0,
         }
     }
@@ -86,47 +96,50 @@ impl WindowOp {
             }
             self.pending = false;
             f.save(&self.plan.payload, &mut row);
-            self.store.push(row)?;
+            self.sorter.push(row)?;
         }
-        self.sort();
+        self.sorter.finish()?;
         self.sorted = true;
         Ok(())
     }
 
-    fn sort(&mut self) {
-        let partition = self.plan.partition.len();
-        let (store, keys) = (&self.store, &self.plan.order);
-        self.order = (0..store.len() as u32).collect();
-        self.order.sort_by(|a, b| {
-            let (a, b) = (store.row(*a as usize), store.row(*b as usize));
-            let pairs = a[..partition].iter().zip(&b[..partition]);
-            pairs
-                .map(|(a, b)| value::compare_key(a, b, false, false))
-                .find(|order| order.is_ne())
-                .unwrap_or_else(|| super::sort::compare_rows(keys, &a[partition..], &b[partition..]))
-        });
+    /// Reads the next partition; `false` at the end. May be called again after a pause.
+    fn next_partition(&mut self, f: &mut Frame) -> Result<bool> {
+        let keys = self.plan.partition.len();
+        loop {
+            f.tick()?;
+            let row = match self.ahead.take() {
+                Some(row) => row,
+                None => match self.sorter.next()? {
+                    Some(row) => row.to_vec(),
+                    None => return Ok(self.store.len() > 0),
+                },
+            };
+            if self.store.len() > 0 && !value::same_row(&self.store.row(0)[..keys], &row[..keys]) {
+                self.ahead = Some(row);
+                return Ok(true);
+            }
+            self.store.push(row)?;
+        }
     }
 
-    /// Computes the partition that begins at `at`.
-    fn open_partition(&mut self, f: &mut Frame) -> Result<()> {
+    /// Computes the partition.
+    fn compute(&mut self, f: &mut Frame) -> Result<()> {
         let keys = self.plan.partition.len();
-        let row = |at: usize| self.store.row(self.order[at] as usize);
-        let mut end = self.at + 1;
-        while end < self.order.len() && value::same_row(&row(self.at)[..keys], &row(end)[..keys]) {
-            end += 1;
-        }
-        let partition = self.at..end;
+        let rows = self.store.len();
         let order = keys..keys + self.plan.order.len();
         let mut groups = vec![0];
-        for at in 1..partition.len() {
-            let same = value::same_row(&row(self.at + at - 1)[order.clone()], &row(self.at + at)[order.clone()]);
+        for at in 1..rows {
+            let same = value::same_row(&self.store.row(at - 1)[order.clone()], &self.store.row(at)[order.clone()]);
             if !same {
                 groups.push(at);
             }
         }
-        groups.push(partition.len());
+        groups.push(rows);
         let calls = self.plan.calls.len();
-        let mut results = vec![Datum::Null; partition.len() * calls];
+        self.reservation.clear();
+        self.reservation.grow(rows * (calls + 1) * size_of::<Datum>())?;
+        let mut results = vec![Datum::Null; rows * calls];
         let mut at = order.end;
         for (i, call) in self.plan.calls.iter().enumerate() {
             let layout = Layout { filter: at, args: at + 1 };
@@ -135,7 +148,7 @@ impl WindowOp {
                 op: self,
                 call,
                 layout,
-                partition: partition.clone(),
+                rows,
                 groups: &groups,
                 offsets: &self.offsets[i],
                 ctx: &f.call,
@@ -145,7 +158,7 @@ impl WindowOp {
             let mut put = |row: usize, value: Datum| results[row * calls + i] = value;
             match WindowFunction::by_name(call.name) {
                 Some(function) if !call.aggregate => {
-                    while view.row < partition.len() {
+                    while view.row < rows {
                         if view.row & 1023 == 0 {
                             f.check_cancel()?;
                         }
@@ -156,7 +169,6 @@ impl WindowOp {
                 _ => aggregate_over(&mut view, &mut put)?,
             }
         }
-        self.partition = partition;
         self.results = results;
         Ok(())
     }
@@ -184,7 +196,8 @@ struct View<'a> {
     op: &'a WindowOp,
     call: &'a WindowCallPlan,
     layout: Layout,
-    partition: Range<usize>,
+    /// Rows of the partition.
+    rows: usize,
     /// Starts of the peer groups, then the partition's length.
     groups: &'a [usize],
     offsets: &'a (Datum, Datum),
@@ -195,7 +208,7 @@ struct View<'a> {
 
 impl View<'_> {
     fn stored(&self, row: usize) -> &[Datum] {
-        self.op.store.row(self.op.order[self.partition.start + row] as usize)
+        self.op.store.row(row)
     }
 
     fn args(&self, row: usize) -> &[Datum] {
@@ -208,7 +221,7 @@ impl View<'_> {
 
     fn advance(&mut self) {
         self.row += 1;
-        if self.row < self.partition.len() && self.row >= self.groups[self.group + 1] {
+        if self.row < self.rows && self.row >= self.groups[self.group + 1] {
             self.group += 1;
         }
     }
@@ -220,7 +233,7 @@ impl View<'_> {
 
     /// The current row's frame before exclusion.
     fn frame(&self) -> Result<Range<usize>> {
-        let rows = self.partition.len();
+        let rows = self.rows;
         let start = match &self.call.start {
             Bound::UnboundedPreceding => 0,
             Bound::UnboundedFollowing => rows,
@@ -246,7 +259,7 @@ impl View<'_> {
 
     /// A bound `offset` away from the current row: the first row of the frame (`start`) or one past its last.
     fn shifted(&self, offset: &Datum, preceding: bool, start: bool) -> Result<usize> {
-        let rows = self.partition.len();
+        let rows = self.rows;
         let away = |from: usize, n: i64| -> Option<usize> {
             let n = usize::try_from(n).unwrap_or(usize::MAX);
             if preceding { from.checked_sub(n) } else { from.checked_add(n) }
@@ -287,7 +300,7 @@ impl View<'_> {
             in_range(self.ctx, key, base, offset, sub, less)
         };
         // Start: the first row that is inside. End: one past the last. Both by bisection, since keys are sorted.
-        let (mut low, mut high) = (0, self.partition.len());
+        let (mut low, mut high) = (0, self.rows);
         while low < high {
             let middle = low + (high - low) / 2;
             if inside(middle)? == start { high = middle } else { low = middle + 1 }
@@ -309,7 +322,7 @@ impl View<'_> {
 
 impl WindowSource for View<'_> {
     fn rows(&self) -> usize {
-        self.partition.len()
+        self.rows
     }
 
     fn row(&self) -> usize {
@@ -360,7 +373,7 @@ fn aggregate_over(view: &mut View<'_>, put: &mut dyn FnMut(usize, Datum)) -> Res
     let mut state = fresh(view, make)?;
     let mut inside = 0..0;
     let mut last = Datum::Null;
-    while view.row < view.partition.len() {
+    while view.row < view.rows {
         let frame = view.frame()?;
         if view.call.exclude != FrameExclude::NoOthers {
             last = anew(view, frame, make)?;
@@ -421,19 +434,24 @@ impl Operator for WindowOp {
         if !self.sorted {
             self.fill(f)?;
         }
-        if self.at >= self.order.len() {
-            return Ok(false);
-        }
         f.tick()?;
-        if !self.partition.contains(&self.at) {
-            self.open_partition(f)?;
+        if self.open && self.at >= self.store.len() {
+            self.open = false;
+            self.store.clear();
         }
-        let row = self.store.row(self.order[self.at] as usize);
+        if !self.open {
+            if !self.next_partition(f)? {
+                return Ok(false);
+            }
+            self.compute(f)?;
+            self.open = true;
+            self.at = 0;
+        }
+        let row = self.store.row(self.at);
         f.restore(&self.plan.payload, &row[row.len() - self.plan.payload.len()..]);
         let calls = self.plan.calls.len();
-        let results = (self.at - self.partition.start) * calls;
         for (i, call) in self.plan.calls.iter().enumerate() {
-            f.slots[call.slot as usize] = self.results[results + i].clone();
+            f.slots[call.slot as usize] = self.results[self.at * calls + i].clone();
         }
         self.at += 1;
         Ok(true)
@@ -441,12 +459,13 @@ impl Operator for WindowOp {
 
     fn rewind(&mut self, f: &mut Frame) -> Result<()> {
         self.at = 0;
-        self.partition = 0..0;
-        if self.sorted && !self.plan.depends {
+        self.open = false;
+        self.store.clear();
+        self.ahead = None;
+        if self.sorted && !self.plan.depends && self.sorter.rewind() {
             return Ok(());
         }
-        self.store.clear();
-        self.order.clear();
+        self.sorter.clear();
         self.offsets.clear();
         self.pending = false;
         self.sorted = false;
