@@ -37,7 +37,37 @@ pub mod fixed {
     pub const TEMPLATE0: Oid = Oid(4);
     /// postgres
     pub const POSTGRES: Oid = Oid(5);
+    /// pg_class in pg_class: the class of relations, and of columns with their number.
+    pub const CLASS_RELATION: Oid = Oid(1259);
+    /// pg_namespace in pg_class
+    pub const CLASS_SCHEMA: Oid = Oid(2615);
+    /// pg_constraint in pg_class
+    pub const CLASS_CONSTRAINT: Oid = Oid(2606);
+    /// pg_authid in pg_class
+    pub const CLASS_ROLE: Oid = Oid(1260);
+    /// pg_database in pg_class
+    pub const CLASS_DATABASE: Oid = Oid(1262);
+    /// pg_database_owner: whoever owns the database is a member.
+    pub const DATABASE_OWNER: Oid = Oid(6171);
+    /// Roles that every PostgreSQL has. What they are good for is given by GRANT.
+    pub const PREDEFINED_ROLES: [(Oid, &str); 12] = [
+        (DATABASE_OWNER, "pg_database_owner"),
+        (Oid(6181), "pg_read_all_data"),
+        (Oid(6182), "pg_write_all_data"),
+        (Oid(3373), "pg_monitor"),
+        (Oid(3374), "pg_read_all_settings"),
+        (Oid(3375), "pg_read_all_stats"),
+        (Oid(3377), "pg_stat_scan_tables"),
+        (Oid(4569), "pg_read_server_files"),
+        (Oid(4570), "pg_write_server_files"),
+        (Oid(4571), "pg_execute_server_program"),
+        (Oid(4200), "pg_signal_backend"),
+        (Oid(4544), "pg_checkpoint"),
+    ];
 }
+
+/// What the names of sessions' temporary schemas begin with; the number of the session's backend follows.
+pub const TEMPORARY_SCHEMA: &str = "pg_temp_";
 
 /// What a catalog row defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +77,14 @@ enum Kind {
     Role = 3,
     Database = 4,
     Comment = 5,
+}
+
+impl Kind {
+    fn of(number: i16) -> Result<Kind> {
+        let kinds = [Kind::Schema, Kind::Relation, Kind::Role, Kind::Database, Kind::Comment];
+        let found = kinds.into_iter().find(|kind| *kind as i16 == number);
+        found.ok_or_else(|| Error::internal(format!("catalog rows of kind {number} are unknown")))
+    }
 }
 
 /// The server's catalog.
@@ -93,7 +131,56 @@ impl Catalog {
             Ok(_) if !rows.is_empty() => {}
             _ => catalog.bootstrap(tx)?,
         }
+        catalog.forget_temporary()?;
         Ok(catalog)
+    }
+
+    /// Removes temporary objects of sessions that ended with the server. Their tables' storage has gone with it.
+    fn forget_temporary(&self) -> Result<()> {
+        let mut tx = self.engine.begin(Isolation::ReadCommitted);
+        let snapshot = tx.snapshot();
+        let (mut left, mut sequences) = (Vec::new(), Vec::new());
+        self.rows.each(&tx, &snapshot, |(kind, database, oid, sub), body| {
+            if kind == Kind::Relation as i16 {
+                let relation: Relation = decode(body)?;
+                if relation.temporary {
+                    left.push((Kind::Relation, database, oid, sub));
+                    if let Body::Sequence(sequence) = &relation.body {
+                        sequences.push(sequence.storage);
+                    }
+                }
+            } else if kind == Kind::Schema as i16 {
+                let schema: Schema = decode(body)?;
+                if schema.name.starts_with(TEMPORARY_SCHEMA) {
+                    left.push((Kind::Schema, database, oid, sub));
+                }
+            }
+            Ok(())
+        })?;
+        for (_, database, object, _) in left.clone() {
+            self.rows.each(&tx, &snapshot, |(kind, owner, oid, sub), _| {
+                if kind == Kind::Comment as i16 && (owner, oid) == (database, object) {
+                    left.push((Kind::Comment, owner, oid, sub));
+                }
+                Ok(())
+            })?;
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        left.into_iter().try_for_each(|key| self.rows.remove(&mut tx, &snapshot, key))?;
+        sequences.into_iter().try_for_each(|sequence| tx.drop_object(sequence))?;
+        drop(snapshot);
+        self.commit_now(tx)
+    }
+
+    /// Commits while nobody else works on the engine.
+    fn commit_now(&self, tx: Transaction) -> Result<()> {
+        let position = tx.commit()?;
+        while self.engine.durable() < position {
+            self.engine.log_step()?;
+        }
+        Ok(())
     }
 
     fn bootstrap(&self, mut tx: Transaction) -> Result<()> {
@@ -134,6 +221,11 @@ impl Catalog {
         snapshot = tx.snapshot();
         let rows = self.rows;
         rows.put(&mut tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
+        for (oid, name) in fixed::PREDEFINED_ROLES {
+            let (superuser, login, create_db, create_role) = (false, false, false, false);
+            let predefined = Role { oid, name: name.to_owned(), superuser, login, create_db, create_role, ..role.clone() };
+            rows.put(&mut tx, &snapshot, (Kind::Role, Oid::NONE, oid, 0), &predefined)?;
+        }
         let databases = [
             (fixed::TEMPLATE1, "template1", true),
             (fixed::TEMPLATE0, "template0", true),
@@ -155,16 +247,13 @@ impl Catalog {
                 (fixed::PUBLIC, "public"),
             ];
             for (schema, name) in schemas {
-                let schema = Schema { oid: schema, name: name.to_owned(), owner: fixed::POSTGRES_ROLE };
+                let owner = if schema == fixed::PUBLIC { fixed::DATABASE_OWNER } else { fixed::POSTGRES_ROLE };
+                let schema = Schema { oid: schema, name: name.to_owned(), owner };
                 rows.put(&mut tx, &snapshot, (Kind::Schema, oid, schema.oid, 0), &schema)?;
             }
         }
         drop(snapshot);
-        let position = tx.commit()?;
-        while self.engine.durable() < position {
-            self.engine.log_step()?;
-        }
-        Ok(())
+        self.commit_now(tx)
     }
 
     /// The image of a database as last committed; read from storage when it is not at hand.
@@ -437,6 +526,7 @@ impl Change {
     pub fn remove_relation(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
         let snapshot = tx.snapshot();
         self.rows.remove(tx, &snapshot, (Kind::Relation, self.image.database, oid, 0))?;
+        self.remove_comments(tx, oid)?;
         let image = Arc::make_mut(&mut self.image);
         image.relations.remove(&oid);
         image.version += 1 << 32;
@@ -466,6 +556,7 @@ impl Change {
     pub fn remove_schema(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
         let snapshot = tx.snapshot();
         self.rows.remove(tx, &snapshot, (Kind::Schema, self.image.database, oid, 0))?;
+        self.remove_comments(tx, oid)?;
         let image = Arc::make_mut(&mut self.image);
         image.schemas.remove(&oid);
         image.schema_names.retain(|_, schema| *schema != oid);
@@ -485,6 +576,76 @@ impl Change {
         Ok(())
     }
 
+    /// Removes a role.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn remove_role(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.remove(tx, &snapshot, (Kind::Role, Oid::NONE, oid, 0))?;
+        self.remove_comments(tx, oid)?;
+        Arc::make_mut(&mut self.image).roles.remove(&oid);
+        self.shared = true;
+        Ok(())
+    }
+
+    /// Adds or replaces a database.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn put_database(&mut self, tx: &mut Transaction, database: Database) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.put(tx, &snapshot, (Kind::Database, Oid::NONE, database.oid, 0), &database)?;
+        Arc::make_mut(&mut self.image).databases.insert(database.oid, Arc::new(database));
+        self.shared = true;
+        Ok(())
+    }
+
+    /// Removes a database from the list, and everything that its catalog says.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn remove_database(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
+        let snapshot = tx.snapshot();
+        let mut inside = Vec::new();
+        self.rows.each(tx, &snapshot, |(kind, database, object, sub), _| {
+            if database == oid {
+                inside.push((Kind::of(kind)?, database, object, sub));
+            }
+            Ok(())
+        })?;
+        inside.into_iter().try_for_each(|key| self.rows.remove(tx, &snapshot, key))?;
+        self.rows.remove(tx, &snapshot, (Kind::Database, Oid::NONE, oid, 0))?;
+        self.remove_comments(tx, oid)?;
+        Arc::make_mut(&mut self.image).databases.remove(&oid);
+        self.shared = true;
+        Ok(())
+    }
+
+    /// Writes what the catalog of another database, under construction, says.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn fill_database(&mut self, tx: &mut Transaction, image: &Image) -> Result<()> {
+        let snapshot = tx.snapshot();
+        for schema in image.schemas.values() {
+            self.rows.put(tx, &snapshot, (Kind::Schema, image.database, schema.oid, 0), &**schema)?;
+        }
+        for relation in image.relations.values().filter(|relation| !matches!(relation.body, Body::System(_))) {
+            self.rows.put(tx, &snapshot, (Kind::Relation, image.database, relation.oid, 0), &**relation)?;
+        }
+        for ((object, class, sub), text) in &image.comments {
+            self.rows.put(tx, &snapshot, (Kind::Comment, image.database, *object, *sub), &(class.0, text))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the comments on an object and its parts.
+    fn remove_comments(&mut self, tx: &mut Transaction, object: Oid) -> Result<()> {
+        let found: Vec<_> = self.image.comments.keys().filter(|(oid, ..)| *oid == object).copied().collect();
+        found.into_iter().try_for_each(|(object, class, sub)| self.comment(tx, object, class, sub, None))
+    }
+
     /// Sets or removes a comment.
     ///
     /// # Errors
@@ -498,7 +659,9 @@ impl Change {
         text: Option<&str>,
     ) -> Result<()> {
         let snapshot = tx.snapshot();
-        let key = (Kind::Comment, self.image.database, object, sub);
+        let shared = class == fixed::CLASS_DATABASE || class == fixed::CLASS_ROLE;
+        self.shared |= shared;
+        let key = (Kind::Comment, if shared { Oid::NONE } else { self.image.database }, object, sub);
         let image = Arc::make_mut(&mut self.image);
         match text {
             Some(text) => {

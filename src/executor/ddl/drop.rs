@@ -1,10 +1,12 @@
 //! DROP, TRUNCATE, and the dependencies that stand in their way.
 
+use super::dependency::Target;
 use super::{DdlContext, kind_name};
 use crate::catalog::image::{Body, Constraint, ConstraintKind, Relation, RelationKind};
+use crate::catalog::store::fixed;
 use crate::error::{Error, Result, SqlState};
-use crate::sql::ast::Ident;
 use crate::sql::ast::utility::{Drop, ObjectKind, Truncate};
+use crate::sql::ast::{Ident, ObjectName};
 use crate::types::Oid;
 use lightning_storage::{IndexDef, KeyColumn, LockMode, TableDef};
 use std::sync::Arc;
@@ -17,28 +19,81 @@ impl DdlContext<'_> {
             ObjectKind::Index => (RelationKind::Index, "DROP INDEX"),
             ObjectKind::Sequence => (RelationKind::Sequence, "DROP SEQUENCE"),
             ObjectKind::Schema => return self.drop_schemas(drop),
-            _ => return Err(Error::unsupported("DROP of this kind of object")),
+            ObjectKind::Role => return self.drop_roles(drop),
+            other => return Err(Error::unsupported(format!("DROP {}", format!("{other:?}").to_uppercase()))),
         };
-        let mut targets: Vec<Arc<Relation>> = Vec::new();
+        let mut targets = Vec::new();
         for name in &drop.names {
-            if self.find(name).is_none() {
-                let message = format!("{} \"{}\" does not exist", kind_name(kind), name.display());
-                if drop.if_exists {
-                    self.notice(SqlState::SuccessfulCompletion, format!("{message}, skipping"));
-                    continue;
-                }
-                return Err(Error::new(SqlState::UndefinedTable, message));
+            let Some(relation) = self.find(name) else {
+                self.missing(kind, name, drop.if_exists)?;
+                continue;
+            };
+            self.check_drop(&relation, kind)?;
+            let target = Target::Relation(relation.oid);
+            if !targets.contains(&target) {
+                targets.push(target);
             }
-            targets.push(self.owned(name, kind)?);
         }
-        let dropped: Vec<Oid> = targets.iter().map(|target| target.oid).collect();
-        for target in targets {
-            self.drop_relation(&target, &dropped, drop.cascade)?;
-        }
+        self.drop_all(targets, drop.cascade, false)?;
         Ok(tag)
     }
 
+    /// A relation to be dropped is not there: an error, or a notice under IF EXISTS.
+    fn missing(&mut self, kind: RelationKind, name: &ObjectName, if_exists: bool) -> Result<()> {
+        if let Some(schema) = name.schema().filter(|schema| !self.image().schema_names.contains_key(*schema)) {
+            let message = format!("schema \"{schema}\" does not exist");
+            if if_exists {
+                self.notice(SqlState::SuccessfulCompletion, format!("{message}, skipping"));
+                return Ok(());
+            }
+            return Err(Error::new(SqlState::InvalidSchemaName, message));
+        }
+        let message = format!("{} \"{}\" does not exist", kind_name(kind), name.name());
+        if if_exists {
+            self.notice(SqlState::SuccessfulCompletion, format!("{message}, skipping"));
+            return Ok(());
+        }
+        let code = if kind == RelationKind::Index { SqlState::UndefinedObject } else { SqlState::UndefinedTable };
+        Err(Error::new(code, message))
+    }
+
+    /// 42809, 42501, and 2BP01 for what belongs to something else.
+    fn check_drop(&self, relation: &Arc<Relation>, kind: RelationKind) -> Result<()> {
+        if relation.kind != kind {
+            let (article, what) = (if kind == RelationKind::Index { "an" } else { "a" }, kind_name(kind));
+            let article_own = if relation.kind == RelationKind::Index { "an" } else { "a" };
+            let own = kind_name(relation.kind);
+            let message = format!("\"{}\" is not {article} {what}", relation.name);
+            let hint = format!("Use DROP {} to remove {article_own} {own}.", own.to_uppercase());
+            return Err(Error::new(SqlState::WrongObjectType, message).hint(hint));
+        }
+        let owns_schema =
+            self.image().schemas.get(&relation.schema).is_some_and(|s| self.image().acts_for(self.user, s.owner));
+        if !owns_schema || relation.oid < Oid::FIRST_USER {
+            self.check_owner(relation)?;
+        }
+        if let Some((table, constraint)) = self.constraint_of_index(relation) {
+            let table = self.visible_name(&table);
+            let name = self.visible_name(relation);
+            let message = format!("cannot drop index {name} because constraint {} on table {table} requires it", constraint.name);
+            let hint = format!("You can drop constraint {} on table {table} instead.", constraint.name);
+            return Err(Error::new(SqlState::DependentObjectsStillExist, message).hint(hint));
+        }
+        if let Body::Sequence(sequence) = &relation.body
+            && sequence.identity
+            && let Some((table, number)) = sequence.owned_by
+        {
+            let table = self.table(table)?;
+            let column = format!("column {} of table {}", table.attributes[number as usize - 1].name, self.visible_name(&table));
+            let message = format!("cannot drop sequence {} because {column} requires it", self.visible_name(relation));
+            let hint = format!("You can drop {column} instead.");
+            return Err(Error::new(SqlState::DependentObjectsStillExist, message).hint(hint));
+        }
+        Ok(())
+    }
+
     fn drop_schemas(&mut self, drop: &Drop) -> Result<&'static str> {
+        let mut targets = Vec::new();
         for name in &drop.names {
             let Some(oid) = self.image().schema_names.get(name.name()).copied() else {
                 let message = format!("schema \"{}\" does not exist", name.name());
@@ -48,118 +103,24 @@ impl DdlContext<'_> {
                 }
                 return Err(Error::new(SqlState::InvalidSchemaName, message));
             };
-            let mut inside: Vec<Arc<Relation>> =
-                self.image().relations.values().filter(|relation| relation.schema == oid).cloned().collect();
-            inside.sort_by_key(|relation| relation.oid);
-            if oid < Oid(2200) || inside.iter().any(|relation| relation.oid < Oid::FIRST_USER) {
-                let message =
-                    format!("cannot drop schema {} because it is required by the database system", name.name());
+            if !self.image().schemas.get(&oid).is_some_and(|s| self.image().acts_for(self.user, s.owner)) {
+                return Err(super::not_owner("schema", name.name()));
+            }
+            if oid == fixed::PG_CATALOG || oid == fixed::INFORMATION_SCHEMA {
+                let message = format!("cannot drop schema {} because it is required by the database system", name.name());
                 return Err(Error::new(SqlState::DependentObjectsStillExist, message));
             }
-            if !inside.is_empty() && !drop.cascade {
-                let lines: Vec<String> = inside
-                    .iter()
-                    .filter(|relation| relation.kind != RelationKind::Index)
-                    .map(|r| {
-                        format!("{} {}.{} depends on schema {}", kind_name(r.kind), name.name(), r.name, name.name())
-                    })
-                    .collect();
-                let message = format!("cannot drop schema {} because other objects depend on it", name.name());
-                return Err(Error::new(SqlState::DependentObjectsStillExist, message)
-                    .detail(lines.join("\n"))
-                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            if !targets.contains(&Target::Schema(oid)) {
+                targets.push(Target::Schema(oid));
             }
-            let dropped: Vec<Oid> = inside.iter().map(|relation| relation.oid).collect();
-            for relation in inside {
-                if self.image().relations.contains_key(&relation.oid) && relation.kind != RelationKind::Index {
-                    self.drop_relation(&relation, &dropped, true)?;
-                }
-            }
-            let mut transaction = self.transaction.lock();
-            let transaction =
-                transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
-            self.change.remove_schema(transaction, oid)?;
         }
+        self.drop_all(targets, drop.cascade, false)?;
         Ok("DROP SCHEMA")
     }
 
-    /// Drops a relation and what belongs to it; `dropped` are the others that this statement drops.
-    fn drop_relation(&mut self, relation: &Arc<Relation>, dropped: &[Oid], cascade: bool) -> Result<()> {
-        self.lock(relation.oid, LockMode::AccessExclusive)?;
-        if let Body::Index(index) = &relation.body {
-            let table = self.table(index.table)?;
-            let owner = table.constraints.iter().find(|c| constraint_index(c) == Some(index.oid));
-            if let Some(constraint) = owner {
-                let message = format!(
-                    "cannot drop index {} because constraint {} on table {} requires it",
-                    relation.name, constraint.name, table.name
-                );
-                let hint = format!("You can drop constraint {} on table {} instead.", constraint.name, table.name);
-                return Err(Error::new(SqlState::DependentObjectsStillExist, message).hint(hint));
-            }
-            self.lock(index.table, LockMode::AccessExclusive)?;
-        }
-        let referring: Vec<Arc<Constraint>> = relation
-            .referenced_by
-            .iter()
-            .filter(|c| c.table != relation.oid && !dropped.contains(&c.table))
-            .cloned()
-            .collect();
-        if !referring.is_empty() && !cascade {
-            let line = |c: &Arc<Constraint>| {
-                let table = self.image().relations.get(&c.table).map_or("", |table| table.name.as_str());
-                format!(
-                    "constraint {} on table {table} depends on {} {}",
-                    c.name,
-                    kind_name(relation.kind),
-                    relation.name
-                )
-            };
-            let lines: Vec<String> = referring.iter().map(line).collect();
-            let message = format!(
-                "cannot drop {} {} because other objects depend on it",
-                kind_name(relation.kind),
-                relation.name
-            );
-            return Err(Error::new(SqlState::DependentObjectsStillExist, message)
-                .detail(lines.join("\n"))
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
-        }
-        for constraint in referring {
-            let table = self.table(constraint.table)?;
-            self.notice(
-                SqlState::SuccessfulCompletion,
-                format!("drop cascades to constraint {} on table {}", constraint.name, table.name),
-            );
-            self.remove_constraint(constraint.table, constraint.oid)?;
-        }
-        for index in &relation.indexes {
-            self.with(|tx| tx.drop_object(index.storage))?;
-            self.remove_relation(index.oid)?;
-        }
-        let owned: Vec<Oid> = self
-            .image()
-            .relations
-            .values()
-            .filter(
-                |r| matches!(&r.body, Body::Sequence(s) if s.owned_by.is_some_and(|(table, _)| table == relation.oid)),
-            )
-            .map(|r| r.oid)
-            .collect();
-        for sequence in owned {
-            let sequence = self.table(sequence)?;
-            self.drop_relation(&sequence, dropped, true)?;
-        }
-        let storage = match &relation.body {
-            Body::Table { storage, .. } => Some(*storage),
-            Body::Index(index) => Some(index.storage),
-            Body::Sequence(sequence) => Some(sequence.storage),
-            Body::View { .. } | Body::System(_) => None,
-        };
-        if let Some(storage) = storage {
-            self.with(|tx| tx.drop_object(storage))?;
-        }
-        self.remove_relation(relation.oid)
+    /// Drops a relation and what belongs to it.
+    fn drop_relation(&mut self, relation: &Arc<Relation>) -> Result<()> {
+        self.drop_all(vec![Target::Relation(relation.oid)], false, false)
     }
 
     fn remove_constraint(&mut self, table: Oid, constraint: Oid) -> Result<()> {
@@ -195,7 +156,7 @@ impl DdlContext<'_> {
         self.remove_constraint(table, constraint.oid)?;
         if let Some(index) = index {
             let index = self.table(index)?;
-            self.drop_relation(&index, &[], false)?;
+            self.drop_relation(&index)?;
         }
         Ok(())
     }
@@ -238,7 +199,7 @@ impl DdlContext<'_> {
             dropped: attribute.dropped,
         };
         let columns = relation.attributes.iter().map(column).collect();
-        let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary: false }))?;
+        let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary: relation.temporary }))?;
         let mut changed = (**relation).clone();
         changed.body = Body::Table { storage, on_commit };
         self.put_relation(changed)?;
@@ -273,17 +234,18 @@ impl DdlContext<'_> {
         self.with(|tx| tx.drop_object(old))
     }
 
+    /// RESTART IDENTITY: the sequences that the table's columns own begin again, unless the transaction is rolled back.
     fn restart_sequences(&mut self, table: Oid) -> Result<()> {
-        let owned: Vec<(lightning_storage::ObjectId, i64)> = self
+        let owned: Vec<(Oid, i64)> = self
             .image()
             .relations
             .values()
             .filter_map(|r| match &r.body {
-                Body::Sequence(s) if s.owned_by.is_some_and(|(owner, _)| owner == table) => Some((s.storage, s.start)),
+                Body::Sequence(s) if s.owned_by.is_some_and(|(owner, _)| owner == table) => Some((r.oid, s.start)),
                 _ => None,
             })
             .collect();
-        owned.into_iter().try_for_each(|(storage, start)| self.with(|tx| tx.setval(storage, start, false)))
+        owned.into_iter().try_for_each(|(sequence, start)| self.restart_sequence(sequence, start, false))
     }
 }
 

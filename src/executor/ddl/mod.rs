@@ -3,17 +3,29 @@
 //! Everything here is synchronous and may be called again from the start: when a storage call has to wait, the session rolls
 //! back to where the statement began, waits, and runs it anew.
 
+mod comment;
+mod create_as;
 mod create_table;
+mod database;
+mod dependency;
 mod drop;
 mod index;
-mod misc;
+mod like;
+mod owner;
+mod role;
+mod schema;
+mod sequence;
+mod temporary;
+mod view;
+
+pub use create_as::NewTable;
 
 use crate::catalog::image::{Image, Relation, RelationKind};
-use crate::catalog::store::{Catalog, Change};
+use crate::catalog::store::{Catalog, Change, TEMPORARY_SCHEMA, fixed};
 use crate::error::{Error, Report, Result, SqlState};
 use crate::executor::SharedTransaction;
 use crate::sql::ast::ObjectName;
-use crate::sql::ast::utility::Utility;
+use crate::sql::ast::utility::{ObjectKind, RoleSpec, Utility};
 use crate::sql::bind::{BindContext, Binder};
 use crate::types::{Oid, Type};
 use lightning_storage::{LockMode, LockScope, LockTag, Transaction, WaitPolicy};
@@ -32,6 +44,10 @@ pub struct DdlContext<'a> {
     pub bind: BindContext<'a>,
     /// Whose objects they become.
     pub user: Oid,
+    /// Who has logged in (or SET SESSION AUTHORIZATION).
+    pub session_user: Oid,
+    /// Inside CREATE SCHEMA: the schema that unqualified new objects go to.
+    pub creating: Option<Oid>,
     /// What the client is told besides.
     pub notices: Vec<Report>,
 }
@@ -47,9 +63,17 @@ pub fn execute(ctx: &mut DdlContext<'_>, utility: &Utility) -> Result<Option<&'s
         Utility::CreateSchema(create) => ctx.create_schema(create)?,
         Utility::CreateSequence(create) => ctx.create_sequence(create)?,
         Utility::CreateView(create) => ctx.create_view(create)?,
-        Utility::AlterTable(alter) => ctx.alter_table(alter)?,
+        Utility::AlterTable(alter) if alter.kind == ObjectKind::Table => ctx.alter_table(alter)?,
+        Utility::AlterTable(alter) => ctx.alter_relation(alter)?,
+        Utility::AlterSequence(alter) => ctx.alter_sequence(alter)?,
         Utility::Drop(drop) => ctx.drop_objects(drop)?,
         Utility::Truncate(truncate) => ctx.truncate(truncate)?,
+        Utility::Comment(comment) => ctx.comment(comment)?,
+        Utility::CreateRole(create) => ctx.create_role(create)?,
+        Utility::AlterRole(alter) => ctx.alter_role(alter)?,
+        Utility::AlterDatabase(alter) => ctx.alter_database(alter)?,
+        Utility::Rename(rename) => ctx.rename(rename)?,
+        Utility::Owner { kind, name, owner } => ctx.change_named_owner(*kind, name, owner)?,
         _ => return Ok(None),
     }))
 }
@@ -75,15 +99,11 @@ impl<'a> DdlContext<'a> {
         if before.is_none_or(|before| (before.schema, &before.name) != (relation.schema, &relation.name)) {
             self.claim("relation", relation.schema, &relation.name)?;
         }
-        let mut transaction = self.transaction.lock();
-        let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
-        self.change.put_relation(transaction, relation)
+        self.change(|change, tx| change.put_relation(tx, relation))
     }
 
     fn remove_relation(&mut self, oid: Oid) -> Result<()> {
-        let mut transaction = self.transaction.lock();
-        let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
-        self.change.remove_relation(transaction, oid)
+        self.change(|change, tx| change.remove_relation(tx, oid))
     }
 
     fn lock(&self, relation: Oid, mode: LockMode) -> Result<()> {
@@ -95,6 +115,13 @@ impl<'a> DdlContext<'a> {
     fn claim(&self, kind: &str, parent: Oid, name: &str) -> Result<()> {
         let mut hasher = std::hash::DefaultHasher::new();
         (self.image().database.0, kind, parent.0, name).hash(&mut hasher);
+        self.lock_tag(LockTag::Name(hasher.finish()), LockMode::Exclusive)
+    }
+
+    /// As [`DdlContext::claim`], of a name that all databases share.
+    fn claim_shared(&self, kind: &str, name: &str) -> Result<()> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (kind, name).hash(&mut hasher);
         self.lock_tag(LockTag::Name(hasher.finish()), LockMode::Exclusive)
     }
 
@@ -114,12 +141,22 @@ impl<'a> DdlContext<'a> {
         self.notices.push(Report { code, message, ..Report::default() });
     }
 
+    /// The search path of the statement, with a temporary schema that it has made.
+    fn search_path(&self) -> Vec<Oid> {
+        let mut path = self.bind.search_path.clone();
+        path.splice(0..0, self.creating);
+        if let Some(temporary) = self.temp_schema().filter(|schema| !path.contains(schema)) {
+            path.insert(0, temporary);
+        }
+        path
+    }
+
     /// A binder over the catalog as changed so far.
     fn binder<T>(&self, bind: impl FnOnce(Binder<'_>) -> Result<T>) -> Result<T> {
         let ctx = BindContext {
             image: self.change.image.clone(),
-            search_path: self.bind.search_path.clone(),
-            temp_schema: self.bind.temp_schema,
+            search_path: self.search_path(),
+            temp_schema: self.temp_schema(),
             user: self.bind.user,
             declared_params: Vec::new(),
             call: self.bind.call,
@@ -131,9 +168,23 @@ impl<'a> DdlContext<'a> {
         self.binder(|mut binder| binder.bind_type(name))
     }
 
-    /// The schema that a new object goes to, and its name.
-    fn creation_target(&self, name: &ObjectName) -> Result<(Oid, String)> {
+    /// The schema that a new object goes to, and its name; `temporary`: written TEMP.
+    fn creation_target(&mut self, name: &ObjectName, temporary: bool) -> Result<(Oid, String)> {
+        let is_temporary = |schema: &str| schema == "pg_temp" || schema.starts_with(TEMPORARY_SCHEMA);
         let schema = match name.schema() {
+            None if temporary => self.make_temp_schema()?,
+            None => self.default_schema(name)?,
+            Some(schema) if is_temporary(schema) => {
+                if schema != "pg_temp" && self.temp_schema() != self.image().schema_names.get(schema).copied() {
+                    let message = "cannot create relations in temporary schemas of other sessions";
+                    return Err(Error::new(SqlState::InvalidTableDefinition, message));
+                }
+                self.make_temp_schema()?
+            }
+            Some(_) if temporary => {
+                let message = "cannot create temporary relation in non-temporary schema";
+                return Err(Error::new(SqlState::InvalidTableDefinition, message));
+            }
             Some(schema) => match self.image().schema_names.get(schema) {
                 Some(oid) => *oid,
                 None => {
@@ -141,23 +192,32 @@ impl<'a> DdlContext<'a> {
                     return Err(Error::new(SqlState::InvalidSchemaName, message).at(name.pos));
                 }
             },
-            None => {
-                let mut path = self.bind.search_path.iter().filter(|oid| **oid >= Oid(2200) && **oid != Oid(13_214));
-                match path.next() {
-                    Some(oid) => *oid,
-                    None => {
-                        let message = "no schema has been selected to create in";
-                        return Err(Error::new(SqlState::InvalidSchemaName, message).at(name.pos));
-                    }
-                }
-            }
         };
-        if schema == crate::catalog::store::fixed::PG_CATALOG {
-            let message = format!("permission denied to create \"pg_catalog.{}\"", name.name());
+        if matches!(schema, fixed::PG_CATALOG | fixed::INFORMATION_SCHEMA) {
+            let schema = &self.image().schemas[&schema].name;
+            let message = format!("permission denied to create \"{schema}.{}\"", name.name());
             let detail = "System catalog modifications are currently disallowed.";
             return Err(Error::new(SqlState::InsufficientPrivilege, message).detail(detail));
         }
+        if self.temp_schema() != Some(schema) {
+            self.image().check_create(self.user, schema).map_err(|error| error.at(name.pos))?;
+        }
         Ok((schema, name.name().to_owned()))
+    }
+
+    /// Where an unqualified new object goes: the first schema of the search path that exists.
+    fn default_schema(&mut self, name: &ObjectName) -> Result<Oid> {
+        if let Some(schema) = self.creating {
+            return Ok(schema);
+        }
+        let setting = self.bind.call.host.setting("search_path").unwrap_or_default();
+        if setting.split(',').next().is_some_and(|first| first.trim() == "pg_temp") {
+            return self.make_temp_schema();
+        }
+        self.bind.call.host.search_path(false).first().copied().ok_or_else(|| {
+            let message = "no schema has been selected to create in";
+            Error::new(SqlState::InvalidSchemaName, message).at(name.pos)
+        })
     }
 
     /// 42P07, or a notice and `true` under IF NOT EXISTS, when the name is taken.
@@ -177,39 +237,79 @@ impl<'a> DdlContext<'a> {
     fn find(&self, name: &ObjectName) -> Option<Arc<Relation>> {
         let image = self.image();
         match name.schema() {
+            Some("pg_temp") => image.relation(self.temp_schema()?, name.name()).cloned(),
             Some(schema) => image.relation(*image.schema_names.get(schema)?, name.name()).cloned(),
-            None => self.bind.search_path.iter().find_map(|schema| image.relation(*schema, name.name())).cloned(),
+            None => self.search_path().iter().find_map(|schema| image.relation(*schema, name.name())).cloned(),
         }
+    }
+
+    /// The relation that a name must stand for.
+    fn find_required(&self, name: &ObjectName) -> Result<Arc<Relation>> {
+        if let Some(schema) = name.schema().and_then(|schema| self.image().schema_names.get(schema)) {
+            self.image().check_use(self.user, *schema)?;
+        }
+        self.find(name).ok_or_else(|| {
+            let message = format!("relation \"{}\" does not exist", name.display());
+            Error::new(SqlState::UndefinedTable, message)
+        })
     }
 
     /// A relation that must exist, be of the kind and belong to the user.
     fn owned(&self, name: &ObjectName, kind: RelationKind) -> Result<Arc<Relation>> {
-        let Some(relation) = self.find(name) else {
-            let message = format!("relation \"{}\" does not exist", name.display());
-            return Err(Error::new(SqlState::UndefinedTable, message));
-        };
-        if relation.kind != kind {
-            let what = kind_name(kind);
-            let article = if kind == RelationKind::Index { "an" } else { "a" };
-            let message = format!("\"{}\" is not {article} {what}", relation.name);
-            return Err(Error::new(SqlState::WrongObjectType, message));
-        }
+        let relation = self.find_required(name)?;
+        check_kind(&relation, kind)?;
         self.check_owner(&relation)?;
         Ok(relation)
     }
 
     fn check_owner(&self, relation: &Relation) -> Result<()> {
-        let superuser = self.image().roles.get(&self.user).is_some_and(|role| role.superuser);
         if relation.oid < Oid::FIRST_USER {
             let message = format!("permission denied: \"{}\" is a system catalog", relation.name);
             return Err(Error::new(SqlState::InsufficientPrivilege, message));
         }
-        if superuser || relation.owner == self.user {
+        if self.image().acts_for(self.user, relation.owner) {
             return Ok(());
         }
-        let message = format!("must be owner of {} {}", kind_name(relation.kind), relation.name);
-        Err(Error::new(SqlState::InsufficientPrivilege, message))
+        Err(not_owner(kind_name(relation.kind), &relation.name))
     }
+
+    /// The role that a specification names.
+    fn role_oid(&self, role: &RoleSpec) -> Result<Oid> {
+        match role {
+            RoleSpec::CurrentUser => Ok(self.user),
+            RoleSpec::SessionUser => Ok(self.session_user),
+            RoleSpec::Public => Err(missing_role("public")),
+            RoleSpec::Name(name) => {
+                self.image().role(&name.name).map(|role| role.oid).ok_or_else(|| missing_role(&name.name))
+            }
+        }
+    }
+
+    /// Calls with the transaction and the change at once.
+    fn change<T>(&mut self, call: impl FnOnce(&mut Change, &mut Transaction) -> Result<T>) -> Result<T> {
+        let mut transaction = self.transaction.lock();
+        let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
+        call(self.change, transaction)
+    }
+}
+
+fn missing_role(name: &str) -> Error {
+    Error::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist"))
+}
+
+/// 42501 for who is not the owner.
+fn not_owner(kind: &str, name: &str) -> Error {
+    Error::new(SqlState::InsufficientPrivilege, format!("must be owner of {kind} {name}"))
+}
+
+/// 42809 for a relation of another kind than the statement's.
+fn check_kind(relation: &Relation, kind: RelationKind) -> Result<()> {
+    if relation.kind == kind {
+        return Ok(());
+    }
+    let article = if kind == RelationKind::Index { "an" } else { "a" };
+    let message = format!("\"{}\" is not {article} {}", relation.name, kind_name(kind));
+    Err(Error::new(SqlState::WrongObjectType, message))
 }
 
 fn kind_name(kind: RelationKind) -> &'static str {

@@ -82,6 +82,8 @@ pub(crate) struct Binder<'a> {
     pub locks: Vec<(Oid, RelationLock)>,
     /// Columns that a scan turned out to need after it was made, by the scan's first column.
     pub late_columns: HashMap<ColumnId, Vec<(ScanColumn, ColumnId)>>,
+    /// Relations that the outermost view names itself.
+    pub view_sources: Vec<Oid>,
     /// Views being expanded, outermost first.
     pub views: Vec<Oid>,
     /// Names of the present WITH's parts that are not bound yet, for a hint.
@@ -118,6 +120,7 @@ impl<'a> Binder<'a> {
             dependencies: Vec::new(),
             locks: Vec::new(),
             late_columns: HashMap::new(),
+            view_sources: Vec::new(),
             views: Vec::new(),
             later_ctes: Vec::new(),
             cte_depth: 0,
@@ -158,6 +161,9 @@ impl<'a> Binder<'a> {
         if !self.dependencies.contains(&object) {
             self.dependencies.push(object);
         }
+        if self.views.len() == 1 && !self.view_sources.contains(&object) {
+            self.view_sources.push(object);
+        }
     }
 
     /// Remembers a lock that execution must hold, the strongest one per relation.
@@ -169,18 +175,12 @@ impl<'a> Binder<'a> {
     }
 
     /// 42501 unless the user whose rights count may use a relation: its owner and superusers may, anybody a system relation.
+    /// 0A000 for a temporary relation of another session.
     pub(crate) fn check_access(&self, relation: &Relation) -> Result<()> {
-        let superuser = self.ctx.image.roles.get(&self.user).is_some_and(|role| role.superuser);
-        if superuser || relation.owner == self.user || relation.oid < Oid::FIRST_USER {
-            return Ok(());
+        if relation.temporary && self.ctx.temp_schema != Some(relation.schema) {
+            return Err(Error::new(SqlState::FeatureNotSupported, "cannot access temporary tables of other sessions"));
         }
-        let kind = match relation.kind {
-            crate::catalog::image::RelationKind::View => "view",
-            crate::catalog::image::RelationKind::Sequence => "sequence",
-            _ => "table",
-        };
-        let message = format!("permission denied for {kind} {}", relation.name);
-        Err(Error::new(SqlState::InsufficientPrivilege, message))
+        self.ctx.image.check_access(self.user, relation)
     }
 
     /// What a syntax node's position is worth in an error: itself, or 0 while another text than the client's is bound.

@@ -33,6 +33,16 @@ impl Transaction {
         Ok(id)
     }
 
+    /// A table's definition.
+    pub fn table_def(&self, table: ObjectId) -> Result<TableDef> {
+        Ok((*self.shared.table(table)?.def()).clone())
+    }
+
+    /// An index's definition.
+    pub fn index_def(&self, index: ObjectId) -> Result<IndexDef> {
+        Ok(self.shared.index(index)?.def.clone())
+    }
+
     /// Adds columns at the end, marks columns dropped, or changes stored defaults. A column never changes its type.
     ///
     /// # Errors
