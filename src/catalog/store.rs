@@ -223,7 +223,8 @@ impl Catalog {
         rows.put(&mut tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
         for (oid, name) in fixed::PREDEFINED_ROLES {
             let (superuser, login, create_db, create_role) = (false, false, false, false);
-            let predefined = Role { oid, name: name.to_owned(), superuser, login, create_db, create_role, ..role.clone() };
+            let predefined =
+                Role { oid, name: name.to_owned(), superuser, login, create_db, create_role, ..role.clone() };
             rows.put(&mut tx, &snapshot, (Kind::Role, Oid::NONE, oid, 0), &predefined)?;
         }
         let databases = [
@@ -571,9 +572,16 @@ impl Change {
     pub fn put_role(&mut self, tx: &mut Transaction, role: Role) -> Result<()> {
         let snapshot = tx.snapshot();
         self.rows.put(tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
-        Arc::make_mut(&mut self.image).roles.insert(role.oid, Arc::new(role));
-        self.shared = true;
+        self.shared_image().roles.insert(role.oid, Arc::new(role));
         Ok(())
+    }
+
+    /// The image, of which something that all databases share is about to change.
+    fn shared_image(&mut self) -> &mut Image {
+        self.shared = true;
+        let image = Arc::make_mut(&mut self.image);
+        image.version += 1 << 32;
+        image
     }
 
     /// Removes a role.
@@ -584,8 +592,7 @@ impl Change {
         let snapshot = tx.snapshot();
         self.rows.remove(tx, &snapshot, (Kind::Role, Oid::NONE, oid, 0))?;
         self.remove_comments(tx, oid)?;
-        Arc::make_mut(&mut self.image).roles.remove(&oid);
-        self.shared = true;
+        self.shared_image().roles.remove(&oid);
         Ok(())
     }
 
@@ -596,8 +603,7 @@ impl Change {
     pub fn put_database(&mut self, tx: &mut Transaction, database: Database) -> Result<()> {
         let snapshot = tx.snapshot();
         self.rows.put(tx, &snapshot, (Kind::Database, Oid::NONE, database.oid, 0), &database)?;
-        Arc::make_mut(&mut self.image).databases.insert(database.oid, Arc::new(database));
-        self.shared = true;
+        self.shared_image().databases.insert(database.oid, Arc::new(database));
         Ok(())
     }
 
@@ -617,8 +623,7 @@ impl Change {
         inside.into_iter().try_for_each(|key| self.rows.remove(tx, &snapshot, key))?;
         self.rows.remove(tx, &snapshot, (Kind::Database, Oid::NONE, oid, 0))?;
         self.remove_comments(tx, oid)?;
-        Arc::make_mut(&mut self.image).databases.remove(&oid);
-        self.shared = true;
+        self.shared_image().databases.remove(&oid);
         Ok(())
     }
 
@@ -663,6 +668,7 @@ impl Change {
         self.shared |= shared;
         let key = (Kind::Comment, if shared { Oid::NONE } else { self.image.database }, object, sub);
         let image = Arc::make_mut(&mut self.image);
+        image.version += 1 << 32;
         match text {
             Some(text) => {
                 self.rows.put(tx, &snapshot, key, &(class.0, text))?;

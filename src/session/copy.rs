@@ -199,7 +199,7 @@ impl Session {
     }
 
     /// Waits when the error asks for it, else gives it back.
-    async fn wait_or_fail(&mut self, error: Error) -> Result<()> {
+    pub(super) async fn wait_or_fail(&mut self, error: Error) -> Result<()> {
         let Some(waiter) = error.waiter().cloned() else {
             self.check_interrupts()?;
             return Err(error);

@@ -2,8 +2,8 @@
 
 use super::server::{Backend, Server};
 use super::settings::Settings;
-use crate::catalog::image::{Body, Image, Role};
-use crate::catalog::store::fixed;
+use crate::catalog::image::{Body, Image};
+use crate::catalog::store::{TEMPORARY_SCHEMA, fixed};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::SharedTransaction;
 use crate::executor::functions::{AdvisoryAction, AdvisoryRequest, Host};
@@ -21,7 +21,10 @@ pub(super) struct SessionHost {
     backend: Arc<Backend>,
     database: Oid,
     database_name: String,
-    role: Arc<Role>,
+    /// The name that the session's temporary schema has, once it is there.
+    temp_schema: String,
+    /// The last answer of [`SessionHost::users`], and the catalog's and the settings' versions it is for.
+    users: Mutex<Option<((u64, u64), (Oid, Oid))>>,
     settings: Arc<Mutex<Settings>>,
     transaction: SharedTransaction,
     image: Mutex<Arc<Image>>,
@@ -37,7 +40,6 @@ impl SessionHost {
         backend: &Arc<Backend>,
         database: Oid,
         database_name: &str,
-        role: &Arc<Role>,
         settings: &Arc<Mutex<Settings>>,
         transaction: &SharedTransaction,
     ) -> SessionHost {
@@ -46,7 +48,8 @@ impl SessionHost {
             backend: backend.clone(),
             database,
             database_name: database_name.to_owned(),
-            role: role.clone(),
+            temp_schema: format!("{TEMPORARY_SCHEMA}{}", backend.pid),
+            users: Mutex::default(),
             settings: settings.clone(),
             transaction: transaction.clone(),
             image: Mutex::default(),
@@ -63,18 +66,62 @@ impl SessionHost {
         SessionId(self.backend.pid as u64)
     }
 
-    /// The schemas of search_path that exist; with `implicit`, pg_catalog first unless it is named.
+    /// The session's temporary schema, when it has one.
+    pub(super) fn temp_schema(&self, image: &Image) -> Option<Oid> {
+        image.schema_names.get(&self.temp_schema).copied()
+    }
+
+    /// The session's user and the current one.
+    fn users(&self, image: &Image) -> (Oid, Oid) {
+        let (version, parsed) = {
+            let mut settings = self.settings.lock();
+            (settings.version, settings.parsed())
+        };
+        let versions = (image.version, version);
+        let mut users = self.users.lock();
+        if let Some((at, found)) = *users
+            && at == versions
+        {
+            return found;
+        }
+        let oid = |name: &str| image.role(name).map_or(Oid::NONE, |role| role.oid);
+        let session = oid(&parsed.session_user);
+        let found = (session, parsed.role.as_deref().map_or(session, oid));
+        *users = Some((versions, found));
+        found
+    }
+
+    pub(super) fn session_user(&self, image: &Image) -> Oid {
+        self.users(image).0
+    }
+
+    /// Whose rights count.
+    pub(super) fn current_user(&self, image: &Image) -> Oid {
+        self.users(image).1
+    }
+
+    /// The schemas of search_path that exist and may be used; with `implicit`, the temporary one and pg_catalog first unless
+    /// they are named.
     pub(super) fn resolve_path(&self, image: &Image, implicit: bool) -> Vec<Oid> {
         let names = self.settings.lock().search_path();
+        let user = self.current_user(image);
         let mut path: Vec<Oid> = Vec::new();
         for name in &names {
-            let name = if name == "$user" { &self.role.name } else { name };
-            if let Some(oid) = image.schema_names.get(name).filter(|oid| !path.contains(oid)) {
+            let found = match name.as_str() {
+                "$user" => image.roles.get(&user).and_then(|role| image.schema_names.get(&role.name)),
+                "pg_temp" => image.schema_names.get(&self.temp_schema),
+                name => image.schema_names.get(name),
+            };
+            let usable = |oid: &&Oid| image.schemas.get(oid).is_some_and(|schema| image.may_use(user, schema));
+            let own = self.temp_schema(image);
+            if let Some(oid) = found.filter(|oid| (Some(**oid) == own || usable(oid)) && !path.contains(oid)) {
                 path.push(*oid);
             }
         }
-        if implicit && !path.contains(&fixed::PG_CATALOG) {
-            path.insert(0, fixed::PG_CATALOG);
+        if implicit {
+            let first = if path.contains(&fixed::PG_CATALOG) { None } else { Some(fixed::PG_CATALOG) };
+            let temporary = self.temp_schema(image).filter(|schema| !path.contains(schema));
+            path.splice(0..0, temporary.into_iter().chain(first));
         }
         path
     }
@@ -90,6 +137,7 @@ impl SessionHost {
             .relations
             .get(&oid)
             .ok_or_else(|| Error::new(SqlState::UndefinedTable, format!("could not open relation with OID {oid}")))?;
+        image.check_access(self.current_user(&image), relation)?;
         match &relation.body {
             Body::Sequence(sequence) => Ok((relation.name.clone(), sequence.storage)),
             _ => {
@@ -120,6 +168,9 @@ impl Names for SessionHost {
                 .resolve_path(&image, true)
                 .into_iter()
                 .find_map(|schema| image.relation(schema, name).map(|relation| relation.oid)),
+            (oid::REGCLASS, [schema, name]) if schema == "pg_temp" => {
+                self.temp_schema(&image).and_then(|schema| image.relation(schema, name)).map(|relation| relation.oid)
+            }
             (oid::REGCLASS, [schema, name]) => image
                 .schema_names
                 .get(schema)
@@ -174,13 +225,18 @@ impl Host for SessionHost {
     }
 
     fn set_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        if name.eq_ignore_ascii_case("role") || name.eq_ignore_ascii_case("session_authorization") {
+            return Err(Error::unsupported(format!("set_config of \"{name}\"")));
+        }
         let mut settings = self.settings.lock();
         settings.set(name, value, local, 0)?;
         Ok(settings.show(name).unwrap_or_default())
     }
 
-    fn user(&self, _session: bool) -> String {
-        self.role.name.clone()
+    fn user(&self, session: bool) -> String {
+        let image = self.image.lock().clone();
+        let user = if session { self.session_user(&image) } else { self.current_user(&image) };
+        image.roles.get(&user).map_or_else(String::new, |role| role.name.clone())
     }
 
     fn database(&self) -> String {
@@ -200,7 +256,7 @@ impl Host for SessionHost {
         let (name, storage) = self.sequence(sequence)?;
         let value = self.with_transaction(|transaction| transaction.nextval(storage)).map_err(|error| {
             if error.code() == SqlState::SequenceGeneratorLimitExceeded {
-                let message = error.report().message.replace("\"\"", &format!("\"{name}\""));
+                let message = error.report().message.replacen(" (", &format!(" \"{name}\" ("), 1);
                 return Error::new(SqlState::SequenceGeneratorLimitExceeded, message);
             }
             error
@@ -263,6 +319,21 @@ impl Host for SessionHost {
     }
 
     fn signal_backend(&self, pid: i32, terminate: bool) -> Result<bool> {
+        let image = self.image.lock().clone();
+        let (user, role) = (self.current_user(&image), self.server.role_of(pid));
+        if let Some(role) = role.filter(|role| *role != user && !image.is_superuser(user)) {
+            let what = if terminate { "terminate" } else { "cancel" };
+            let message = match image.is_superuser(role) {
+                true if terminate => "must be a superuser to terminate superuser process".to_owned(),
+                true => "must be a superuser to cancel superuser query".to_owned(),
+                false if terminate => format!(
+                    "must be a member of the role whose process is being {what}d or member of pg_signal_backend"
+                ),
+                false => "must be a member of the role whose query is being canceled or member of pg_signal_backend"
+                    .to_owned(),
+            };
+            return Err(Error::new(SqlState::InsufficientPrivilege, message));
+        }
         Ok(self.server.signal(pid, terminate))
     }
 

@@ -9,11 +9,17 @@
 //! | `statement` | from text to plan; prepared statements and portals |
 //! | `run` | executing one statement to the client |
 //! | `utility` | statements that are not planned |
+//! | `identity` | SET ROLE, SET SESSION AUTHORIZATION |
+//! | `create_as` | CREATE TABLE AS |
+//! | `database` | CREATE and DROP DATABASE |
 //! | `copy`, `copy_format` | COPY |
 
 mod copy;
 pub mod copy_format;
+mod create_as;
+mod database;
 mod host;
+mod identity;
 mod run;
 pub mod server;
 pub mod settings;
@@ -23,7 +29,7 @@ mod utility;
 
 pub use server::{Backend, Server};
 
-use crate::catalog::image::{Image, Role};
+use crate::catalog::image::Image;
 use crate::catalog::store::Change;
 use crate::error::{Error, Report, Result, SqlState};
 use crate::executor::functions::CallContext;
@@ -58,7 +64,8 @@ pub struct Session {
     server: Arc<Server>,
     backend: Arc<Backend>,
     database: Oid,
-    user: Arc<Role>,
+    /// The role that logged in.
+    login: Oid,
     settings: Arc<Mutex<Settings>>,
     host: Arc<SessionHost>,
     transaction: SharedTransaction,
@@ -76,6 +83,8 @@ pub struct Session {
     /// When the statement has to end.
     deadline: Option<Instant>,
     notices: Vec<Report>,
+    /// The statement is one of several of a simple query.
+    in_list: bool,
 }
 
 impl Session {
@@ -90,8 +99,7 @@ impl Session {
         parameters: &[(String, String)],
     ) -> Result<Session> {
         let shared = server.catalog.shared()?;
-        let role = shared.roles.values().find(|role| role.name == user).cloned();
-        let Some(role) = role else {
+        let Some(role) = shared.role(user).cloned() else {
             let message = format!("role \"{user}\" does not exist");
             return Err(Error::new(SqlState::InvalidAuthorizationSpecification, message));
         };
@@ -100,12 +108,16 @@ impl Session {
             return Err(Error::new(SqlState::InvalidAuthorizationSpecification, message));
         }
         let name = parameters.iter().find(|(name, _)| name == "database").map_or(user, |(_, value)| value);
-        let Some(database) = shared.databases.values().find(|database| database.name == name) else {
-            return Err(Error::new(SqlState::InvalidCatalogName, format!("database \"{name}\" does not exist")));
-        };
+        let missing = || Err(Error::new(SqlState::InvalidCatalogName, format!("database \"{name}\" does not exist")));
+        let Some(database) = shared.database_named(name).cloned() else { return missing() };
         if !database.allow_connections {
             let message = format!("database \"{name}\" is not currently accepting connections");
             return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message));
+        }
+        server.enter(&backend, &database, &role)?;
+        // It may have been dropped or renamed before this session was counted as being in it.
+        if server.catalog.shared()?.database_named(name).map(|found| found.oid) != Some(database.oid) {
+            return missing();
         }
         let mut settings = Settings::default();
         settings.set_default("TimeZone", &server.config.timezone)?;
@@ -117,16 +129,19 @@ impl Session {
         for (name, value) in parameters {
             match name.as_str() {
                 "user" | "database" | "replication" => {}
+                "role" | "session_authorization" => {
+                    return Err(Error::unsupported(format!("setting \"{name}\" at the start of a session")));
+                }
                 "options" => set_options(&mut settings, value)?,
                 name => settings.set_default(name, value)?,
             }
         }
         let settings = Arc::new(Mutex::new(settings));
         let transaction = SharedTransaction::default();
-        let host = SessionHost::new(&server, &backend, database.oid, name, &role, &settings, &transaction);
+        let host = SessionHost::new(&server, &backend, database.oid, name, &settings, &transaction);
         Ok(Session {
             database: database.oid,
-            user: role,
+            login: role.oid,
             host: Arc::new(host),
             settings,
             transaction,
@@ -141,9 +156,28 @@ impl Session {
             statement_time: now(),
             deadline: None,
             notices: Vec::new(),
+            in_list: false,
             server,
             backend,
         })
+    }
+
+    /// The session ends: what it has begun is undone, its temporary objects go.
+    pub async fn close(&mut self) {
+        self.rollback();
+        let has_temporary = self.image().is_ok_and(|image| self.host.temp_schema(&image).is_some());
+        if !has_temporary {
+            return;
+        }
+        let closed = match self.run_ddl(|ctx| ctx.drop_temporary(true)).await {
+            Ok(()) => self.commit().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = closed {
+            self.rollback();
+            // They are nobody's any more, and go when the server starts again.
+            tracing::warn!("temporary objects of a session are left behind: {}", error.report().message);
+        }
     }
 
     /// The session's settings.
@@ -198,8 +232,8 @@ impl Session {
         BindContext {
             image: image.clone(),
             search_path: self.host.resolve_path(image, true),
-            temp_schema: None,
-            user: self.user.oid,
+            temp_schema: self.host.temp_schema(image),
+            user: self.user(image),
             declared_params: params,
             call,
         }

@@ -31,6 +31,7 @@ impl Session {
         self.prepared.remove("");
         self.portals.remove("");
         let result = self.run_text(text, stream).await;
+        self.in_list = false;
         self.tell(stream);
         if let Err(error) = result {
             self.fail();
@@ -55,6 +56,7 @@ impl Session {
         }
         let text: Arc<str> = text.into();
         let count = parsed.len();
+        self.in_list = count > 1;
         for (i, statement) in parsed.into_iter().enumerate() {
             self.check_failed_block(&statement.statement)?;
             self.begin_statement();

@@ -1,17 +1,19 @@
 //! What all sessions share: the engine and its threads, the catalog, who is connected, shutdown.
 
 use crate::catalog::Catalog;
+use crate::catalog::image::{Database, Role};
 use crate::config::Config;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::memory::Budget;
+use crate::types::Oid;
 use bytes::Bytes;
 use lightning_storage::io::{SystemClock, file::FileIo};
 use lightning_storage::{Engine, LogStep};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -29,6 +31,10 @@ pub struct Backend {
     pub terminated: AtomicBool,
     /// Wakes the session to look at the two.
     pub woken: Notify,
+    /// The database that it is in, by oid; 0 until it is in one.
+    database: AtomicU32,
+    /// The role that logged in, by oid; 0 until it has.
+    role: AtomicU32,
 }
 
 impl Backend {
@@ -63,6 +69,8 @@ pub struct Server {
     /// When it started.
     pub started: i64,
     backends: Mutex<HashMap<i32, Arc<Backend>>>,
+    /// Databases that nobody may enter: they are being dropped. Locked after `backends`.
+    closed: Mutex<HashSet<Oid>>,
     next_pid: AtomicI32,
     mock_key: [u8; 16],
     stopping: AtomicBool,
@@ -99,6 +107,7 @@ impl Server {
             tls,
             started: super::now(),
             backends: Mutex::default(),
+            closed: Mutex::default(),
             next_pid: AtomicI32::new(std::process::id() as i32),
             mock_key: rand::random(),
             stopping: AtomicBool::new(false),
@@ -168,9 +177,66 @@ impl Server {
             cancel: Arc::default(),
             terminated: AtomicBool::new(false),
             woken: Notify::new(),
+            database: AtomicU32::new(0),
+            role: AtomicU32::new(0),
         });
         backends.insert(backend.pid, backend.clone());
         Ok(backend)
+    }
+
+    /// Counts a session as being in a database.
+    ///
+    /// # Errors
+    /// 53300 when the role or the database has as many sessions as it may; 55006 while the database is being dropped.
+    pub fn enter(&self, backend: &Backend, database: &Database, role: &Role) -> Result<()> {
+        let backends = self.backends.lock();
+        if self.closed.lock().contains(&database.oid) {
+            let message = format!("database \"{}\" is being dropped", database.name);
+            return Err(Error::new(SqlState::ObjectInUse, message));
+        }
+        let others = |of: fn(&Backend) -> &AtomicU32, oid: Oid| {
+            backends.values().filter(|other| of(other).load(Ordering::Relaxed) == oid.0).count()
+        };
+        let full = |limit: i32, count: usize| limit >= 0 && !role.superuser && count >= limit as usize;
+        if full(role.connection_limit, others(|other| &other.role, role.oid)) {
+            let message = format!("too many connections for role \"{}\"", role.name);
+            return Err(Error::new(SqlState::TooManyConnections, message));
+        }
+        if full(database.connection_limit, others(|other| &other.database, database.oid)) {
+            let message = format!("too many connections for database \"{}\"", database.name);
+            return Err(Error::new(SqlState::TooManyConnections, message));
+        }
+        backend.database.store(database.oid.0, Ordering::Relaxed);
+        backend.role.store(role.oid.0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The sessions in a database besides `own`.
+    pub fn sessions_in(&self, database: Oid, own: i32) -> usize {
+        let backends = self.backends.lock();
+        let inside = |backend: &&Arc<Backend>| backend.database.load(Ordering::Relaxed) == database.0;
+        backends.values().filter(|backend| backend.pid != own).filter(inside).count()
+    }
+
+    /// Ends the sessions in a database besides `own`.
+    pub fn end_others(&self, database: Oid, own: i32) {
+        let backends = self.backends.lock();
+        let inside = |backend: &&Arc<Backend>| backend.database.load(Ordering::Relaxed) == database.0;
+        backends.values().filter(|backend| backend.pid != own).filter(inside).for_each(|backend| backend.terminate());
+    }
+
+    /// Lets nobody into a database until the answer is dropped.
+    pub fn close_database(self: &Arc<Server>, database: Oid) -> Closed {
+        let _backends = self.backends.lock();
+        self.closed.lock().insert(database);
+        Closed { server: self.clone(), database }
+    }
+
+    /// The role that logged in at a backend.
+    pub fn role_of(&self, pid: i32) -> Option<Oid> {
+        let backends = self.backends.lock();
+        let role = backends.get(&pid)?.role.load(Ordering::Relaxed);
+        Some(Oid(role)).filter(|role| *role != Oid::NONE)
     }
 
     /// A connection has ended.
@@ -222,7 +288,11 @@ impl Server {
     /// A role's stored SCRAM verifier.
     pub fn role_verifier(&self, role: &str) -> Option<String> {
         let shared = self.catalog.shared().ok()?;
-        shared.roles.values().find(|r| r.name == role && r.login)?.password.clone()
+        let role = shared.role(role).filter(|role| role.login)?;
+        match role.valid_until {
+            Some(until) if until < super::now() => None,
+            _ => role.password.clone(),
+        }
     }
 
     /// The salt of a verifier that does not exist: the same for the same name while the server runs.
@@ -235,6 +305,18 @@ impl Server {
                 hasher.finish().to_le_bytes()
             })
             .collect()
+    }
+}
+
+/// A database that nobody may enter.
+pub struct Closed {
+    server: Arc<Server>,
+    database: Oid,
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.server.closed.lock().remove(&self.database);
     }
 }
 

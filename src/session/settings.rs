@@ -264,6 +264,10 @@ pub struct Parsed {
     pub repeatable_read: bool,
     /// transaction_read_only
     pub read_only: bool,
+    /// session_authorization
+    pub session_user: String,
+    /// role, unless it is none.
+    pub role: Option<String>,
     /// The current transaction's characteristics are the defaults already.
     plain_transaction: bool,
 }
@@ -349,6 +353,8 @@ impl Settings {
             asynchronous: self.get("synchronous_commit") == Some("off"),
             repeatable_read: self.get("transaction_isolation") == Some("repeatable read"),
             read_only: self.flag("transaction_read_only"),
+            session_user: self.get("session_authorization").unwrap_or_default().to_owned(),
+            role: self.get("role").filter(|role| *role != "none").map(str::to_owned),
             plain_transaction: TRANSACTION.iter().all(|(own, default)| self.get(own) == self.get(default)),
         });
         self.parsed = Some(parsed.clone());
@@ -387,6 +393,11 @@ impl Settings {
         Ok(())
     }
 
+    /// SET of who the session is, which its owner has checked.
+    pub fn set_identity(&mut self, name: &'static str, value: &str, local: bool, depth: u32) {
+        self.replace(name.to_owned(), Some(value.to_owned()), local, depth);
+    }
+
     /// RESET name, or SET … TO DEFAULT.
     ///
     /// # Errors
@@ -407,7 +418,8 @@ impl Settings {
     pub fn reset_all(&mut self, depth: u32) {
         let names: Vec<String> = self.values.keys().cloned().collect();
         for name in names {
-            if name != "role" && !name.starts_with("transaction_") {
+            let identity = matches!(name.as_str(), "role" | "session_authorization" | "is_superuser");
+            if !identity && !name.starts_with("transaction_") {
                 self.replace(name, None, false, depth);
             }
         }

@@ -63,6 +63,11 @@ impl Prepared {
         matches!(self.statement.as_deref(), Some(ast::Statement::Query(_))) || !self.output.is_empty()
     }
 
+    /// DISCARD PLANS.
+    pub(super) fn forget_plan(&self) {
+        *self.cached.lock() = None;
+    }
+
     /// Whether the statement is planned (gives rows or writes), in contrast to utility statements.
     pub(super) fn is_planned(&self) -> bool {
         matches!(self.statement.as_deref(), Some(s) if !matches!(s, ast::Statement::Utility(_)))

@@ -134,6 +134,10 @@ impl Session {
 
     async fn try_commit(&mut self) -> Result<()> {
         self.portals.clear();
+        let image = self.image()?;
+        if self.host.temp_schema(&image).is_some() {
+            self.run_ddl(|ctx| ctx.on_commit()).await?;
+        }
         if self.constraints.lock().has_deferred() {
             let image = self.image()?;
             let call = self.call_context(&image);

@@ -1,13 +1,14 @@
 //! Statements that are not planned: transactions, settings, prepared statements, cursors, and the way to DDL.
 
 use super::Session;
-use super::statement::{Portal, PortalState};
+use super::statement::{Portal, PortalState, Prepared};
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::Step;
 use crate::executor::ddl::{self, DdlContext};
 use crate::sql::ast::utility::{
-    Discard, Explain, Fetch, FetchDirection, LockTable, Set, SetValue, SettingName, TableLockMode, Transaction, Utility,
+    Discard, Explain, Fetch, FetchDirection, LockTable, ObjectKind, Set, SetValue, SettingName, TableLockMode,
+    Transaction, Utility,
 };
 use crate::sql::ast::{self, Statement};
 use crate::sql::tree::{ColumnId, OutputColumn};
@@ -55,6 +56,10 @@ impl Session {
                 self.settings.lock().reset_all(depth);
                 "RESET"
             }
+            Utility::Reset(SettingName::Name(name)) if name == "role" || name == "session_authorization" => {
+                self.set_identity(&Set { local: false, name: name.clone(), values: None, pos: 0 })?;
+                "RESET"
+            }
             Utility::Reset(SettingName::Name(name)) => {
                 let depth = self.depth();
                 self.settings.lock().reset(name, false, depth)?;
@@ -75,7 +80,7 @@ impl Session {
                 self.constraints.lock().set_constraints(None, *deferred);
                 "SET CONSTRAINTS"
             }
-            Utility::Discard(what) => return self.discard(*what),
+            Utility::Discard(what) => return self.discard(*what).await,
             Utility::Prepare(prepare) => {
                 self.prepare_by_name(prepare)?;
                 "PREPARE"
@@ -118,6 +123,7 @@ impl Session {
             }
             Utility::Vacuum(_) => "VACUUM",
             Utility::Unlisten(_) => "UNLISTEN",
+            Utility::CreateTableAs(create) => return self.create_table_as(create, text, stream).await,
             Utility::Copy(copy) => return self.copy(copy, text, stream).await,
             Utility::Unsupported { what, pos } => return Err(Error::unsupported(what).at(*pos)),
             Utility::Grant(grant) => {
@@ -131,30 +137,61 @@ impl Session {
         Ok(tag.to_owned())
     }
 
-    /// DDL: run again from its start when it had to wait.
+    /// DDL; `None`: it is none.
     async fn ddl(&mut self, utility: &Utility) -> Result<Option<&'static str>> {
-        self.ensure_transaction()?;
-        let read_only = self.settings.lock().flag("transaction_read_only");
-        if read_only {
-            let message = format!("cannot execute {} in a read-only transaction", statement_name(utility));
-            return Err(Error::new(SqlState::ReadOnlySqlTransaction, message));
+        match utility {
+            Utility::CreateDatabase(create) => return self.create_database(create).await.map(Some),
+            Utility::Drop(drop) if drop.kind == ObjectKind::Database => {
+                return self.drop_database(drop).await.map(Some);
+            }
+            Utility::Rename(rename) if rename.kind == ObjectKind::Database => self.rename_database(rename).await?,
+            _ => {}
         }
+        self.ensure_transaction()?;
+        self.check_writable(&statement_name(utility))?;
+        self.run_ddl(|ctx| ddl::execute(ctx, utility)).await
+    }
+
+    /// 25006 in a read-only transaction.
+    pub(super) fn check_writable(&self, what: &str) -> Result<()> {
+        if !self.settings.lock().parsed().read_only {
+            return Ok(());
+        }
+        let message = format!("cannot execute {what} in a read-only transaction");
+        Err(Error::new(SqlState::ReadOnlySqlTransaction, message))
+    }
+
+    /// Runs a change of the catalog; from its start again when it had to wait.
+    pub(super) async fn run_ddl<T: Send>(
+        &mut self,
+        mut body: impl FnMut(&mut DdlContext<'_>) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.ensure_transaction()?;
         loop {
             self.refresh_change()?;
             let image = self.image()?;
             let call = self.call_context(&image);
             let bind = self.bind_context(&image, &call, Vec::new());
-            let mut change = self.change.clone().unwrap_or_else(|| Change::new(image.clone()));
+            let (fresh, mut change) = match &self.change {
+                Some(change) => (false, change.clone()),
+                None => (true, Change::new(image.clone())),
+            };
+            let before = change.image.version;
+            let (server, pid) = (self.server.clone(), self.backend.pid);
+            let others = move |database| server.sessions_in(database, pid);
             let start = self.transaction.lock().as_mut().map(lightning_storage::Transaction::savepoint);
             let mut ctx = DdlContext {
                 transaction: &self.transaction,
                 catalog: &self.server.catalog,
                 change: &mut change,
+                user: bind.user,
+                session_user: self.host.session_user(&image),
                 bind,
-                user: self.user.oid,
+                creating: None,
+                others: &others,
                 notices: Vec::new(),
             };
-            let result = tokio::task::block_in_place(|| ddl::execute(&mut ctx, utility));
+            let result = tokio::task::block_in_place(|| body(&mut ctx));
             let notices = std::mem::take(&mut ctx.notices);
             drop(ctx);
             if let (Some(transaction), Some(start)) = (self.transaction.lock().as_mut(), start) {
@@ -164,12 +201,12 @@ impl Session {
                 }
             }
             match result {
-                Ok(tag) => {
-                    if tag.is_some() {
-                        self.notices.extend(notices);
+                Ok(value) => {
+                    self.notices.extend(notices);
+                    if !fresh || change.shared || change.image.version != before {
                         self.change = Some(change);
                     }
-                    return Ok(tag);
+                    return Ok(value);
                 }
                 Err(error) => match error.waiter() {
                     Some(waiter) => {
@@ -243,12 +280,8 @@ impl Session {
             let message = "SET LOCAL can only be used in transaction blocks";
             self.warn(SqlState::NoActiveSqlTransaction, message);
         }
-        if (set.name == "role" || set.name == "session_authorization") && set.values.is_some() {
-            let own = matches!(set.values.as_deref(), Some([SetValue::Text(name)]) if *name == self.user.name || name == "none");
-            if !own {
-                return Err(Error::unsupported(format!("SET {}", set.name.to_uppercase().replace('_', " "))));
-            }
-            return Ok(());
+        if set.name == "role" || set.name == "session_authorization" {
+            return self.set_identity(set);
         }
         self.ensure_transaction()?;
         let mut settings = self.settings.lock();
@@ -269,26 +302,36 @@ impl Session {
         settings.set(&set.name, &parts.join(", "), set.local, depth)
     }
 
-    fn discard(&mut self, what: Discard) -> Result<String> {
+    async fn discard(&mut self, what: Discard) -> Result<String> {
         let tag = match what {
             Discard::All => {
-                if self.status() != crate::wire::backend::TransactionStatus::Idle {
-                    let message = "DISCARD ALL cannot run inside a transaction block";
-                    return Err(Error::new(SqlState::ActiveSqlTransaction, message));
-                }
+                self.prevent_in_block("DISCARD ALL")?;
                 self.portals.clear();
                 self.prepared.clear();
+                self.set_identity(&Set {
+                    local: false,
+                    name: "session_authorization".to_owned(),
+                    values: None,
+                    pos: 0,
+                })?;
                 self.settings.lock().reset_all(0);
                 self.host.forget_sequences();
                 self.server.engine.end_session(self.host.session_id());
+                self.run_ddl(|ctx| ctx.drop_temporary(false)).await?;
                 "DISCARD ALL"
             }
-            Discard::Plans => "DISCARD PLANS",
+            Discard::Plans => {
+                self.prepared.values().for_each(|prepared| prepared.forget_plan());
+                "DISCARD PLANS"
+            }
             Discard::Sequences => {
                 self.host.forget_sequences();
                 "DISCARD SEQUENCES"
             }
-            Discard::Temp => "DISCARD TEMP",
+            Discard::Temp => {
+                self.run_ddl(|ctx| ctx.drop_temporary(false)).await?;
+                "DISCARD TEMP"
+            }
         };
         Ok(tag.to_owned())
     }
@@ -315,14 +358,8 @@ impl Session {
         if !prepared.is_planned() {
             return Err(Error::unsupported("EXECUTE of a utility statement"));
         }
-        if execute.params.len() != prepared.params.len() {
-            let message = format!("wrong number of parameters for prepared statement \"{}\"", execute.name);
-            let detail = format!("Expected {} parameters but got {}.", prepared.params.len(), execute.params.len());
-            return Err(Error::new(SqlState::SyntaxError, message).detail(detail));
-        }
-        self.ensure_transaction()?;
-        let params = self.evaluate(&execute.params, &prepared.params)?;
-        let mut execution = self.start(&prepared, params.into()).await?;
+        let params = self.execute_params(execute, &prepared)?;
+        let mut execution = self.start(&prepared, params).await?;
         let mut rows = 0;
         loop {
             match self.step(&mut execution, stream).await? {
@@ -342,6 +379,21 @@ impl Session {
                 Step::Yield => {}
             }
         }
+    }
+
+    /// EXECUTE's parameters.
+    pub(super) fn execute_params(
+        &mut self,
+        execute: &ast::utility::Execute,
+        prepared: &Prepared,
+    ) -> Result<Arc<[crate::types::Datum]>> {
+        if execute.params.len() != prepared.params.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{}\"", execute.name);
+            let detail = format!("Expected {} parameters but got {}.", prepared.params.len(), execute.params.len());
+            return Err(Error::new(SqlState::SyntaxError, message).detail(detail));
+        }
+        self.ensure_transaction()?;
+        self.evaluate(&execute.params, &prepared.params).map(Into::into)
     }
 
     /// Constant expressions, as values of the given types.

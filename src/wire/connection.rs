@@ -62,6 +62,8 @@ async fn begin(mut stream: Stream, startup: Startup, server: Arc<Server>) -> io:
         }
     };
     stream.shutdown().await;
+    // The client does not wait for this.
+    caught(session.close()).await;
     result
 }
 

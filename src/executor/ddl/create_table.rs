@@ -2,7 +2,7 @@
 
 use super::DdlContext;
 use crate::catalog::image::{
-    Attribute, Body, Constraint, ConstraintKind, Identity, Index, IndexKey, OnCommit, Relation, RelationKind, Sequence,
+    Attribute, Body, Constraint, ConstraintKind, Identity, Index, IndexKey, Relation, RelationKind, Sequence,
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::Ident;
@@ -25,40 +25,38 @@ struct OwnSequence {
 impl DdlContext<'_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Result<&'static str> {
         const TAG: &str = "CREATE TABLE";
-        if create.temporary {
-            return Err(Error::unsupported("CREATE TEMPORARY TABLE").at(create.name.pos));
+        if create.unlogged || create.tablespace.is_some() {
+            return Err(Error::unsupported("UNLOGGED or TABLESPACE of a table"));
         }
-        if !create.likes.is_empty() {
-            return Err(Error::unsupported("LIKE in CREATE TABLE"));
-        }
-        if create.unlogged || create.tablespace.is_some() || create.on_commit.is_some() {
-            return Err(Error::unsupported("UNLOGGED, TABLESPACE or ON COMMIT of a table"));
-        }
+        let on_commit = super::create_as::on_commit(create.on_commit, create.temporary)?;
         if create.access_method.as_ref().is_some_and(|method| method.name != "heap") {
             return Err(Error::unsupported("a table access method other than heap"));
         }
         if let Some(option) = create.options.iter().find(|option| option.name != "fillfactor") {
             return Err(Error::unsupported(format!("storage parameter \"{}\"", option.name)).at(option.pos));
         }
-        let (schema, name) = self.creation_target(&create.name)?;
+        let (schema, name) = self.creation_target(&create.name, create.temporary)?;
         if self.is_taken(schema, &name, create.if_not_exists)? {
             return Ok(TAG);
         }
-        if create.columns.len() > COLUMNS_MAX {
+        let mut likes = self.like_columns(create)?;
+        if likes.columns.len() > COLUMNS_MAX {
             let message = format!("tables can have at most {COLUMNS_MAX} columns");
             return Err(Error::new(SqlState::TooManyColumns, message));
         }
         let (mut attributes, mut constraints, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
-        for column in &create.columns {
-            if attributes.iter().any(|a: &Attribute| a.name == column.name) {
-                let message = format!("column \"{}\" specified more than once", column.name);
+        for column in &likes.columns {
+            if attributes.iter().any(|a: &Attribute| a.name == column.def.name) {
+                let message = format!("column \"{}\" specified more than once", column.def.name);
                 return Err(Error::new(SqlState::DuplicateColumn, message));
             }
             attributes.push(self.attribute(column, attributes.len(), &mut constraints, &mut sequences)?);
         }
+        constraints.append(&mut likes.constraints);
         constraints.extend(create.constraints.iter().cloned());
         let columns = attributes.iter().map(storage_column).collect();
-        let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary: false }))?;
+        let temporary = self.temp_schema() == Some(schema);
+        let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary }))?;
         let (oid, row_type) = (self.new_oid()?, self.new_oid()?);
         let schema_name = self.image().schemas.get(&schema).map_or_else(String::new, |s| s.name.clone());
         self.put_relation(Relation {
@@ -69,12 +67,12 @@ impl DdlContext<'_> {
             kind: RelationKind::Table,
             owner: self.user,
             row_type,
-            temporary: false,
+            temporary,
             attributes,
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             indexes: Vec::new(),
-            body: Body::Table { storage, on_commit: OnCommit::PreserveRows },
+            body: Body::Table { storage, on_commit },
             row_estimate: -1.0,
         })?;
         self.lock(oid, LockMode::AccessExclusive)?;
@@ -86,26 +84,29 @@ impl DdlContext<'_> {
         for constraint in &constraints {
             self.add_constraint(oid, constraint, false)?;
         }
+        self.finish_likes(oid, &likes)?;
         Ok(TAG)
     }
 
     fn attribute(
         &mut self,
-        column: &crate::sql::ast::utility::ColumnDef,
+        column: &super::like::Column,
         at: usize,
         constraints: &mut Vec<ConstraintDef>,
         sequences: &mut Vec<OwnSequence>,
     ) -> Result<Attribute> {
         let number = at as i16 + 1;
+        let (taken_over, column) = (column.ty, &column.def);
         let serial = match column.ty.names.last().map(String::as_str) {
             Some("serial" | "serial4") => Some(oid::INT4),
             Some("bigserial" | "serial8") => Some(oid::INT8),
             Some("smallserial" | "serial2") => Some(oid::INT2),
             _ => None,
         };
-        let ty = match serial {
-            Some(ty) => Type::new(ty),
-            None => self.bind_type(&column.ty)?,
+        let ty = match (taken_over, serial) {
+            (Some(ty), _) => ty,
+            (None, Some(ty)) => Type::new(ty),
+            (None, None) => self.bind_type(&column.ty)?,
         };
         if matches!(
             ty.oid,
@@ -164,7 +165,7 @@ impl DdlContext<'_> {
         let relation = self.table(table)?;
         let column = relation.attributes[own.attribute as usize - 1].name.clone();
         let name = self.change.choose_name(relation.schema, &relation.name, Some(&column), "seq");
-        let definition = super::misc::sequence_definition(self, &own.options, Some(own.ty), None)?;
+        let definition = super::sequence::sequence_definition(self, &own.options, Some(own.ty), None)?.sequence;
         let sequence = Sequence { owned_by: Some((table, own.attribute)), identity: own.identity, ..definition };
         let oid = self.put_sequence(relation.schema, name.clone(), sequence)?;
         if !own.identity {
@@ -300,6 +301,8 @@ impl DdlContext<'_> {
             let message = format!("referenced relation \"{}\" is not a table", target.name);
             return Err(Error::new(SqlState::WrongObjectType, message));
         }
+        self.check_temporary_key(relation.temporary, target.temporary)?;
+        self.image().check_access(self.user, &target)?;
         self.lock(target.oid, LockMode::ShareRowExclusive)?;
         let columns = numbers(relation, &key.columns)?;
         let primary = target.constraints.iter().find_map(|c| match &c.kind {
@@ -494,7 +497,11 @@ impl DdlContext<'_> {
         for action in &alter.actions {
             match action {
                 AlterTableAction::AddConstraint(def) => self.add_constraint(relation.oid, def, true)?,
-                AlterTableAction::RenameTable { to } => self.rename_relation(relation.oid, &to.name)?,
+                AlterTableAction::RenameTable { .. }
+                | AlterTableAction::OwnerTo(_)
+                | AlterTableAction::SetSchema(_) => {
+                    self.alter_shared(&relation, action)?;
+                }
                 AlterTableAction::RenameColumn { from, to } => self.rename_column(relation.oid, from, to)?,
                 AlterTableAction::SetDefault { name, expr } => {
                     self.change_attribute(relation.oid, name, |a| a.default = Some(expr.text.clone()))?;
@@ -512,7 +519,6 @@ impl DdlContext<'_> {
                 AlterTableAction::DropConstraint { if_exists, name, cascade } => {
                     self.drop_constraint(relation.oid, name, *if_exists, *cascade)?;
                 }
-                AlterTableAction::OwnerTo(_) => return Err(Error::unsupported("ALTER TABLE OWNER TO")),
                 AlterTableAction::Unsupported(what) => return Err(Error::unsupported(what)),
                 _ => return Err(Error::unsupported("this form of ALTER TABLE")),
             }
@@ -539,15 +545,6 @@ impl DdlContext<'_> {
             return Err(Error::unsupported("renaming a column of a table with CHECK constraints or generated columns"));
         }
         self.change_attribute(table, from, |a| a.name = to.name.clone())
-    }
-
-    fn rename_relation(&mut self, oid: Oid, to: &str) -> Result<()> {
-        let mut relation = (*self.table(oid)?).clone();
-        if self.image().relation(relation.schema, to).is_some() {
-            return Err(Error::new(SqlState::DuplicateTable, format!("relation \"{to}\" already exists")));
-        }
-        relation.name = to.to_owned();
-        self.put_relation(relation)
     }
 }
 
@@ -588,7 +585,7 @@ fn numbers(relation: &Relation, names: &[Ident]) -> Result<Vec<i16>> {
     names.iter().map(find).collect()
 }
 
-fn storage_column(attribute: &Attribute) -> ColumnDef {
+pub(super) fn storage_column(attribute: &Attribute) -> ColumnDef {
     ColumnDef {
         no: ColumnNo(attribute.storage),
         ty: physical::column_type(attribute.ty),

@@ -33,15 +33,11 @@ struct Options {
 }
 
 impl DdlContext<'_> {
-    /// CREATE DATABASE; `others` counts the other sessions in a database.
+    /// CREATE DATABASE of a template that nobody else is in.
     ///
     /// # Errors
     /// PostgreSQL's; a wait.
-    pub fn create_database(
-        &mut self,
-        create: &CreateDatabase,
-        others: &dyn Fn(Oid) -> usize,
-    ) -> Result<&'static str> {
+    pub fn create_database(&mut self, create: &CreateDatabase) -> Result<&'static str> {
         let options = create_options(&create.options)?;
         let name = &create.name.name;
         let owner = match &options.owner {
@@ -68,7 +64,7 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::DuplicateDatabase, message));
         }
         self.lock_tag(LockTag::Object(template.oid.0), LockMode::Share)?;
-        let count = others(template.oid);
+        let count = (self.others)(template.oid);
         if count > 0 {
             let message = format!("source database \"{}\" is being accessed by other users", template.name);
             return Err(Error::new(SqlState::ObjectInUse, message).detail(sessions(count)));
@@ -169,11 +165,11 @@ impl DdlContext<'_> {
         Ok(())
     }
 
-    /// DROP DATABASE of one that nobody is in; `None`: there is none, and IF EXISTS was written.
+    /// DROP DATABASE of one that nobody is in.
     ///
     /// # Errors
     /// PostgreSQL's; a wait.
-    pub fn drop_database(&mut self, name: &str, if_exists: bool, others: &dyn Fn(Oid) -> usize) -> Result<&'static str> {
+    pub fn drop_database(&mut self, name: &str, if_exists: bool) -> Result<&'static str> {
         const TAG: &str = "DROP DATABASE";
         let Some(database) = self.image().database_named(name).cloned() else {
             let message = format!("database \"{name}\" does not exist");
@@ -192,7 +188,7 @@ impl DdlContext<'_> {
         }
         self.claim_shared("database", name)?;
         self.lock_tag(LockTag::Object(database.oid.0), LockMode::AccessExclusive)?;
-        self.check_unused(&database, others)?;
+        self.check_unused(&database)?;
         let image = self.catalog.image(database.oid)?;
         for relation in image.relations.values() {
             match &relation.body {
@@ -251,8 +247,7 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::FeatureNotSupported, "current database cannot be renamed"));
         }
         self.lock_tag(LockTag::Object(database.oid.0), LockMode::AccessExclusive)?;
-        let others = self.others;
-        self.check_unused(&database, others)?;
+        self.check_unused(&database)?;
         let renamed = Database { name: to.to_owned(), ..(*database).clone() };
         self.change(|change, tx| change.put_database(tx, renamed))
     }
@@ -285,8 +280,8 @@ impl DdlContext<'_> {
         }
     }
 
-    fn check_unused(&self, database: &Database, others: &dyn Fn(Oid) -> usize) -> Result<()> {
-        let count = others(database.oid);
+    fn check_unused(&self, database: &Database) -> Result<()> {
+        let count = (self.others)(database.oid);
         if count == 0 {
             return Ok(());
         }

@@ -39,6 +39,18 @@ struct Found {
     views: HashMap<Oid, Vec<Oid>>,
 }
 
+impl Found {
+    /// Whether the table that a target is part of is dropped too.
+    fn owner_goes(&self, target: Target) -> bool {
+        match target {
+            Target::Constraint(table, _) | Target::Default(table, _) => {
+                self.silent.contains_key(&Target::Relation(table))
+            }
+            Target::Relation(_) | Target::Schema(_) => false,
+        }
+    }
+}
+
 impl DdlContext<'_> {
     /// Drops objects with what belongs to them; what else depends on them goes too with `cascade`, and is an error else.
     /// `keep_roots`: only what depends on them goes.
@@ -49,6 +61,11 @@ impl DdlContext<'_> {
         let mut found = Found { views: self.view_sources(), ..Found::default() };
         for root in &roots {
             self.collect(*root, None, true, &mut found)?;
+        }
+        // What is part of a table that goes itself is not worth a word.
+        let parts: Vec<Target> = found.silent.keys().copied().filter(|target| found.owner_goes(*target)).collect();
+        for part in parts {
+            found.silent.insert(part, true);
         }
         self.report_dependents(&roots, cascade, &found)?;
         for (target, _) in found.order {
@@ -102,7 +119,11 @@ impl DdlContext<'_> {
                     }
                 }
                 if relation.kind == RelationKind::Sequence {
-                    list.extend(self.defaults_of(oid).into_iter().map(|(table, number, _)| (Target::Default(table, number), false)));
+                    list.extend(
+                        self.defaults_of(oid)
+                            .into_iter()
+                            .map(|(table, number, _)| (Target::Default(table, number), false)),
+                    );
                 }
             }
         }

@@ -75,7 +75,8 @@ impl DdlContext<'_> {
         if let Some((table, constraint)) = self.constraint_of_index(relation) {
             let table = self.visible_name(&table);
             let name = self.visible_name(relation);
-            let message = format!("cannot drop index {name} because constraint {} on table {table} requires it", constraint.name);
+            let message =
+                format!("cannot drop index {name} because constraint {} on table {table} requires it", constraint.name);
             let hint = format!("You can drop constraint {} on table {table} instead.", constraint.name);
             return Err(Error::new(SqlState::DependentObjectsStillExist, message).hint(hint));
         }
@@ -84,7 +85,8 @@ impl DdlContext<'_> {
             && let Some((table, number)) = sequence.owned_by
         {
             let table = self.table(table)?;
-            let column = format!("column {} of table {}", table.attributes[number as usize - 1].name, self.visible_name(&table));
+            let column =
+                format!("column {} of table {}", table.attributes[number as usize - 1].name, self.visible_name(&table));
             let message = format!("cannot drop sequence {} because {column} requires it", self.visible_name(relation));
             let hint = format!("You can drop {column} instead.");
             return Err(Error::new(SqlState::DependentObjectsStillExist, message).hint(hint));
@@ -107,7 +109,8 @@ impl DdlContext<'_> {
                 return Err(super::not_owner("schema", name.name()));
             }
             if oid == fixed::PG_CATALOG || oid == fixed::INFORMATION_SCHEMA {
-                let message = format!("cannot drop schema {} because it is required by the database system", name.name());
+                let message =
+                    format!("cannot drop schema {} because it is required by the database system", name.name());
                 return Err(Error::new(SqlState::DependentObjectsStillExist, message));
             }
             if !targets.contains(&Target::Schema(oid)) {
@@ -167,7 +170,11 @@ impl DdlContext<'_> {
         }
         let mut targets = Vec::new();
         for name in &truncate.names {
-            targets.push(self.owned(name, RelationKind::Table)?);
+            let relation = self.find_required(name)?;
+            super::check_kind(&relation, RelationKind::Table)?;
+            self.image().check_access(self.user, &relation)?;
+            self.check_owner(&relation)?;
+            targets.push(relation);
         }
         let oids: Vec<Oid> = targets.iter().map(|target| target.oid).collect();
         for target in &targets {

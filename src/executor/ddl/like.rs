@@ -77,7 +77,8 @@ impl DdlContext<'_> {
                 let always = identity == Identity::Always;
                 constraints.push(plain(None, ConstraintBody::Identity { always, options }));
             }
-            let ty = TypeName { names: Vec::new(), ..placeholder_type() };
+            let ty =
+                TypeName { names: Vec::new(), typmods: Vec::new(), array_bounds: Vec::new(), setof: false, pos: 0 };
             let def =
                 ColumnDef { name: attribute.name.clone(), ty, collation: None, constraints, pos: clause.source.pos };
             likes.columns.push(Column { def, ty: Some(attribute.ty) });
@@ -133,7 +134,8 @@ impl DdlContext<'_> {
             let made = self.table(table)?;
             for attribute in source.live_attributes() {
                 let key = (source.oid, fixed::CLASS_RELATION, i32::from(attribute.number));
-                let (Some(text), Some(to)) = (self.image().comments.get(&key).cloned(), made.attribute(&attribute.name))
+                let (Some(text), Some(to)) =
+                    (self.image().comments.get(&key).cloned(), made.attribute(&attribute.name))
                 else {
                     continue;
                 };
@@ -196,5 +198,13 @@ fn key(table: &Relation, constraint: &Constraint) -> Option<ConstraintDef> {
 }
 
 fn plain(name: Option<String>, kind: ConstraintBody) -> ConstraintDef {
-    ConstraintDef { name, kind, deferrable: None, initially_deferred: None, not_valid: false, no_inherit: false, pos: 0 }
+    ConstraintDef {
+        name,
+        kind,
+        deferrable: None,
+        initially_deferred: None,
+        not_valid: false,
+        no_inherit: false,
+        pos: 0,
+    }
 }

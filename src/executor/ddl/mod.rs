@@ -48,6 +48,8 @@ pub struct DdlContext<'a> {
     pub session_user: Oid,
     /// Inside CREATE SCHEMA: the schema that unqualified new objects go to.
     pub creating: Option<Oid>,
+    /// Counts the other sessions that are in a database.
+    pub others: &'a (dyn Fn(Oid) -> usize + Send + Sync),
     /// What the client is told besides.
     pub notices: Vec<Report>,
 }

@@ -29,7 +29,11 @@ impl DdlContext<'_> {
             return Ok(tag);
         }
         let relation = self.find_required(&alter.name)?;
-        check_kind(&relation, kind)?;
+        // PostgreSQL's ALTER INDEX renames tables too.
+        let renames = matches!(alter.actions[..], [AlterTableAction::RenameTable { .. }]);
+        if kind != RelationKind::Index || !renames {
+            check_kind(&relation, kind)?;
+        }
         self.check_owner(&relation)?;
         for action in &alter.actions {
             self.alter_shared(&relation, action)?;
@@ -122,7 +126,8 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::FeatureNotSupported, message));
         }
         self.image().check_create(self.user, target)?;
-        if matches!(target, crate::catalog::store::fixed::PG_CATALOG | crate::catalog::store::fixed::INFORMATION_SCHEMA) {
+        if matches!(target, crate::catalog::store::fixed::PG_CATALOG | crate::catalog::store::fixed::INFORMATION_SCHEMA)
+        {
             return Err(Error::unsupported("moving a relation into a system schema"));
         }
         self.lock(relation.oid, LockMode::AccessExclusive)?;
@@ -235,7 +240,9 @@ impl DdlContext<'_> {
         match rename.kind {
             ObjectKind::Schema => self.rename_schema(rename.name.name(), &rename.to.name).map(|()| "ALTER SCHEMA"),
             ObjectKind::Role => self.rename_role(rename.name.name(), &rename.to.name).map(|()| "ALTER ROLE"),
-            ObjectKind::Database => self.rename_database(rename.name.name(), &rename.to.name).map(|()| "ALTER DATABASE"),
+            ObjectKind::Database => {
+                self.rename_database(rename.name.name(), &rename.to.name).map(|()| "ALTER DATABASE")
+            }
             _ => Err(Error::unsupported("RENAME of this kind of object")),
         }
     }
@@ -243,8 +250,8 @@ impl DdlContext<'_> {
     fn schema_named(&self, name: &str) -> Result<Arc<Schema>> {
         let image = self.image();
         let found = image.schema_names.get(name).and_then(|oid| image.schemas.get(oid)).cloned();
-        let found =
-            found.ok_or_else(|| Error::new(SqlState::InvalidSchemaName, format!("schema \"{name}\" does not exist")))?;
+        let found = found
+            .ok_or_else(|| Error::new(SqlState::InvalidSchemaName, format!("schema \"{name}\" does not exist")))?;
         if !image.acts_for(self.user, found.owner) {
             return Err(not_owner("schema", name));
         }

@@ -124,7 +124,9 @@ impl DdlContext<'_> {
                 RoleOption::SysId if create => {
                     self.notice(SqlState::SuccessfulCompletion, "SYSID can no longer be specified".to_owned());
                 }
-                RoleOption::SysId => return Err(Error::new(SqlState::SyntaxError, "syntax error at or near \"sysid\"")),
+                RoleOption::SysId => {
+                    return Err(Error::new(SqlState::SyntaxError, "syntax error at or near \"sysid\""));
+                }
             }
         }
         Ok(())
@@ -139,7 +141,9 @@ impl DdlContext<'_> {
         if is_verifier(password) {
             return Ok(Some(password.to_owned()));
         }
-        let md5 = password.strip_prefix("md5").is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let md5 = password
+            .strip_prefix("md5")
+            .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
         if md5 {
             return Err(Error::unsupported("an MD5-hashed password"));
         }
@@ -186,7 +190,10 @@ impl DdlContext<'_> {
         let image = self.image();
         let mut lines: Vec<(Oid, String)> = Vec::new();
         for relation in image.relations.values().filter(|relation| owns(role, relation)) {
-            lines.push((relation.oid, format!("owner of {}", self.describe(super::dependency::Target::Relation(relation.oid)))));
+            lines.push((
+                relation.oid,
+                format!("owner of {}", self.describe(super::dependency::Target::Relation(relation.oid))),
+            ));
         }
         for schema in image.schemas.values().filter(|schema| schema.owner == role.oid) {
             lines.push((schema.oid, format!("owner of schema {}", schema.name)));
@@ -224,8 +231,9 @@ impl DdlContext<'_> {
         }
         if name.starts_with("pg_") {
             let message = format!("role name \"{name}\" is reserved");
-            return Err(Error::new(SqlState::ReservedName, message)
-                .detail("Role names starting with \"pg_\" are reserved."));
+            return Err(
+                Error::new(SqlState::ReservedName, message).detail("Role names starting with \"pg_\" are reserved.")
+            );
         }
         check_role_name(to)?;
         self.check_role_free(to)?;

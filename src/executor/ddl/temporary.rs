@@ -69,7 +69,7 @@ impl DdlContext<'_> {
                     "Table \"{}\" references \"{}\", but they do not have the same ON COMMIT setting.",
                     other.name, table.name
                 );
-                return Err(Error::unsupported(message).detail(detail));
+                return Err(Error::new(SqlState::FeatureNotSupported, message).detail(detail));
             }
             self.delete_all(*storage)?;
         }

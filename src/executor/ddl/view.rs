@@ -34,6 +34,9 @@ impl DdlContext<'_> {
                 let message = "views must not contain data-modifying statements in WITH";
                 return Err(Error::new(SqlState::FeatureNotSupported, message));
             }
+            if !bound.params.is_empty() {
+                return Err(Error::new(SqlState::UndefinedParameter, "there is no parameter $1"));
+            }
             Ok((bound.output, bound.dependencies))
         })?;
         let image = self.image().clone();
@@ -111,7 +114,7 @@ impl DdlContext<'_> {
 
 fn writes(query: &crate::sql::ast::Query) -> bool {
     let parts = query.with.iter().flat_map(|with| &with.ctes);
-    parts.into_iter().any(|part| !matches!(part.statement, Statement::Query(_)))
+    parts.into_iter().any(|part| !matches!(*part.statement, Statement::Query(_)))
 }
 
 fn view_attributes(create: &CreateView, output: &[OutputColumn]) -> Result<Vec<Attribute>> {
@@ -142,8 +145,7 @@ fn recursive_text(create: &CreateView) -> Result<(String, Statement)> {
     let name = quote_identifier(parts.last().map_or("", String::as_str));
     let columns: Vec<String> = create.columns.iter().map(|column| quote_identifier(&column.name)).collect();
     let columns = columns.join(", ");
-    let text =
-        format!("WITH RECURSIVE {name} ({columns}) AS ({}) SELECT {columns} FROM {name}", create.query.text);
+    let text = format!("WITH RECURSIVE {name} ({columns}) AS ({}) SELECT {columns} FROM {name}", create.query.text);
     let statement = crate::sql::parse::parse_one(&text)?;
     Ok((text, statement))
 }
