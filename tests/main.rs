@@ -1,3 +1,4 @@
 //! Tests of the server as its users meet it: the real program over its protocol.
 
+mod roles;
 mod server;

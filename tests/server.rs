@@ -6,16 +6,22 @@ use std::process::{Child, Command, Stdio};
 use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// A server of the test's own; killed with -9 when dropped.
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Server {
+    pub fn start(folder: &Path) -> Server {
+        Server::start_with(folder, &[])
+    }
+
+    /// With more arguments.
+    pub fn start_with(folder: &Path, args: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lightning"))
             .args(["start", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
+            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
@@ -26,7 +32,7 @@ impl Server {
         Server { child, url }
     }
 
-    async fn connect(&self) -> Client {
+    pub async fn connect(&self) -> Client {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("the server answers");
         tokio::spawn(connection);
         client

@@ -56,12 +56,6 @@ impl DdlContext<'_> {
         if alter.setting.is_some() {
             return Err(Error::unsupported("ALTER ROLE … SET"));
         }
-        let membership = |option: &RoleOption| {
-            matches!(option, RoleOption::InRole(_) | RoleOption::Members(_) | RoleOption::Admins(_))
-        };
-        if alter.options.iter().any(membership) {
-            return Err(Error::unsupported("membership in roles"));
-        }
         if let RoleSpec::Name(name) = &alter.role
             && name.name.starts_with("pg_")
         {

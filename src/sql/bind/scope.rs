@@ -623,6 +623,12 @@ impl Binder<'_> {
                 return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(span)));
             }
         };
+        if let Some(oid) = schema.and_then(|schema| self.ctx.image.schema_names.get(schema))
+            && self.ctx.temp_schema != Some(*oid)
+            && self.views.is_empty()
+        {
+            self.ctx.image.check_use(self.user, *oid).map_err(|error| error.at(self.position(span)))?;
+        }
         let Some(relation) = self.find_relation(schema, name) else {
             let full = schema.map_or_else(|| name.clone(), |schema| format!("{schema}.{name}"));
             let message = format!("relation \"{full}\" does not exist");

@@ -891,12 +891,17 @@ impl Parser<'_> {
             }
         };
         self.take_word("with");
-        Ok(Utility::CreateRole(CreateRole { user, name, options: self.role_options()? }))
+        Ok(Utility::CreateRole(CreateRole { user, name, options: self.role_options(false)? }))
     }
 
-    fn role_options(&mut self) -> Result<Vec<RoleOption>> {
+    /// Options of CREATE ROLE, or of ALTER ROLE, which has none for membership.
+    fn role_options(&mut self, alter: bool) -> Result<Vec<RoleOption>> {
         let mut options = Vec::new();
         while self.kind() != Kind::End && !self.is_sign(b';') {
+            if alter && matches!(self.word(), "in" | "role" | "admin" | "sysid") {
+                self.take_word("in");
+                return Err(self.syntax_error());
+            }
             options.push(self.role_option()?);
         }
         Ok(options)
@@ -1059,7 +1064,12 @@ impl Parser<'_> {
     fn alter_role(&mut self) -> Result<Utility> {
         self.advance();
         let all = self.take_word("all");
+        let (pos, written) = (self.pos(), self.word().to_uppercase());
         let role = if all { RoleSpec::Public } else { self.role_spec()? };
+        if self.is_word("rename") && matches!(role, RoleSpec::CurrentUser | RoleSpec::SessionUser) {
+            let message = format!("{written} cannot be used as a role name here");
+            return Err(crate::error::Error::new(crate::error::SqlState::ReservedName, message).at(pos));
+        }
         if self.is_word("rename")
             && let RoleSpec::Name(name) = &role
         {
@@ -1084,7 +1094,7 @@ impl Parser<'_> {
             return Err(self.syntax_error());
         } else {
             self.take_word("with");
-            alter.options = self.role_options()?;
+            alter.options = self.role_options(true)?;
         }
         Ok(Utility::AlterRole(alter))
     }
