@@ -35,6 +35,8 @@ pub enum Auth {
     #[default]
     Trust,
     /// SCRAM-SHA-256 against the role's stored verifier.
+    #[value(name = "scram-sha-256", alias = "scram-sha256")]
+    #[serde(rename = "scram-sha-256", alias = "scram-sha256")]
     ScramSha256,
 }
 
