@@ -6,18 +6,18 @@ use std::process::{Child, Command, Stdio};
 use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// A server of the test's own; killed with -9 when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    pub fn start(folder: &Path) -> Server {
+    pub(crate) fn start(folder: &Path) -> Server {
         Server::start_with(folder, &[])
     }
 
     /// With more arguments.
-    pub fn start_with(folder: &Path, args: &[&str]) -> Server {
+    pub(crate) fn start_with(folder: &Path, args: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lightning"))
             .args(["start", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
@@ -32,7 +32,7 @@ impl Server {
         Server { child, url }
     }
 
-    pub async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("the server answers");
         tokio::spawn(connection);
         client
