@@ -218,3 +218,38 @@ async fn rows_without_columns_are_described() {
     let simple = client.simple_query("select from t").await.unwrap();
     assert_eq!(simple.iter().filter(|m| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_))).count(), 2);
 }
+
+/// While one session is in the middle of a long expression that cannot be left, others are served, and a cancel request or a
+/// timeout ends it.
+#[tokio::test]
+async fn long_statements_leave_others_served_and_can_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let long = server.connect().await;
+    long.batch_execute("create table t as select g as k from generate_series(1, 20000) g").await.unwrap();
+    let statements = [
+        "select sum((select count(*) from t b where b.k + 0 <> a.k)) from t a",
+        "select count(*) from t a, t b where a.k + b.k = -1",
+        "select count(*) from generate_series(1, 100000000)",
+        "select sum(k) over (order by k rows between 20000 preceding and 20000 following exclude current row) from t",
+    ];
+    let other = server.connect().await;
+    for text in statements {
+        let token = long.cancel_token();
+        let running = long.batch_execute(text);
+        let cancelling = async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            for _ in 0..20 {
+                other.query_one("select 1", &[]).await.unwrap();
+            }
+            token.cancel_query(NoTls).await.unwrap();
+        };
+        let both = async { tokio::join!(running, cancelling) };
+        let limit = std::time::Duration::from_secs(60);
+        let (result, ()) = tokio::time::timeout(limit, both).await.expect("it is cancelled");
+        assert_eq!(result.unwrap_err().code(), Some(&SqlState::QUERY_CANCELED), "{text}");
+        let message = long.batch_execute(&format!("set statement_timeout = 200; {text}")).await.unwrap_err();
+        assert!(message.as_db_error().unwrap().message().contains("statement timeout"), "{text}");
+        long.batch_execute("reset statement_timeout").await.unwrap();
+    }
+}

@@ -27,17 +27,21 @@ pub fn plan(statement: &Statement) -> Result<Plan> {
 
 /// Plans a statement for the row road with the sizes of tables as they are now.
 pub fn plan_in(statement: &Statement, ctx: &StatementContext) -> Result<Plan> {
-    plan_sized(statement, &|relation| match &relation.body {
-        Body::Table { storage, .. } => {
-            let bound = ctx.with_transaction(|t| Ok::<_, lightning_storage::Error>(t.row_id_bound(*storage)));
-            bound.ok().map(|bound| bound.0.saturating_sub(1) as f64)
-        }
-        _ => None,
+    plan_sized(statement, &|relation| {
+        ctx.with_transaction(|transaction| Ok::<_, crate::error::Error>(size_now(relation, transaction))).ok().flatten()
     })
 }
 
+/// About the rows that a table has now.
+pub fn size_now(relation: &Relation, transaction: &lightning_storage::Transaction) -> Option<f64> {
+    match &relation.body {
+        Body::Table { storage, .. } => Some(transaction.row_id_bound(*storage).0.saturating_sub(1) as f64),
+        _ => None,
+    }
+}
+
 /// Plans with `size` telling the rows of tables that were never analysed.
-fn plan_sized(statement: &Statement, size: &dyn Fn(&Relation) -> Option<f64>) -> Result<Plan> {
+pub fn plan_sized(statement: &Statement, size: &dyn Fn(&Relation) -> Option<f64>) -> Result<Plan> {
     // Trees may be as deep as the parser lets them: the passes below recurse over them.
     stacker::maybe_grow(8 << 20, 64 << 20, || {
         let mut statement = statement.clone();
@@ -54,6 +58,9 @@ fn plan_sized(statement: &Statement, size: &dyn Fn(&Relation) -> Option<f64>) ->
         Planner::new(&statement).statement()
     })
 }
+
+/// How often a correlated subquery is thought to run.
+const CORRELATED_RUNS: f64 = 100.0;
 
 /// What an unanalysed table is thought to have at least.
 const SMALLEST_ROWS: f64 = 100.0;
@@ -84,7 +91,12 @@ impl SubqueryPlanner for Planner<'_> {
         };
         let correlated = self.depends(&subquery.rel);
         let ctes = self.correlated_ctes_in(&subquery.rel);
+        let scanned = self.scanned_rows;
         let node = self.rel(&subquery.rel, &needed)?;
+        if correlated {
+            // Once per outer row; how many there will be is not known here.
+            self.scanned_rows += (self.scanned_rows - scanned) * CORRELATED_RUNS;
+        }
         let kind = match &subquery.kind {
             SubqueryKind::Scalar => SubqueryUse::Scalar,
             SubqueryKind::Exists => SubqueryUse::Exists,

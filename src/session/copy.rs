@@ -16,10 +16,10 @@ use super::settings::parse_bool;
 use super::statement::Prepared;
 use crate::catalog::image::{Attribute, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
+use crate::executor::Execution;
 use crate::executor::functions::CallContext;
 use crate::executor::functions::string::quote_identifier;
 use crate::executor::row::execution::Inserter;
-use crate::executor::{Execution, Step};
 use crate::sql::ast::Statement;
 use crate::sql::ast::utility::{Copy, CopySource, CopyTarget, DefElem, DefValue, ExprText};
 use crate::sql::tree::OutputColumn;
@@ -230,23 +230,16 @@ impl Session {
         }
         let mut row = TextRow::default();
         let mut rows = 0;
-        loop {
-            match self.step(&mut execution, stream).await? {
-                Step::Row => {
-                    rows += 1;
-                    let columns = &prepared.output;
-                    backend::frame(&mut stream.out, b'd', |out| {
-                        if binary {
-                            put_binary(&execution, columns, out)
-                        } else {
-                            row.put(&execution, columns, &format, out)
-                        }
-                    });
-                }
-                Step::Done { .. } => break,
-                Step::Yield => {}
-            }
-        }
+        let columns = &prepared.output;
+        let run = self.run(&mut execution, stream, |execution, out| {
+            rows += 1;
+            backend::frame(out, b'd', |out| match binary {
+                true => put_binary(execution, columns, out),
+                false => row.put(execution, columns, &format, out),
+            });
+            Ok(true)
+        });
+        run.await?;
         if binary {
             backend::frame(&mut stream.out, b'd', write_binary_trailer);
         }

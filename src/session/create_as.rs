@@ -5,10 +5,10 @@ use super::Session;
 use super::statement::Prepared;
 use crate::catalog::image::Relation;
 use crate::error::{Error, Result, SqlState};
+use crate::executor::Execution;
 use crate::executor::ddl::NewTable;
 use crate::executor::functions::string::quote_identifier;
 use crate::executor::row::execution::Inserter;
-use crate::executor::{Execution, Step};
 use crate::sql::ast::Statement;
 use crate::sql::ast::utility::{CreateTableAs, CreateTableSource};
 use crate::types::{Datum, Type, oid};
@@ -81,17 +81,19 @@ impl Session {
         let (plan, ctx) = self.locked_plan(&insert).await?;
         let mut inserter = Inserter::start(plan, ctx)?;
         loop {
-            match self.step(execution, stream).await? {
-                Step::Row => {
-                    let row: Arc<[Datum]> = (0..width).map(|i| execution.output(i).clone()).collect();
-                    let mut inserted = inserter.insert(row);
-                    while let Err(error) = inserted {
-                        self.wait_or_fail(error).await?;
-                        inserted = inserter.resume();
-                    }
-                }
-                Step::Done { .. } => break,
-                Step::Yield => {}
+            let mut inserted = Ok(());
+            let run = self.run(execution, stream, |execution, _| {
+                let row: Arc<[Datum]> = (0..width).map(|i| execution.output(i).clone()).collect();
+                inserted = inserter.insert(row);
+                Ok(inserted.is_ok())
+            });
+            let ended = run.await?.is_some();
+            while let Err(error) = inserted {
+                self.wait_or_fail(error).await?;
+                inserted = inserter.resume();
+            }
+            if ended {
+                break;
             }
         }
         loop {

@@ -82,6 +82,8 @@ pub struct Session {
     statement_time: i64,
     /// When the statement has to end.
     deadline: Option<Instant>,
+    /// Sets the cancel flag then, for who looks at nothing else.
+    timer: Option<Timer>,
     notices: Vec<Report>,
     /// The statement is one of several of a simple query.
     in_list: bool,
@@ -155,6 +157,7 @@ impl Session {
             transaction_time: now(),
             statement_time: now(),
             deadline: None,
+            timer: None,
             notices: Vec::new(),
             in_list: false,
             server,
@@ -265,6 +268,13 @@ impl Session {
         self.backend.cancel.store(false, Ordering::Relaxed);
         let timeout = self.settings.lock().parsed().statement_timeout;
         self.deadline = timeout.map(|timeout| Instant::now() + timeout);
+        self.timer = timeout.map(|timeout| {
+            let backend = self.backend.clone();
+            Timer(tokio::spawn(async move {
+                tokio::time::sleep(timeout).await;
+                backend.cancel();
+            }))
+        });
     }
 
     /// 57014 when the statement was cancelled or has run for too long; 57P01 when the server is told to stop.
@@ -321,6 +331,15 @@ impl Session {
     /// Takes what is to be told to the client besides results.
     pub fn take_notices(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.notices)
+    }
+}
+
+/// A task that is ended when this is dropped.
+struct Timer(tokio::task::JoinHandle<()>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -12,9 +12,64 @@ use crate::sql::tree::{OutputColumn, RelationLock};
 use crate::types::{Datum, binary_io, text_io};
 use crate::wire::backend;
 use crate::wire::stream::Stream;
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 use lightning_storage::{LockMode, LockScope, LockTag, WaitPolicy};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a long execution runs before cancel requests and timeouts are looked for beyond its own checks.
+const LONG_BURST: Duration = Duration::from_millis(50);
+
+/// Why a burst of an execution ended.
+enum Burst {
+    Done(u64),
+    /// Whoever takes the rows wants no more for now.
+    Stopped,
+    /// Output waits to be sent.
+    Full,
+    /// Others should run.
+    Slice,
+    Wait(lightning_storage::Waiter),
+}
+
+/// The command tag of a planned statement.
+pub(super) fn command_tag(kind: PlanKind, rows: u64, affected: u64) -> String {
+    match kind {
+        PlanKind::Select => format!("SELECT {rows}"),
+        PlanKind::Insert => format!("INSERT 0 {affected}"),
+        PlanKind::Update => format!("UPDATE {affected}"),
+        PlanKind::Delete => format!("DELETE {affected}"),
+    }
+}
+
+/// Writes DataRow messages.
+#[derive(Default)]
+pub(super) struct RowWriter {
+    text: String,
+}
+
+impl RowWriter {
+    /// The execution's current row; columns beyond `binary` go out as text.
+    pub(super) fn put(&mut self, execution: &Execution, output: &[OutputColumn], binary: &[bool], out: &mut BytesMut) {
+        let ctx = execution.context().call.text();
+        backend::frame(out, b'D', |out| {
+            out.put_u16(output.len() as u16);
+            for (i, column) in output.iter().enumerate() {
+                let value = execution.output(i);
+                if value.is_null() {
+                    out.put_i32(-1);
+                } else if binary.get(i).copied().unwrap_or(false) {
+                    binary_io::send_sized(value, column.ty, out);
+                } else {
+                    self.text.clear();
+                    text_io::output(value, column.ty, &ctx, &mut self.text);
+                    out.put_u32(self.text.len() as u32);
+                    out.put_slice(self.text.as_bytes());
+                }
+            }
+        });
+    }
+}
 
 /// How an execution of a portal ended.
 enum Ended {
@@ -179,27 +234,81 @@ impl Session {
             return Ok(Ended::Complete("SELECT 0".to_owned()));
         };
         let mut rows = 0;
+        let (output, binary) = (&prepared.output, &portal.binary);
+        let mut writer = RowWriter::default();
+        let ended = self.run(execution, stream, |execution, out| {
+            writer.put(execution, output, binary, out);
+            rows += 1;
+            Ok(limit == 0 || rows < limit)
+        });
+        let Some(affected) = ended.await? else {
+            *given += rows;
+            return Ok(Ended::Suspended);
+        };
+        let tag = command_tag(execution.plan().kind, rows, affected);
+        portal.state = PortalState::Done;
+        Ok(Ended::Complete(tag))
+    }
+
+    /// Runs an execution, each row given to `row`, until its end (the number of rows that it affected) or until `row` answers
+    /// `false` (`None`). Output that piles up is sent on the way.
+    ///
+    /// A long execution runs where blocking is allowed: the threads that serve connections go on meanwhile.
+    pub(super) async fn run(
+        &mut self,
+        execution: &mut Execution,
+        stream: &mut Stream,
+        mut row: impl FnMut(&Execution, &mut BytesMut) -> Result<bool>,
+    ) -> Result<Option<u64>> {
         loop {
-            match self.step(execution, stream).await? {
-                Step::Row => {
-                    self.put_row(execution, &prepared.output, &portal.binary, stream);
-                    rows += 1;
-                    if limit > 0 && rows == limit {
-                        *given += rows;
-                        return Ok(Ended::Suspended);
+            if stream.is_full() {
+                self.flush(stream).await?;
+            }
+            let burst = match execution.is_long() {
+                true => tokio::task::block_in_place(|| self.burst(execution, stream, &mut row)),
+                false => self.burst(execution, stream, &mut row),
+            };
+            match burst? {
+                Burst::Done(affected) => return Ok(Some(affected)),
+                Burst::Stopped => return Ok(None),
+                Burst::Full => {}
+                Burst::Slice => tokio::task::yield_now().await,
+                Burst::Wait(waiter) => self.wait(&waiter).await?,
+            }
+        }
+    }
+
+    fn burst(
+        &self,
+        execution: &mut Execution,
+        stream: &mut Stream,
+        row: &mut dyn FnMut(&Execution, &mut BytesMut) -> Result<bool>,
+    ) -> Result<Burst> {
+        let began = execution.is_long().then(Instant::now);
+        loop {
+            match execution.next() {
+                Ok(Step::Row) => {
+                    if !row(execution, &mut stream.out)? {
+                        return Ok(Burst::Stopped);
+                    }
+                    if stream.is_full() {
+                        return Ok(Burst::Full);
                     }
                 }
-                Step::Done { affected } => {
-                    let tag = match execution.plan().kind {
-                        PlanKind::Select => format!("SELECT {rows}"),
-                        PlanKind::Insert => format!("INSERT 0 {affected}"),
-                        PlanKind::Update => format!("UPDATE {affected}"),
-                        PlanKind::Delete => format!("DELETE {affected}"),
-                    };
-                    portal.state = PortalState::Done;
-                    return Ok(Ended::Complete(tag));
+                Ok(Step::Yield) => {
+                    self.check_interrupts()?;
+                    if began.is_none_or(|began| began.elapsed() > LONG_BURST) {
+                        return Ok(Burst::Slice);
+                    }
                 }
-                Step::Yield => {}
+                Ok(Step::Done { affected }) => return Ok(Burst::Done(affected)),
+                Err(error) => match error.waiter() {
+                    Some(waiter) => return Ok(Burst::Wait(waiter.clone())),
+                    None => {
+                        self.check_interrupts()?;
+                        return Err(error);
+                    }
+                },
             }
         }
     }
@@ -251,32 +360,6 @@ impl Session {
         }
     }
 
-    /// One step of an execution, waits included; output that has piled up is sent first.
-    pub(super) async fn step(&mut self, execution: &mut Execution, stream: &mut Stream) -> Result<Step> {
-        loop {
-            if stream.is_full() {
-                self.flush(stream).await?;
-            }
-            match execution.next() {
-                Ok(Step::Yield) => {
-                    self.check_interrupts()?;
-                    tokio::task::yield_now().await;
-                }
-                Ok(step) => return Ok(step),
-                Err(error) => match error.waiter() {
-                    Some(waiter) => {
-                        let waiter = waiter.clone();
-                        self.wait(&waiter).await?;
-                    }
-                    None => {
-                        self.check_interrupts()?;
-                        return Err(error);
-                    }
-                },
-            }
-        }
-    }
-
     /// Sends output; a cancel request ends the statement though the client does not read.
     pub(super) async fn flush(&mut self, stream: &mut Stream) -> Result<()> {
         loop {
@@ -288,29 +371,6 @@ impl Session {
                 () = self.backend.woken.notified() => {}
             }
         }
-    }
-
-    /// DataRow of the execution's current row.
-    pub(super) fn put_row(&self, execution: &Execution, output: &[OutputColumn], binary: &[bool], stream: &mut Stream) {
-        let call = execution.context().call.clone();
-        let ctx = call.text();
-        let mut text = String::new();
-        backend::frame(&mut stream.out, b'D', |out| {
-            out.put_u16(output.len() as u16);
-            for (i, column) in output.iter().enumerate() {
-                let value = execution.output(i);
-                if value.is_null() {
-                    out.put_i32(-1);
-                } else if binary.get(i).copied().unwrap_or(false) {
-                    binary_io::send_sized(value, column.ty, out);
-                } else {
-                    text.clear();
-                    text_io::output(value, column.ty, &ctx, &mut text);
-                    out.put_u32(text.len() as u32);
-                    out.put_slice(text.as_bytes());
-                }
-            }
-        });
     }
 
     /// One row of text values, for utility statements.

@@ -1,6 +1,7 @@
 //! From text to plan; prepared statements and portals.
 
 use super::Session;
+use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::{Execution, Plan};
 use crate::planner;
@@ -32,7 +33,14 @@ struct Cached {
     plan: Arc<Plan>,
     image_version: u64,
     settings_version: u64,
+    /// About the rows of its tables when it was made.
+    sizes: Vec<f64>,
+    /// How often it was taken since.
+    uses: u32,
 }
+
+/// Growth of a table that makes its plans old.
+const OLD_AT: f64 = 8.0;
 
 /// A portal: a prepared statement with its parameters, perhaps under way.
 pub(super) struct Portal {
@@ -121,11 +129,18 @@ impl Session {
     pub(super) fn plan(&mut self, prepared: &Prepared) -> Result<Arc<Plan>> {
         let image = self.image()?;
         let settings_version = self.settings.lock().version;
-        if let Some(cached) = &*prepared.cached.lock()
+        if let Some(cached) = &mut *prepared.cached.lock()
             && cached.image_version == image.version
             && cached.settings_version == settings_version
         {
-            return Ok(cached.plan.clone());
+            // A table that was empty when it was planned for wants another plan once it is full; looking costs little, but
+            // not nothing.
+            cached.uses += 1;
+            let look = cached.uses.is_power_of_two() && cached.uses >= 4;
+            let grown = |(now, then): (&f64, &f64)| *now > then.max(100.0) * OLD_AT;
+            if !look || !self.sizes(&cached.plan, &image).iter().zip(&cached.sizes).any(grown) {
+                return Ok(cached.plan.clone());
+            }
         }
         let Some(statement) = &prepared.statement else {
             return Err(Error::internal("an empty statement has no plan"));
@@ -138,12 +153,23 @@ impl Session {
         };
         let ctx = self.bind_context(&image, &call, declared);
         let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
-        let plan = Arc::new(planner::physical::plan(&planner::rewrite::statement(bound))?);
+        let plan = Arc::new(planner::physical::plan_sized(&bound, &|relation| {
+            self.transaction.lock().as_ref().and_then(|transaction| planner::physical::size_now(relation, transaction))
+        })?);
         if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
         }
-        *prepared.cached.lock() = Some(Cached { plan: plan.clone(), image_version: image.version, settings_version });
+        let sizes = self.sizes(&plan, &image);
+        let image_version = image.version;
+        *prepared.cached.lock() = Some(Cached { plan: plan.clone(), image_version, settings_version, sizes, uses: 0 });
         Ok(plan)
+    }
+
+    /// About the rows of a plan's tables.
+    fn sizes(&self, plan: &Plan, image: &Image) -> Vec<f64> {
+        let transaction = self.transaction.lock();
+        let size = |relation: &Arc<Relation>| planner::physical::size_now(relation, transaction.as_ref()?);
+        plan.locks.iter().map(|(oid, _)| image.relations.get(oid).and_then(size).unwrap_or(0.0)).collect()
     }
 
     /// Parse.

@@ -1,10 +1,10 @@
 //! Statements that are not planned: transactions, settings, prepared statements, cursors, and the way to DDL.
 
 use super::Session;
+use super::run::{RowWriter, command_tag};
 use super::statement::{Portal, PortalState, Prepared};
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
-use crate::executor::Step;
 use crate::executor::ddl::{self, DdlContext};
 use crate::sql::ast::utility::{
     Discard, Explain, Fetch, FetchDirection, LockTable, ObjectKind, Set, SetValue, SettingName, TableLockMode,
@@ -361,24 +361,14 @@ impl Session {
         let params = self.execute_params(execute, &prepared)?;
         let mut execution = self.start(&prepared, params).await?;
         let mut rows = 0;
-        loop {
-            match self.step(&mut execution, stream).await? {
-                Step::Row => {
-                    rows += 1;
-                    self.put_row(&execution, &prepared.output, &[], stream);
-                }
-                Step::Done { affected } => {
-                    use crate::executor::row::plan::PlanKind;
-                    return Ok(match execution.plan().kind {
-                        PlanKind::Select => format!("SELECT {rows}"),
-                        PlanKind::Insert => format!("INSERT 0 {affected}"),
-                        PlanKind::Update => format!("UPDATE {affected}"),
-                        PlanKind::Delete => format!("DELETE {affected}"),
-                    });
-                }
-                Step::Yield => {}
-            }
-        }
+        let mut writer = RowWriter::default();
+        let run = self.run(&mut execution, stream, |execution, out| {
+            rows += 1;
+            writer.put(execution, &prepared.output, &[], out);
+            Ok(true)
+        });
+        let affected = run.await?.unwrap_or_default();
+        Ok(command_tag(execution.plan().kind, rows, affected))
     }
 
     /// EXECUTE's parameters.
@@ -473,17 +463,19 @@ impl Session {
             portal.state = PortalState::Running(Box::new(execution), 0);
         }
         let mut rows = 0;
-        while rows < limit {
-            let PortalState::Running(execution, _) = &mut portal.state else { break };
-            match self.step(execution, stream).await? {
-                Step::Row => {
-                    rows += 1;
-                    if !quiet {
-                        self.put_row(execution, &prepared.output, &portal.binary, stream);
-                    }
+        let mut writer = RowWriter::default();
+        if let PortalState::Running(execution, _) = &mut portal.state
+            && limit > 0
+        {
+            let run = self.run(execution, stream, |execution, out| {
+                rows += 1;
+                if !quiet {
+                    writer.put(execution, &prepared.output, &portal.binary, out);
                 }
-                Step::Done { .. } => portal.state = PortalState::Done,
-                Step::Yield => {}
+                Ok(rows < limit)
+            });
+            if run.await?.is_some() {
+                portal.state = PortalState::Done;
             }
         }
         Ok(rows)
@@ -529,7 +521,7 @@ impl Session {
                 Arc::new([]),
                 started.context().clone(),
             )?;
-            while !matches!(self.step(&mut execution, stream).await?, Step::Done { .. }) {}
+            self.run(&mut execution, stream, |_, _| Ok(true)).await?;
             explain_lines(execution.plan(), options, Some(execution.instruments()), json)
         } else {
             let plan = self.plan(&prepared)?;

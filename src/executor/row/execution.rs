@@ -36,7 +36,12 @@ pub struct Execution {
     phase: Phase,
     rows: u64,
     stack_bytes: usize,
+    /// A time slice was not enough.
+    yielded: bool,
 }
+
+/// Estimated rows to scan from which an execution is taken for a long one before it has shown to be.
+const LONG_ROWS: f64 = 20_000.0;
 
 enum Phase {
     Main,
@@ -75,7 +80,7 @@ impl Execution {
         }
         let root = operator::build(&plan.root, &frame);
         let stack_bytes = if plan.depth > 200 { plan.depth * 4096 } else { 0 };
-        Ok(Execution { plan, frame, root, phase: Phase::Main, rows: 0, stack_bytes })
+        Ok(Execution { plan, frame, root, phase: Phase::Main, rows: 0, stack_bytes, yielded: false })
     }
 
     /// Goes on. An error that [`Error::waiter`] knows is none: call again when the waiter is ready.
@@ -87,7 +92,10 @@ impl Execution {
             self.advance()
         };
         match step {
-            Err(error) if error.is_pause() => Ok(Step::Yield),
+            Err(error) if error.is_pause() => {
+                self.yielded = true;
+                Ok(Step::Yield)
+            }
             Err(error) if error.waiter().is_none() => {
                 self.frame.ctx.constraints.lock().failed();
                 Err(error)
@@ -135,6 +143,12 @@ impl Execution {
     #[inline]
     pub fn output(&self, i: usize) -> &Datum {
         self.frame.get(self.plan.output[i].column.0)
+    }
+
+    /// Whether it takes, or is thought to take, more than a time slice: a thread that serves other connections too should not
+    /// run it.
+    pub fn is_long(&self) -> bool {
+        self.yielded || self.plan.scanned_rows > LONG_ROWS
     }
 
     /// The plan.

@@ -152,6 +152,7 @@ impl WindowOp {
                 groups: &groups,
                 offsets: &self.offsets[i],
                 ctx: &f.call,
+                frame: f,
                 row: 0,
                 group: 0,
             };
@@ -202,6 +203,7 @@ struct View<'a> {
     groups: &'a [usize],
     offsets: &'a (Datum, Datum),
     ctx: &'a CallContext,
+    frame: &'a Frame,
     row: usize,
     group: usize,
 }
@@ -374,6 +376,9 @@ fn aggregate_over(view: &mut View<'_>, put: &mut dyn FnMut(usize, Datum)) -> Res
     let mut inside = 0..0;
     let mut last = Datum::Null;
     while view.row < view.rows {
+        if view.row & 63 == 0 {
+            view.frame.check_cancel()?;
+        }
         let frame = view.frame()?;
         if view.call.exclude != FrameExclude::NoOthers {
             last = anew(view, frame, make)?;
@@ -422,6 +427,9 @@ fn move_frame(
 fn anew(view: &View<'_>, frame: Range<usize>, make: Constructor) -> Result<Datum> {
     let mut state = fresh(view, make)?;
     for row in frame {
+        if row & 4095 == 0 {
+            view.frame.check_cancel()?;
+        }
         if view.passes(row) && !view.excluded(row) {
             state.add(view.ctx, view.args(row))?;
         }
