@@ -74,6 +74,7 @@ sqlstates! {
     FeatureNotSupported = "0A000";
     InvalidGrantor = "0L000";
     CardinalityViolation = "21000";
+    DataException = "22000";
     StringDataRightTruncation = "22001";
     NumericValueOutOfRange = "22003";
     NullValueNotAllowed = "22004";

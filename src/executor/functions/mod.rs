@@ -10,9 +10,12 @@
 
 pub mod aggregate;
 mod arithmetic;
+mod array;
 pub mod batch;
+mod bytea;
 mod cast;
 mod comparison;
+pub mod concat;
 mod datetime;
 mod formatting;
 mod inline;
@@ -82,7 +85,10 @@ pub enum FunctionKind {
 pub type RowForm = fn(&CallContext, &[Datum]) -> Result<Datum>;
 
 /// A set-returning function's row form: gives the rows; a record-returning one gives [`Datum::Record`]s.
-pub type SetForm = fn(&CallContext, &[Datum]) -> Result<Box<dyn Iterator<Item = Result<Datum>> + Send>>;
+pub type SetForm = fn(&CallContext, &[Datum]) -> Result<Rows>;
+
+/// The rows of a set.
+pub type Rows = Box<dyn Iterator<Item = Result<Datum>> + Send>;
 
 /// How a function is computed.
 #[derive(Debug)]

@@ -7,11 +7,17 @@ use std::sync::LazyLock;
 /// The tables of this folder's modules.
 static TABLES: &[&[Implementation]] = &[
     super::arithmetic::TABLE,
+    super::array::SETS,
+    super::array::TABLE,
+    super::bytea::TABLE,
     super::cast::TABLE,
     super::comparison::TABLE,
+    super::concat::ROWS,
+    super::concat::TABLE,
     super::math::TABLE,
     super::pattern::TABLE,
     super::sequence::TABLE,
+    super::string::SETS,
     super::string::TABLE,
     super::datetime::arithmetic::TABLE,
     super::datetime::compare::TABLE,

@@ -1,8 +1,8 @@
 //! generate_series over integers, numeric and timestamps.
 
-use super::CallContext;
 use super::datetime::arithmetic::{add_to_moment, add_to_timestamp};
 use super::macros::strict;
+use super::{CallContext, Rows};
 use crate::error::{Error, Result, SqlState};
 use crate::types::interval::comparison_value;
 use crate::types::numeric::Numeric;
@@ -10,8 +10,6 @@ use crate::types::{Datum, Interval};
 use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 use std::sync::Arc;
-
-type Rows = Box<dyn Iterator<Item = Result<Datum>> + Send>;
 
 fn zero_step() -> Error {
     Error::new(SqlState::InvalidParameterValue, "step size cannot equal zero")

@@ -1,9 +1,11 @@
 //! The manual's string functions.
 
 use super::inline::functions;
+use super::macros::strict;
+use super::{CallContext, Rows};
 use crate::error::{Error, Result, SqlState};
-use crate::types::{Array, Datum, oid};
-use bytes::Bytes;
+use crate::types::{Array, Datum, Oid, oid};
+use unicode_normalization::UnicodeNormalization;
 
 /// What a text may grow to.
 const TEXT_BYTES_MAX: usize = 1 << 30;
@@ -346,8 +348,172 @@ fn string_to_array(text: Option<&str>, separator: Option<&str>, null: Option<&st
     Some(Array::of(oid::TEXT, items))
 }
 
+fn text_to_table(_: &CallContext, args: &[Datum]) -> Result<Rows> {
+    let text = |i: usize| match args.get(i) {
+        Some(Datum::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let items = string_to_array(text(0), text(1), text(2)).map_or_else(Vec::new, |array| array.items);
+    Ok(Box::new(items.into_iter().map(Ok)))
+}
+
+use text_to_table as text_to_table_null;
+
+/// Bits of a text or of bytes.
+fn bit_length(value: &Datum) -> i32 {
+    8 * match value {
+        Datum::Text(text) => text.len() as i32,
+        Datum::Bytea(bytes) => bytes.len() as i32,
+        _ => 0,
+    }
+}
+
+/// A name with an oid behind it, shortened to fit.
+fn nameconcatoid(name: &str, number: Oid) -> String {
+    let suffix = format!("_{number}");
+    let mut end = name.len().min(63 - suffix.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    [&name[..end], &suffix].concat()
+}
+
+/// Unicode normalization forms by the names that SQL gives them.
+fn normalize(text: &str, form: &str) -> Result<String> {
+    match form.to_ascii_uppercase().as_str() {
+        "NFC" => Ok(text.nfc().collect()),
+        "NFD" => Ok(text.nfd().collect()),
+        "NFKC" => Ok(text.nfkc().collect()),
+        "NFKD" => Ok(text.nfkd().collect()),
+        _ => Err(Error::new(SqlState::InvalidParameterValue, format!("invalid normalization form: {form}"))),
+    }
+}
+
+/// `unistr`: `\XXXX`, `\+XXXXXX`, `\uXXXX` and `\UXXXXXXXX`, surrogate pairs joined.
+fn unistr(text: &str) -> Result<String> {
+    let syntax = |message: &str| Error::new(SqlState::SyntaxError, message);
+    let bad_escape =
+        || syntax("invalid Unicode escape").hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.");
+    let (mut out, mut rest, mut high) = (String::new(), text, None);
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c != '\\' || rest.starts_with('\\') {
+            if high.is_some() {
+                return Err(syntax("invalid Unicode surrogate pair"));
+            }
+            if c == '\\' {
+                rest = &rest[1..];
+            }
+            out.push(c);
+            continue;
+        }
+        let (skip, digits) = match rest.as_bytes().first() {
+            Some(b'+') => (1, 6),
+            Some(b'u') => (1, 4),
+            Some(b'U') => (1, 8),
+            _ => (0, 4),
+        };
+        let code = rest.get(skip..skip + digits).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let code = code.and_then(|hex| u32::from_str_radix(hex, 16).ok()).ok_or_else(bad_escape)?;
+        rest = &rest[skip + digits..];
+        let code = match (high.take(), code) {
+            (None, 0xd800..0xdc00) => {
+                high = Some(code);
+                continue;
+            }
+            (Some(high), 0xdc00..0xe000) => 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00),
+            (None, code) if !(0xdc00..0xe000).contains(&code) => code,
+            _ => return Err(syntax("invalid Unicode surrogate pair")),
+        };
+        match char::from_u32(code).filter(|c| *c != '\0') {
+            Some(c) => out.push(c),
+            None => {
+                let message = format!("invalid Unicode code point: {code:04X}");
+                return Err(Error::new(SqlState::InvalidParameterValue, message));
+            }
+        }
+    }
+    if high.is_some() { Err(syntax("invalid Unicode surrogate pair")) } else { Ok(out) }
+}
+
+/// `parse_ident`: the parts of a qualified name, those without quotes in lower case.
+fn parse_ident(text: &str, strict: bool) -> Result<Array> {
+    let invalid = |detail: Option<String>| {
+        let message = format!("string is not a valid identifier: \"{text}\"");
+        let error = Error::new(SqlState::InvalidParameterValue, message);
+        match detail {
+            Some(detail) => error.detail(detail),
+            None => error,
+        }
+    };
+    let space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c');
+    let (mut parts, mut rest, mut after_dot) = (Vec::new(), text.trim_start_matches(space), false);
+    loop {
+        let missing = if let Some(quoted) = rest.strip_prefix('"') {
+            let mut name = String::new();
+            let mut tail = quoted;
+            loop {
+                let Some((part, after)) = tail.split_once('"') else {
+                    return Err(invalid(Some("String has unclosed double quotes.".to_owned())));
+                };
+                name.push_str(part);
+                tail = after;
+                match tail.strip_prefix('"') {
+                    Some(after) => {
+                        name.push('"');
+                        tail = after;
+                    }
+                    None => break,
+                }
+            }
+            if name.is_empty() {
+                return Err(invalid(Some("Quoted identifier must not be empty.".to_owned())));
+            }
+            parts.push(Datum::Text(name.into()));
+            rest = tail;
+            false
+        } else if rest.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic() || !c.is_ascii()) {
+            let inside = |c: char| c == '_' || c == '$' || c.is_ascii_alphanumeric() || !c.is_ascii();
+            let end = rest.find(|c| !inside(c)).unwrap_or(rest.len());
+            parts.push(Datum::Text(rest[..end].to_ascii_lowercase().into()));
+            rest = &rest[end..];
+            false
+        } else {
+            true
+        };
+        if missing {
+            return Err(invalid(match (rest.starts_with('.'), after_dot) {
+                (true, _) => Some("No valid identifier before \".\".".to_owned()),
+                (false, true) => Some("No valid identifier after \".\".".to_owned()),
+                (false, false) => None,
+            }));
+        }
+        rest = rest.trim_start_matches(space);
+        match rest.strip_prefix('.') {
+            Some(after) => {
+                after_dot = true;
+                rest = after.trim_start_matches(space);
+            }
+            None if rest.is_empty() || !strict => return Ok(Array::of(oid::TEXT, parts)),
+            None => return Err(invalid(None)),
+        }
+    }
+}
+
+strict! {
+    SETS:
+    text_to_table = set;
+    text_to_table_null = set;
+}
+
 functions! {
     TABLE:
+    safe bit_length(a: &Datum) -> i32 = bit_length(a);
+    raises unicode_normalize_func(a: &str, b: &str) -> String = normalize(a, b);
+    raises unicode_is_normalized(a: &str, b: &str) -> bool = normalize(a, b).map(|normal| normal == a);
+    raises unistr(a: &str) -> String = unistr(a);
+    raises parse_ident(a: &str, b: bool) -> Array = parse_ident(a, b);
+    safe nameconcatoid(a: &str, b: Oid) -> String = nameconcatoid(a, b);
     safe textcat(a: &str, b: &str) -> String = [a, b].concat();
     safe textlen(a: &str) -> i32 = a.chars().count() as i32;
     safe bpcharlen_text(a: &str) -> i32 = a.chars().count() as i32;
@@ -385,6 +551,4 @@ functions! {
     safe to_hex64(a: i64) -> String = to_base(a as u64, 4);
     safe text_to_array(a: Option<&str>, b: Option<&str>) -> Option<Array> = string_to_array(a, b, None);
     safe text_to_array_null(a: Option<&str>, b: Option<&str>, c: Option<&str>) -> Option<Array> = string_to_array(a, b, c);
-    safe byteacat(a: &[u8], b: &[u8]) -> Bytes = [a, b].concat().into();
-    safe byteaoctetlen(a: &[u8]) -> i32 = a.len() as i32;
 }

@@ -9,7 +9,7 @@ use crate::executor::functions::{Function, FunctionKind};
 use crate::sql::ast::{self, FunctionCall};
 use crate::sql::parse;
 use crate::sql::tree::{Call, Expr, ExprKind};
-use crate::types::{Oid, Type, oid};
+use crate::types::{Datum, Oid, Type, oid};
 
 impl Binder<'_> {
     /// A call in function notation.
@@ -54,7 +54,13 @@ impl Binder<'_> {
         };
         let function = chosen.of.function;
         self.check_decorations(function, call, pos)?;
-        let (args, ty) = self.arguments(chosen, args, &given, &sources)?;
+        let (mut args, ty) = self.arguments(chosen, args, &given, &sources)?;
+        let mut function = function;
+        if call.variadic && function.variadic == oid::ANY {
+            (function, args) = self.variadic_any(function, args, pos)?;
+        } else {
+            args = self.text_arguments(function, args)?;
+        }
         match function.kind {
             FunctionKind::Aggregate => self.outermost(|binder| {
                 let args = args.into_iter().map(|arg| binder.fold(arg)).collect();
@@ -81,6 +87,34 @@ impl Binder<'_> {
                 }
                 Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty })
             }
+        }
+    }
+
+    /// A call with `VARIADIC array` of a function of any types: concat and concat_ws are `array_to_string` then, and format
+    /// takes the array itself.
+    fn variadic_any(
+        &mut self,
+        function: &'static Function,
+        mut args: Vec<Expr>,
+        pos: u32,
+    ) -> Result<(&'static Function, Vec<Expr>)> {
+        if args.last().is_none_or(|arg| builtin::element_of(arg.ty.oid).is_none()) {
+            return Err(
+                Error::new(SqlState::DatatypeMismatch, "VARIADIC argument must be an array").at(self.position(pos))
+            );
+        }
+        let joined = builtin::functions_named("array_to_string").iter().find(|function| function.args.len() == 2);
+        match (function.symbol, joined) {
+            ("text_concat", Some(joined)) => {
+                args.push(super::coerce::constant(Datum::Text("".into()), oid::TEXT));
+                Ok((joined, args))
+            }
+            ("text_concat_ws", Some(joined)) => {
+                args.reverse();
+                Ok((joined, args))
+            }
+            ("text_format", _) => Ok((function, args)),
+            _ => Err(Error::unsupported(format!("VARIADIC in a call of {}", function.name)).at(self.position(pos))),
         }
     }
 

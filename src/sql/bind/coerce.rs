@@ -4,6 +4,7 @@ use super::Binder;
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Function;
+use crate::executor::functions::concat::{TextArgument, takes_text};
 use crate::sql::tree::{Call, Expr, ExprKind};
 use crate::types::text_io::{self, TextContext};
 use crate::types::{Datum, Oid, Type, oid};
@@ -394,6 +395,41 @@ impl Binder<'_> {
             }
         }
         Ok(types)
+    }
+}
+
+impl Binder<'_> {
+    /// The arguments of a call, as text where the function takes any type and needs its text.
+    pub(super) fn text_arguments(&mut self, function: &'static Function, args: Vec<Expr>) -> Result<Vec<Expr>> {
+        let text = Type::new(oid::TEXT);
+        let mut ready = Vec::with_capacity(args.len());
+        for (index, arg) in args.into_iter().enumerate() {
+            let undecided = arg.ty.oid == oid::UNKNOWN;
+            ready.push(match takes_text(function, index) {
+                None => arg,
+                Some(TextArgument::Elements) => self.padded_elements(arg),
+                Some(_) if undecided && matches!(arg.kind, ExprKind::Param(_)) => arg,
+                Some(_) if undecided => self.coerce_unknown_to_text(arg),
+                Some(TextArgument::Cast) => self.coerce(arg, text, Coercion::Explicit, 0)?,
+                // These are texts already; a char(n) may have its padding to show.
+                Some(TextArgument::Output) if matches!(arg.ty.oid, oid::TEXT | oid::VARCHAR | oid::NAME) => arg,
+                Some(TextArgument::Output) => Expr { kind: ExprKind::CoerceViaIo(Box::new(arg)), ty: text },
+            });
+        }
+        Ok(ready)
+    }
+
+    /// An array of char(n) as one of text with the padding that the elements show.
+    fn padded_elements(&mut self, array: Expr) -> Expr {
+        if array.ty.oid != oid::BPCHAR_ARRAY {
+            return array;
+        }
+        let from = Type::with_typmod(oid::BPCHAR, array.ty.typmod);
+        let element_column = self.column(from);
+        let element = Expr { kind: ExprKind::Column(element_column), ty: from };
+        let element = Box::new(Expr { kind: ExprKind::CoerceViaIo(Box::new(element)), ty: Type::new(oid::TEXT) });
+        let kind = ExprKind::CoerceArray { array: Box::new(array), element_column, element };
+        Expr { kind, ty: Type::new(oid::TEXT_ARRAY) }
     }
 }
 

@@ -311,6 +311,7 @@ impl Binder<'_> {
         }
         let want = wanted.next().unwrap_or(right.ty);
         args.push(self.coerce(right, want, Coercion::Implicit, at.1)?);
+        let args = self.text_arguments(function, args)?;
         Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty: Type::new(result) })
     }
 
