@@ -753,6 +753,8 @@ pub struct FrameSpec {
     pub start: BoundSpec,
     /// End; CURRENT ROW when not written.
     pub end: BoundSpec,
+    /// Written with BETWEEN.
+    pub between: bool,
     /// EXCLUDE
     pub exclude: FrameExclude,
     /// Its position.

@@ -3,6 +3,7 @@
 pub mod ast;
 pub mod bind;
 pub mod columns;
+pub(crate) mod deparse;
 pub mod parse;
 pub mod tree;
 pub mod visit;

@@ -326,6 +326,11 @@ fn is_reserved(word: &str) -> bool {
     WORDS.binary_search(&word).is_ok()
 }
 
+/// A string literal in which only quotes are doubled, as standard_conforming_strings reads it.
+pub fn quote_literal_plain(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// `quote_literal`.
 pub fn quote_literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");

@@ -139,7 +139,7 @@ impl Binder<'_> {
         result
     }
 
-    fn choose(&self, candidates: &[Candidate<Match>], given: &[Oid], call: &FunctionCall) -> Option<Candidate<Match>> {
+    pub(in crate::sql) fn choose(&self, candidates: &[Candidate<Match>], given: &[Oid], call: &FunctionCall) -> Option<Candidate<Match>> {
         if let Some(exact) = candidates.iter().find(|candidate| candidate.args == given) {
             return Some(exact.clone());
         }
@@ -155,7 +155,7 @@ impl Binder<'_> {
         }
     }
 
-    fn cast_target(&self, call: &FunctionCall) -> Option<Oid> {
+    pub(in crate::sql) fn cast_target(&self, call: &FunctionCall) -> Option<Oid> {
         let plain = call.args.len() == 1
             && call.args[0].name.is_none()
             && !call.star

@@ -22,7 +22,7 @@ pub enum Coercion {
 
 /// How one type becomes another.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Path {
+pub(in crate::sql) enum Path {
     /// Same representation.
     Relabel,
     /// A function.
@@ -34,7 +34,7 @@ pub(super) enum Path {
 }
 
 /// Pseudo-types that any type, or any of a kind, may be passed as.
-pub(super) fn is_polymorphic(ty: Oid) -> bool {
+pub(in crate::sql) fn is_polymorphic(ty: Oid) -> bool {
     matches!(
         ty,
         oid::ANYELEMENT
@@ -62,7 +62,7 @@ pub(super) fn preferred(ty: Oid) -> bool {
 }
 
 /// What a domain is over; other types are themselves.
-pub(super) fn base_type(ty: Oid) -> Oid {
+pub(in crate::sql) fn base_type(ty: Oid) -> Oid {
     match builtin::type_by_oid(ty) {
         Some(row) if row.kind == b'd' => base_type(row.base),
         _ => ty,
@@ -95,7 +95,7 @@ fn value_class(ty: Oid) -> u8 {
 }
 
 /// The cast from one type to another, if the reason allows one (`find_coercion_pathway`).
-pub(super) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path> {
+pub(in crate::sql) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path> {
     let (from, to) = (base_type(from), base_type(to));
     if from == to {
         return Some(Path::Relabel);
@@ -129,7 +129,7 @@ pub(super) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path> {
 }
 
 /// Whether a value of one type may be used as another.
-pub(super) fn can_coerce(from: Oid, to: Oid, why: Coercion) -> bool {
+pub(in crate::sql) fn can_coerce(from: Oid, to: Oid, why: Coercion) -> bool {
     if from == to || to == oid::ANY || from == oid::UNKNOWN {
         return true;
     }
@@ -177,7 +177,7 @@ impl Binder<'_> {
     }
 
     /// `coerce_type`: the type, not yet the modifier. The caller has asked [`can_coerce`].
-    pub(super) fn coerce(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Expr> {
+    pub(in crate::sql) fn coerce(&mut self, expr: Expr, ty: Type, why: Coercion, pos: u32) -> Result<Expr> {
         let (from, to) = (expr.ty.oid, ty.oid);
         if from == to
             || matches!(
@@ -355,7 +355,7 @@ impl Binder<'_> {
     }
 
     /// The common type, or `None` when there is none.
-    pub(super) fn common_type_or_none(&self, items: &[Oid]) -> Option<Oid> {
+    pub(in crate::sql) fn common_type_or_none(&self, items: &[Oid]) -> Option<Oid> {
         let items: Vec<(Oid, u32)> = items.iter().map(|ty| (*ty, 0)).collect();
         let common = self.select_common_type(&items, "").ok()?;
         items.iter().all(|(ty, _)| can_coerce(*ty, common, Coercion::Implicit)).then_some(common)

@@ -19,7 +19,7 @@ mod expr;
 mod fold;
 pub(crate) mod from;
 pub(crate) mod insert;
-mod overload;
+pub(in crate::sql) mod overload;
 pub(crate) mod query;
 pub mod scope;
 pub(crate) mod select;

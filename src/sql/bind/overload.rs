@@ -11,7 +11,7 @@ use crate::types::{Oid, Type, oid};
 
 /// A candidate with the argument types that the call would have.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate<T> {
+pub(in crate::sql) struct Candidate<T> {
     /// Declared types, variadic ones spread out.
     pub args: Vec<Oid>,
     /// What it is.
@@ -20,7 +20,7 @@ pub(super) struct Candidate<T> {
 
 /// How the arguments of a call meet a function's parameters.
 #[derive(Clone, Debug)]
-pub(super) struct Match {
+pub(in crate::sql) struct Match {
     pub function: &'static Function,
     /// Given arguments that are gathered into the variadic array.
     pub spread: usize,
@@ -182,7 +182,7 @@ impl Binder<'_> {
     }
 
     /// The operator of a name over operand types ([`Oid::NONE`] on the left: prefix).
-    pub(super) fn find_operator(
+    pub(in crate::sql) fn find_operator(
         &self,
         op: &OperatorName,
         left: Oid,
@@ -263,7 +263,7 @@ impl Binder<'_> {
     }
 
     /// All ways in which functions of a name can take so many arguments, named ones included.
-    pub(super) fn function_candidates(
+    pub(in crate::sql) fn function_candidates(
         &self,
         schema: Option<&str>,
         name: &str,
@@ -290,7 +290,7 @@ impl Binder<'_> {
     }
 
     /// Declared argument and result types with the polymorphic ones made actual (`enforce_generic_type_consistency`).
-    pub(super) fn resolve_polymorphic(
+    pub(in crate::sql) fn resolve_polymorphic(
         &self,
         declared: &mut [Oid],
         given: &[Oid],

@@ -38,6 +38,15 @@ fn system_call(name: &str, args: Vec<Expr>, pos: u32) -> Expr {
     Expr::new(ExprKind::Function(Box::new(call)), pos)
 }
 
+/// The same where the text has it as a common call.
+fn plain_call(name: &str, args: Vec<Expr>, pos: u32) -> Expr {
+    let mut call = system_call(name, args, pos);
+    if let ExprKind::Function(call) = &mut call.kind {
+        call.sql_syntax = false;
+    }
+    call
+}
+
 fn empty_call(name: ObjectName) -> FunctionCall {
     FunctionCall {
         name,
@@ -646,7 +655,8 @@ impl Parser<'_> {
             None => return Ok(None),
         };
         let (start, end);
-        if self.take_word("between") {
+        let between = self.take_word("between");
+        if between {
             let start_pos = self.pos();
             start = self.frame_bound()?;
             self.expect_word("and")?;
@@ -682,7 +692,7 @@ impl Parser<'_> {
                 None => return Err(self.syntax_error()),
             };
         }
-        Ok(Some(FrameSpec { unit, start, end, exclude, pos }))
+        Ok(Some(FrameSpec { unit, start, end, between, exclude, pos }))
     }
 
     fn frame_bound(&mut self) -> Result<BoundSpec> {
@@ -987,6 +997,8 @@ impl Parser<'_> {
             while self.take_sign(b',') {
                 args.push(self.expr()?);
             }
+            self.expect_sign(b')')?;
+            return Ok(plain_call("overlay", args, pos));
         }
         self.expect_sign(b')')?;
         Ok(system_call("overlay", args, pos))
@@ -1028,7 +1040,7 @@ impl Parser<'_> {
                     args.push(self.expr()?);
                 }
                 self.expect_sign(b')')?;
-                return Ok(system_call("substring", args, pos));
+                return Ok(plain_call("substring", args, pos));
             }
         }
         self.expect_sign(b')')?;
