@@ -16,6 +16,7 @@ mod role;
 mod schema;
 mod sequence;
 mod temporary;
+mod text;
 mod view;
 
 pub use create_as::NewTable;
@@ -96,12 +97,18 @@ impl<'a> DdlContext<'a> {
         self.with(Transaction::allocate_oid).map(Oid)
     }
 
-    fn put_relation(&mut self, relation: Relation) -> Result<()> {
-        let before = self.image().relations.get(&relation.oid);
-        if before.is_none_or(|before| (before.schema, &before.name) != (relation.schema, &relation.name)) {
+    /// Puts a relation into the catalog. Texts that it brings become canonical; if names change with it, the texts of whatever
+    /// names them follow (see `text`).
+    fn put_relation(&mut self, mut relation: Relation) -> Result<()> {
+        let before = self.image().clone();
+        let old = before.relations.get(&relation.oid);
+        if old.is_none_or(|old| (old.schema, &old.name) != (relation.schema, &relation.name)) {
             self.claim("relation", relation.schema, &relation.name)?;
         }
-        self.change(|change, tx| change.put_relation(tx, relation))
+        self.make_canonical(&mut relation, old);
+        let renamed = old.is_some_and(|old| text::is_renamed(old, &relation));
+        self.change(|change, tx| change.put_relation(tx, relation))?;
+        if renamed { self.follow_names(&before) } else { Ok(()) }
     }
 
     fn remove_relation(&mut self, oid: Oid) -> Result<()> {
@@ -155,15 +162,19 @@ impl<'a> DdlContext<'a> {
 
     /// A binder over the catalog as changed so far.
     fn binder<T>(&self, bind: impl FnOnce(Binder<'_>) -> Result<T>) -> Result<T> {
-        let ctx = BindContext {
+        bind(Binder::new(&self.bind_context(), ""))
+    }
+
+    /// What binding over the catalog as changed so far depends on.
+    fn bind_context(&self) -> BindContext<'_> {
+        BindContext {
             image: self.change.image.clone(),
             search_path: self.search_path(),
             temp_schema: self.temp_schema(),
             user: self.bind.user,
             declared_params: Vec::new(),
             call: self.bind.call,
-        };
-        bind(Binder::new(&ctx, ""))
+        }
     }
 
     fn bind_type(&self, name: &crate::sql::ast::TypeName) -> Result<Type> {

@@ -17,6 +17,7 @@ mod cast;
 mod comparison;
 pub mod concat;
 mod datetime;
+mod definition;
 mod formatting;
 mod inline;
 mod macros;

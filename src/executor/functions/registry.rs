@@ -14,6 +14,7 @@ static TABLES: &[&[Implementation]] = &[
     super::comparison::TABLE,
     super::concat::ROWS,
     super::concat::TABLE,
+    super::definition::TABLE,
     super::math::TABLE,
     super::pattern::TABLE,
     super::sequence::TABLE,

@@ -139,7 +139,12 @@ impl Binder<'_> {
         result
     }
 
-    pub(in crate::sql) fn choose(&self, candidates: &[Candidate<Match>], given: &[Oid], call: &FunctionCall) -> Option<Candidate<Match>> {
+    pub(in crate::sql) fn choose(
+        &self,
+        candidates: &[Candidate<Match>],
+        given: &[Oid],
+        call: &FunctionCall,
+    ) -> Option<Candidate<Match>> {
         if let Some(exact) = candidates.iter().find(|candidate| candidate.args == given) {
             return Some(exact.clone());
         }

@@ -635,7 +635,9 @@ fn common_names(left: &[Item], right: &[Item]) -> Vec<ast::Ident> {
 }
 
 /// `unnest(a, b)` in FROM is `ROWS FROM (unnest(a), unnest(b))`.
-pub(in crate::sql) fn spread_unnest(calls: &[(ast::Expr, Vec<ast::ColumnType>)]) -> Option<Vec<(ast::Expr, Vec<ast::ColumnType>)>> {
+pub(in crate::sql) fn spread_unnest(
+    calls: &[(ast::Expr, Vec<ast::ColumnType>)],
+) -> Option<Vec<(ast::Expr, Vec<ast::ColumnType>)>> {
     let several = |expr: &ast::Expr| match &expr.kind {
         ast::ExprKind::Function(call) => {
             let builtin = matches!(&call.name.parts[..], [name] if name == "unnest")

@@ -155,7 +155,7 @@ impl Binder<'_> {
     /// A frame clause; unsaid, it is RANGE UNBOUNDED PRECEDING.
     fn frame(&mut self, window: &NamedWindow) -> Result<Frame> {
         let order = &window.order[..];
-        let Some(FrameSpec { unit, start, end, exclude, pos }) = &window.frame else {
+        let Some(FrameSpec { unit, start, end, between: _, exclude, pos }) = &window.frame else {
             return Ok(Frame {
                 unit: FrameUnit::Range,
                 start: FrameBound::UnboundedPreceding,

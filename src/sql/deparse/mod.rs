@@ -30,9 +30,9 @@ use crate::sql::bind::BindContext;
 use crate::sql::parse;
 use crate::types::{Oid, Type};
 use analyze::Analyzer;
-pub use print::Layout;
-pub(crate) use print::{qualified_name, relation_name, type_name};
+pub(crate) use print::Layout;
 use print::Printer;
+pub(crate) use print::{qualified_name, relation_name, type_name};
 use std::sync::Arc;
 
 /// Schemas that a stored text needs no qualification for.
@@ -63,7 +63,7 @@ pub(crate) fn canonical_expression(
 ) -> Result<String> {
     let expr = parse::expression(text)?;
     let (node, level) = Analyzer::new(ctx, true).whole_expression(&expr, relation, expected)?;
-    Ok(Printer::new(&ctx.image, STORED_PATH, Layout::PLAIN).expression(&node, &level))
+    Ok(Printer::new(&ctx.image, STORED_PATH, Layout::STORED).expression(&node, &level))
 }
 
 /// A view's query as a canonical text.
@@ -72,7 +72,7 @@ pub(crate) fn canonical_expression(
 /// XX000 when the binder would not take the text.
 pub(crate) fn canonical_query(ctx: &BindContext<'_>, text: &str) -> Result<String> {
     let query = Analyzer::new(ctx, true).whole_query(&parse_query(text)?)?;
-    Ok(Printer::new(&ctx.image, STORED_PATH, Layout::PLAIN).view(&query, None))
+    Ok(Printer::new(&ctx.image, STORED_PATH, Layout::STORED).view(&query, None))
 }
 
 /// A stored expression over `relation` (none for a DEFAULT), read under the catalog `before` and written under `after`.
@@ -89,7 +89,7 @@ pub(crate) fn renamed_expression(
     let ctx = context(before, STORED_PATH, call);
     let expr = parse::expression(text)?;
     let (node, level) = Analyzer::new(&ctx, true).whole_expression(&expr, relation, None)?;
-    Ok(Printer::new(after, STORED_PATH, Layout::PLAIN).expression(&node, &level))
+    Ok(Printer::new(after, STORED_PATH, Layout::STORED).expression(&node, &level))
 }
 
 /// A stored query, read under the catalog `before` and written under `after`.
@@ -99,7 +99,7 @@ pub(crate) fn renamed_expression(
 pub(crate) fn renamed_query(before: &Arc<Image>, after: &Image, call: &CallContext, text: &str) -> Result<String> {
     let ctx = context(before, STORED_PATH, call);
     let query = Analyzer::new(&ctx, true).whole_query(&parse_query(text)?)?;
-    Ok(Printer::new(after, STORED_PATH, Layout::PLAIN).view(&query, None))
+    Ok(Printer::new(after, STORED_PATH, Layout::STORED).view(&query, None))
 }
 
 /// A stored expression as users are shown it under the session's search path; and whether it looks like a function call.

@@ -341,16 +341,9 @@ pub(super) struct ItemColumn {
 /// What an item reads.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
-    Relation {
-        oid: Oid,
-        only: bool,
-    },
+    Relation { oid: Oid, only: bool },
     Subquery(Box<Query>),
-    Functions {
-        calls: Vec<FunctionSource>,
-        rows_from: bool,
-        ordinality: bool,
-    },
+    Functions { calls: Vec<FunctionSource>, rows_from: bool, ordinality: bool },
     Cte(String),
     Join,
 }

@@ -141,7 +141,9 @@ impl Analyzer<'_> {
             let node = self.expr(expr)?;
             // ROWS and GROUPS count; RANGE's offset is what its type's in_range function takes.
             let wanted = match (unit, key) {
-                (ast::FrameUnit::Range, Some(oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME)) => oid::INTERVAL,
+                (ast::FrameUnit::Range, Some(oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TIME)) => {
+                    oid::INTERVAL
+                }
                 (ast::FrameUnit::Range, Some(key)) => key,
                 _ => oid::INT8,
             };

@@ -52,7 +52,9 @@ impl Analyzer<'_> {
 
     /// A literal of unknown type read by a type's input function.
     fn read(&mut self, constant: Constant, ty: Type) -> Result<Node> {
-        let Constant::Text(text) = constant else { return Ok(Node { kind: Kind::Const(constant), ty: Type::new(ty.oid) }) };
+        let Constant::Text(text) = constant else {
+            return Ok(Node { kind: Kind::Const(constant), ty: Type::new(ty.oid) });
+        };
         let value = Expr { kind: ExprKind::Const(Datum::Text(text.into())), ty: Type::new(oid::UNKNOWN) };
         let read = self.binder.coerce(value, ty, Coercion::Implicit, 0)?;
         match read.kind {
@@ -68,10 +70,8 @@ impl Analyzer<'_> {
         if from == to || to == oid::ANY || polymorphic {
             return Ok(node);
         }
-        let cast = |node: Node, how: CastHow, ty: Type| Node {
-            kind: Kind::Cast { arg: Box::new(node), form, how },
-            ty,
-        };
+        let cast =
+            |node: Node, how: CastHow, ty: Type| Node { kind: Kind::Cast { arg: Box::new(node), form, how }, ty };
         if from == oid::UNKNOWN {
             return match node.kind {
                 Kind::Const(constant) => self.read(constant, ty),

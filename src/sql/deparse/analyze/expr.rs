@@ -116,7 +116,8 @@ impl Analyzer<'_> {
             Ast::ArrayQuery(query) => {
                 let (kind, columns) = self.sublink(SublinkKind::Array, Vec::new(), query)?;
                 let column = columns.first().map_or(oid::TEXT, |ty| ty.oid);
-                let array = if builtin::element_of(column).is_some() { Some(column) } else { builtin::array_of(column) };
+                let array =
+                    if builtin::element_of(column).is_some() { Some(column) } else { builtin::array_of(column) };
                 Ok(Node { kind, ty: Type::new(array.unwrap_or(oid::TEXT_ARRAY)) })
             }
             Ast::Grouping(args) => Ok(Node { kind: Kind::Grouping(self.all(args)?), ty: Type::new(oid::INT4) }),
@@ -305,7 +306,7 @@ impl Analyzer<'_> {
     fn in_list(&mut self, left: &ast::Expr, list: &[ast::Expr], negated: bool) -> Result<Node> {
         let op = OperatorName::new(if negated { "<>" } else { "=" });
         let mut result: Option<Node> = None;
-        let mut join = |result: &mut Option<Node>, test: Node| {
+        let join = |result: &mut Option<Node>, test: Node| {
             *result = Some(match result.take() {
                 None => test,
                 Some(before) if negated => boolean(Kind::And(vec![before, test])),
@@ -321,7 +322,8 @@ impl Analyzer<'_> {
         }
         let bound = self.expr(left)?;
         let mut rest = self.all(list)?;
-        let (plain, with_columns): (Vec<Node>, Vec<Node>) = rest.iter().cloned().partition(|item| !names_columns(item, 0));
+        let (plain, with_columns): (Vec<Node>, Vec<Node>) =
+            rest.iter().cloned().partition(|item| !names_columns(item, 0));
         if plain.len() > 1 {
             let types: Vec<Oid> = std::iter::once(&bound).chain(&plain).map(|node| node.ty.oid).collect();
             let common = self.binder.common_type_or_none(&types).filter(|ty| *ty != oid::RECORD);

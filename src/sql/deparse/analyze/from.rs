@@ -54,7 +54,8 @@ impl Analyzer<'_> {
             TableRef::Subquery { lateral, query, alias, .. } => {
                 let query = self.laterally(*lateral, |analyzer| analyzer.query(query, true))?;
                 let columns = output(&query).into_iter().map(column).collect();
-                let item = Item { lateral: *lateral, ..item(Source::Subquery(Box::new(query)), columns, alias.as_ref()) };
+                let item =
+                    Item { lateral: *lateral, ..item(Source::Subquery(Box::new(query)), columns, alias.as_ref()) };
                 Ok(self.add(item))
             }
             TableRef::Function { lateral, calls, rows_from, ordinality, alias, definitions, .. } => {
@@ -88,7 +89,10 @@ impl Analyzer<'_> {
         let relation = self.binder.relation(name)?;
         let mut made = Self::relation_item(&relation);
         if let Some(alias) = alias {
-            made = Item { row_type: made.row_type, ..item(Source::Relation { oid: relation.oid, only }, made.columns, Some(alias)) };
+            made = Item {
+                row_type: made.row_type,
+                ..item(Source::Relation { oid: relation.oid, only }, made.columns, Some(alias))
+            };
         } else {
             made.source = Source::Relation { oid: relation.oid, only };
         }
@@ -237,7 +241,9 @@ fn merge(
         using.push((name.clone(), l, r));
         // Where the types differ PostgreSQL's column is a cast of one side's, and the join's own.
         let of = match kind {
-            _ if a.oid != b.oid && coerce::common(a, b).oid != (if kind == JoinKind::Right { b.oid } else { a.oid }) => {
+            _ if a.oid != b.oid
+                && coerce::common(a, b).oid != (if kind == JoinKind::Right { b.oid } else { a.oid }) =>
+            {
                 vec![l, r]
             }
             JoinKind::Full => vec![l, r],

@@ -134,12 +134,7 @@ impl Analyzer<'_> {
         let made = made?;
         let columns = named(output(&made));
         self.level().ctes.push((part.name.clone(), columns));
-        Ok(Cte {
-            name: part.name.clone(),
-            aliases: part.columns.clone(),
-            materialized: part.materialized,
-            query: made,
-        })
+        Ok(Cte { name: part.name.clone(), aliases: part.columns.clone(), materialized: part.materialized, query: made })
     }
 
     // --- set operations ---
@@ -286,10 +281,8 @@ impl Analyzer<'_> {
                 entry.target.expr = self.text_if_unknown(expr)?;
             }
         }
-        made.order = order
-            .into_iter()
-            .map(|(at, item)| sort_item(entries[at].target.expr.clone(), at + 1, item))
-            .collect();
+        made.order =
+            order.into_iter().map(|(at, item)| sort_item(entries[at].target.expr.clone(), at + 1, item)).collect();
         made.body = Body::Select(Box::new(Select {
             distinct,
             targets: entries.into_iter().filter(|entry| !entry.hidden).map(|entry| entry.target).collect(),
@@ -397,9 +390,7 @@ impl Analyzer<'_> {
             _ => vec![expr.clone()],
         };
         Ok(match item {
-            GroupItem::Expr(expr) => {
-                self.group_set(&fields(expr), entries)?.into_iter().map(Group::Plain).collect()
-            }
+            GroupItem::Expr(expr) => self.group_set(&fields(expr), entries)?.into_iter().map(Group::Plain).collect(),
             GroupItem::Empty(_) => vec![Group::Set(Vec::new())],
             GroupItem::Rollup(sets, _) => vec![Group::Rollup(self.group_sets(sets, entries)?)],
             GroupItem::Cube(sets, _) => vec![Group::Cube(self.group_sets(sets, entries)?)],

@@ -1,8 +1,8 @@
 //! Expressions (`get_rule_expr` and what it calls).
 
-use super::super::tree::{Constant, Form, Kind, Node, Place, SublinkKind};
+use super::super::tree::{CastHow, Constant, Form, Kind, Node, Place, SublinkKind};
 use super::super::visit::has_test;
-use super::{Printer, VAR, type_name};
+use super::{Layout, Printer, VAR, type_name};
 use crate::catalog::builtin;
 use crate::executor::functions::string::quote_literal_plain;
 use crate::sql::ast::{BooleanTest, SqlValue};
@@ -166,6 +166,12 @@ impl<'a> Printer<'a> {
                 self.push_name(name);
             }
             Kind::Cast { arg, form: Form::Implicit, .. } if !implicit => self.operand(arg, false, node),
+            // A written cast of ARRAY[…] is a cast of its items: read again, the text would say something else.
+            Kind::Cast { arg, form: Form::Implicit, how: CastHow::Array }
+                if self.layout == Layout::STORED && matches!(arg.kind, Kind::Array(_)) =>
+            {
+                self.expr(arg, false);
+            }
             Kind::Cast { arg, .. } => self.cast(arg, node),
             Kind::Collate(arg, collation) => self.enclosed(|p| {
                 p.operand(arg, implicit, node);
@@ -476,7 +482,8 @@ impl<'a> Printer<'a> {
     }
 
     fn aggregate(&mut self, node: &'a Node) {
-        let Kind::Aggregate { function, direct, args, star, distinct, variadic, order, within_group, filter } = &node.kind
+        let Kind::Aggregate { function, direct, args, star, distinct, variadic, order, within_group, filter } =
+            &node.kind
         else {
             return;
         };

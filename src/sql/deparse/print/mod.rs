@@ -19,21 +19,21 @@ use names::Names;
 
 /// How a text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Line breaks and indentation.
-    pub indent: bool,
+    pub(crate) indent: bool,
     /// Only parentheses that are needed.
-    pub paren: bool,
+    pub(crate) paren: bool,
     /// Columns after which a select list is wrapped; 0: one item a line, negative: never.
-    pub wrap: i32,
+    pub(crate) wrap: i32,
 }
 
 impl Layout {
-    /// One line, all parentheses.
-    pub const PLAIN: Layout = Layout { indent: false, paren: false, wrap: -1 };
+    /// One line, all parentheses: for texts that are read again.
+    pub(crate) const STORED: Layout = Layout { indent: false, paren: false, wrap: -1 };
 
     /// What PostgreSQL's functions use for their `pretty` argument.
-    pub const fn of(pretty: bool) -> Layout {
+    pub(crate) const fn of(pretty: bool) -> Layout {
         Layout { indent: true, paren: pretty, wrap: 0 }
     }
 }
@@ -64,7 +64,7 @@ impl<'a> Printer<'a> {
     }
 
     /// An expression over the one item of `level`, its columns unqualified.
-    pub(super) fn expression(mut self, node: &Node, level: &'a Query) -> String {
+    pub(super) fn expression(mut self, node: &'a Node, level: &'a Query) -> String {
         self.levels.push(Names::of(self.image, level, &[]));
         self.expr(node, false);
         self.out

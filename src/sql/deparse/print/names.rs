@@ -67,7 +67,8 @@ impl<'a> Names<'a> {
             let real = match (&item.source, &column.of[..]) {
                 (Source::Relation { oid, .. }, _) => {
                     let relation = image.relations.get(oid);
-                    let attribute = relation.and_then(|r| r.attributes.get(usize::try_from(column.attribute - 1).ok()?));
+                    let attribute =
+                        relation.and_then(|r| r.attributes.get(usize::try_from(column.attribute - 1).ok()?));
                     attribute.map_or(column.name.as_str(), |attribute| attribute.name.as_str())
                 }
                 (Source::Join, [of]) if item.alias.is_some() => {

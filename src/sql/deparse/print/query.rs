@@ -1,7 +1,8 @@
 //! Queries (`get_query_def` and what it calls).
 
 use super::super::tree::{
-    Body, Bound, Distinct, Frame, From, FunctionSource, Group, Item, Kind, Node, Query, Select, SetTree, SortItem, Source,
+    Body, Bound, Distinct, Frame, From, FunctionSource, Group, Item, Kind, Node, Query, Select, SetTree, SortItem,
+    Source,
 };
 use super::expr::Label;
 use super::names::Names;
@@ -64,11 +65,9 @@ impl<'a> Printer<'a> {
         if let Some(limit) = &query.limit {
             if query.ties {
                 self.keyword(" FETCH FIRST ", -STD, STD, 0);
-                // The grammar takes a bare constant, or an expression in parentheses.
-                let parens = !matches!(strip(limit).kind, Kind::Const(_));
-                self.push(if parens { "(" } else { "" });
+                self.push("(");
                 self.expr(limit, false);
-                self.push(if parens { ")" } else { "" });
+                self.push(")");
                 self.push(" ROWS WITH TIES");
             } else {
                 self.keyword(" LIMIT ", -STD, STD, 0);
@@ -355,7 +354,8 @@ impl<'a> Printer<'a> {
                 self.push(if *only { "ONLY " } else { "" });
                 if let Some(relation) = self.image.relations.get(oid) {
                     // A WITH part of the same name would be found first.
-                    let hidden = self.levels.iter().any(|names| names.query.ctes.iter().any(|c| c.name == relation.name));
+                    let hidden =
+                        self.levels.iter().any(|names| names.query.ctes.iter().any(|c| c.name == relation.name));
                     let text = match hidden {
                         true => super::qualified_name(self.image, relation),
                         false => super::relation_name(self.image, self.path, relation),
@@ -606,14 +606,5 @@ impl<'a> Printer<'a> {
                 self.push(" FOLLOWING");
             }
         }
-    }
-}
-
-/// A value without the casts around it.
-fn strip(node: &Node) -> &Node {
-    match &node.kind {
-        Kind::Function { form: super::super::tree::Form::Implicit, args, .. } => strip(&args[0]),
-        Kind::Cast { form: super::super::tree::Form::Implicit, arg, .. } => strip(arg),
-        _ => node,
     }
 }
