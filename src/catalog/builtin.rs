@@ -142,7 +142,7 @@ macro_rules! files {
 files! {
     "pg_type", "pg_proc", "pg_operator", "pg_cast", "pg_aggregate", "pg_am", "pg_opfamily", "pg_opclass", "pg_amop",
     "pg_amproc", "pg_collation", "pg_language", "pg_range", "pg_class", "pg_attribute", "pg_index", "pg_constraint", "system_views",
-    "pg_description",
+    "pg_description", "pg_settings", "pg_get_keywords",
 }
 
 /// The rows of a catalog's file as text fields (`\N` is NULL), and the names of its columns; empty for other names.

@@ -24,6 +24,8 @@ pub struct Image {
     pub relations: HashMap<Oid, Arc<Relation>>,
     /// (schema, name) to relation.
     pub relation_names: HashMap<(Oid, String), Oid>,
+    /// Users' row types to relations.
+    pub row_types: HashMap<Oid, Oid>,
     /// Roles (shared by all databases) by oid.
     pub roles: HashMap<Oid, Arc<Role>>,
     /// All databases (shared).

@@ -2,6 +2,7 @@
 
 pub mod builtin;
 pub mod image;
+pub mod names;
 pub mod rights;
 pub mod store;
 pub mod system;

@@ -470,6 +470,7 @@ impl Image {
             }
         }
         self.relation_names.clear();
+        self.row_types.clear();
         let oids: Vec<Oid> = self.relations.keys().copied().collect();
         for oid in oids {
             let Some(relation) = self.relations.get_mut(&oid) else { continue };
@@ -477,6 +478,9 @@ impl Image {
             // System relations are shared by all images and complete as they are.
             if oid < Oid::FIRST_USER {
                 continue;
+            }
+            if relation.row_type != Oid::NONE {
+                self.row_types.insert(relation.row_type, oid);
             }
             let relation = Arc::make_mut(relation);
             relation.schema_name = self.schemas.get(&relation.schema).map_or_else(String::new, |s| s.name.clone());

@@ -3,6 +3,7 @@
 use super::server::{Backend, Server};
 use super::settings::Settings;
 use crate::catalog::image::{Body, Image};
+use crate::catalog::names::Namespace;
 use crate::catalog::store::{TEMPORARY_SCHEMA, fixed};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::SharedTransaction;
@@ -160,58 +161,15 @@ impl SessionHost {
 
 impl Names for SessionHost {
     fn read(&self, ty: Oid, text: &str) -> Result<Oid> {
-        use crate::types::oid;
         let image = self.image.lock().clone();
-        let parts = super::settings::split_dotted(text)?;
-        match (ty, &parts[..]) {
-            (oid::REGCLASS, [name]) => self
-                .resolve_path(&image, true)
-                .into_iter()
-                .find_map(|schema| image.relation(schema, name).map(|relation| relation.oid)),
-            (oid::REGCLASS, [schema, name]) if schema == "pg_temp" => {
-                self.temp_schema(&image).and_then(|schema| image.relation(schema, name)).map(|relation| relation.oid)
-            }
-            (oid::REGCLASS, [schema, name]) => image
-                .schema_names
-                .get(schema)
-                .and_then(|schema| image.relation(*schema, name))
-                .map(|relation| relation.oid),
-            (oid::REGNAMESPACE, [name]) => {
-                let found = image.schema_names.get(name).copied();
-                return found.ok_or_else(|| {
-                    Error::new(SqlState::InvalidSchemaName, format!("schema \"{name}\" does not exist"))
-                });
-            }
-            (oid::REGROLE, [name]) => {
-                let found = image.roles.values().find(|role| role.name == *name).map(|role| role.oid);
-                return found
-                    .ok_or_else(|| Error::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist")));
-            }
-            (oid::REGCLASS, _) => None,
-            _ => return Err(Error::unsupported(format!("looking up \"{text}\" by this type"))),
-        }
-        .ok_or_else(|| Error::new(SqlState::UndefinedTable, format!("relation \"{}\" does not exist", parts.join("."))))
+        let path = self.resolve_path(&image, true);
+        super::names::read(Namespace { image: &image, path: &path }, ty, text)
     }
 
     fn show(&self, ty: Oid, value: Oid) -> Option<String> {
-        use crate::executor::functions::string::quote_identifier as quote;
-        use crate::types::oid;
         let image = self.image.lock().clone();
-        match ty {
-            oid::REGCLASS => {
-                let relation = image.relations.get(&value)?;
-                let path = self.resolve_path(&image, true);
-                let visible = path.iter().find_map(|schema| image.relation(*schema, &relation.name));
-                if visible.is_some_and(|found| found.oid == value) {
-                    return Some(quote(&relation.name));
-                }
-                let schema = image.schemas.get(&relation.schema)?;
-                Some(format!("{}.{}", quote(&schema.name), quote(&relation.name)))
-            }
-            oid::REGNAMESPACE => Some(quote(&image.schemas.get(&value)?.name)),
-            oid::REGROLE => Some(quote(&image.roles.get(&value)?.name)),
-            _ => None,
-        }
+        let path = self.resolve_path(&image, true);
+        super::names::show(Namespace { image: &image, path: &path }, ty, value)
     }
 }
 

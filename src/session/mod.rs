@@ -5,6 +5,7 @@
 //! | `server` | what all sessions share: engine, catalog, backends, limits, shutdown |
 //! | `settings` | run-time settings with transactional undo |
 //! | `host` | what functions may ask of the session |
+//! | `names` | the reg types' names |
 //! | `transaction` | blocks, savepoints, commit |
 //! | `statement` | from text to plan; prepared statements and portals |
 //! | `run` | executing one statement to the client |
@@ -20,6 +21,7 @@ mod create_as;
 mod database;
 mod host;
 mod identity;
+mod names;
 mod run;
 pub mod server;
 pub mod settings;

@@ -21,6 +21,11 @@ pub(crate) fn array_oid(row_type: Oid) -> Oid {
     if row_type == Oid::NONE { Oid::NONE } else { Oid(row_type.0 | ARRAY_BIT) }
 }
 
+/// The row type below the oid of an array type made by [`array_oid`].
+pub(crate) fn element_of_array_oid(ty: Oid) -> Option<Oid> {
+    (ty.0 & ARRAY_BIT != 0).then_some(Oid(ty.0 & !ARRAY_BIT))
+}
+
 /// Users' relations: the one that an oid key of attribute `name` names, else all by oid.
 pub(super) fn chosen(image: &Image, key: Option<Key<'_>>, name: &str) -> Vec<Arc<Relation>> {
     if let Some(Key { value: Datum::Oid(oid), .. }) = key.filter(|key| key.name == name) {
@@ -359,7 +364,7 @@ fn index_row(index: &Index, image: &Image) -> Vec<Datum> {
 }
 
 /// The default btree operator class of a type, or of what it is compared as.
-fn operator_class(ty: Oid) -> Oid {
+pub(crate) fn operator_class(ty: Oid) -> Oid {
     static DEFAULTS: std::sync::LazyLock<std::collections::HashMap<Oid, Oid>> = std::sync::LazyLock::new(|| {
         let number = |text: &str| Oid(text.parse().unwrap_or(0));
         let (_, rows) = builtin::rows("pg_opclass");

@@ -29,7 +29,7 @@ use crate::types::{Datum, Oid, Type};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-pub(crate) use classes::array_oid;
+pub(crate) use classes::{array_oid, element_of_array_oid, operator_class};
 
 /// Rows of a system relation, each with all attributes in order.
 pub type SystemRows = Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>;
@@ -128,8 +128,44 @@ pub fn relations() -> &'static [Arc<Relation>] {
     &RELATIONS
 }
 
+/// The built-in comment on an object.
+pub(crate) fn built_in_comment(object: Oid, class: Option<Oid>, sub: i32) -> Option<String> {
+    let description = table("pg_description")?;
+    let value = Datum::Oid(object);
+    let key = Key { attribute: description.attribute("objoid")?, name: "objoid", value: &value };
+    files::table(description).rows(Some(key)).filter_map(Result::ok).find_map(|row| match &row[..] {
+        [_, Datum::Oid(of), Datum::Int4(at), Datum::Text(text)]
+            if class.is_none_or(|class| class == *of) && *at == sub =>
+        {
+            Some(text.to_string())
+        }
+        _ => None,
+    })
+}
+
+/// The name of a built-in object of a catalog whose first columns are oid and name.
+pub(crate) fn built_in_name(catalog: &str, object: Oid) -> Option<String> {
+    let value = Datum::Oid(object);
+    let key = Key { attribute: 1, name: "oid", value: &value };
+    let row = files::table(table(catalog)?).rows(Some(key)).next()?.ok()?;
+    match &row[1] {
+        Datum::Text(name) => Some(super::names::quote(name)),
+        _ => None,
+    }
+}
+
+/// The oid of a built-in object of a catalog whose first columns are oid and name.
+pub(crate) fn built_in_oid(catalog: &str, name: &str) -> Option<Oid> {
+    let value = Datum::Text(name.into());
+    let key = Key { attribute: 2, name: "", value: &value };
+    let row = files::table(table(catalog)?).rows(Some(key)).next()?.ok()?;
+    match row[0] {
+        Datum::Oid(oid) => Some(oid),
+        _ => None,
+    }
+}
+
 /// The system table of a name.
-#[cfg(test)]
 fn table(name: &str) -> Option<&'static SystemRelation> {
     RELATIONS.iter().find_map(|relation| match relation.body {
         Body::System(system) if system.name == name => Some(system),

@@ -27,6 +27,7 @@ pub mod registry;
 mod sequence;
 mod series;
 pub mod string;
+mod system;
 pub mod window;
 
 pub use registry::implementation;
@@ -167,12 +168,25 @@ pub trait Host: Send + Sync + crate::types::text_io::Names {
     fn currval(&self, sequence: Option<Oid>) -> Result<i64>;
     /// setval
     fn setval(&self, sequence: Oid, value: i64, called: bool) -> Result<i64>;
+    /// A sequence's last value, NULL before its first nextval.
+    fn sequence_value(&self, sequence: Oid) -> Result<Datum> {
+        Err(crate::error::Error::unsupported(format!("the value of sequence {sequence} here")))
+    }
     /// The `pg_advisory_*` family: returns whether the lock was taken (or released).
     fn advisory(&self, request: AdvisoryRequest) -> Result<bool>;
     /// pg_cancel_backend / pg_terminate_backend.
     fn signal_backend(&self, pid: i32, terminate: bool) -> Result<bool>;
+    /// Roughly how many rows a table has now.
+    fn row_estimate(&self, _table: Oid) -> Option<i64> {
+        None
+    }
     /// Bytes on disk of a relation (pg_relation_size, …), `None` when it does not exist.
     fn relation_size(&self, relation: Oid) -> Option<i64>;
+    /// The rows that only the session and the server know, in the columns of the function of this name (pg_stat_get_activity,
+    /// pg_lock_status, pg_cursor, pg_prepared_statement, show_all_settings).
+    fn rows(&self, function: &str) -> Result<Vec<Vec<Datum>>> {
+        Err(crate::error::Error::unsupported(format!("{function}()")))
+    }
     /// Other facts by name ("pg_postmaster_start_time", "txid_current", "inet_server_port", …), a small open set.
     fn fact(&self, name: &str) -> Result<Datum>;
 }

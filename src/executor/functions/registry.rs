@@ -29,8 +29,9 @@ static TABLES: &[&[Implementation]] = &[
     super::series::TABLE,
 ];
 
-static BY_SYMBOL: LazyLock<HashMap<&'static str, &'static Implementation>> =
-    LazyLock::new(|| TABLES.iter().copied().flatten().map(|entry| (entry.symbol, entry)).collect());
+static BY_SYMBOL: LazyLock<HashMap<&'static str, &'static Implementation>> = LazyLock::new(|| {
+    TABLES.iter().chain(super::system::TABLES).copied().flatten().map(|entry| (entry.symbol, entry)).collect()
+});
 
 /// The implementation of a `prosrc`; for functions that PostgreSQL writes in SQL (whose prosrc is empty), of a `proname`.
 pub fn implementation(symbol: &str) -> Option<&'static Implementation> {

@@ -244,7 +244,7 @@ impl Binder<'_> {
         if ty.oid == oid::RECORD {
             return Ok(Expr { kind: ExprKind::Relabel(Box::new(expr)), ty });
         }
-        let relation = self.ctx.image.relations.values().find(|relation| relation.row_type == ty.oid).cloned();
+        let relation = self.ctx.image.relation_of_row_type(ty.oid).cloned();
         let (Some(relation), ExprKind::Row(fields)) = (relation, expr.kind) else {
             let message = format!("cannot cast type {} to {}", self.type_name(expr.ty), self.type_name(ty));
             return Err(Error::new(SqlState::CannotCoerce, message).at(self.position(pos)));

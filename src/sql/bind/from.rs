@@ -417,11 +417,7 @@ impl Binder<'_> {
 
     /// The relation whose row type this is.
     pub(crate) fn composite(&self, ty: Oid) -> Option<Arc<Relation>> {
-        if ty < Oid::FIRST_USER && ty != Oid::NONE && builtin::type_by_oid(ty).is_some_and(|t| t.relation == Oid::NONE)
-        {
-            return None;
-        }
-        self.ctx.image.relations.values().find(|relation| relation.row_type == ty && ty != Oid::NONE).cloned()
+        self.ctx.image.relation_of_row_type(ty).cloned()
     }
 
     fn join_item(

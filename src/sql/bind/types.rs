@@ -2,6 +2,7 @@
 
 use super::Binder;
 use crate::catalog::builtin;
+use crate::catalog::names::Namespace;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{Expr, ExprKind, Literal, TypeName};
 use crate::types::{Oid, Type, oid, typmod};
@@ -41,17 +42,11 @@ impl Binder<'_> {
             [schema, name] | [_, schema, name] => (Some(schema.as_str()), name),
             _ => return None,
         };
-        match schema {
-            Some(schema @ ("pg_catalog" | "information_schema")) => {
-                builtin::type_in_schema(schema, name).map(|ty| ty.oid).or_else(|| self.row_type(Some(schema), name))
-            }
-            Some(schema) => self.row_type(Some(schema), name),
-            None => builtin::type_by_name(name).map(|ty| ty.oid).or_else(|| self.row_type(None, name)),
-        }
+        self.namespace().find_type(schema, name)
     }
 
-    fn row_type(&self, schema: Option<&str>, name: &str) -> Option<Oid> {
-        self.find_relation(schema, name).map(|relation| relation.row_type).filter(|oid| *oid != Oid::NONE)
+    fn namespace(&self) -> Namespace<'_> {
+        Namespace { image: &self.ctx.image, path: &self.search_path }
     }
 
     fn modifiers(&self, base: Oid, given: &[Expr], name: &TypeName) -> Result<i32> {
@@ -121,45 +116,6 @@ impl Binder<'_> {
 
     /// A type as messages name it, its modifier left out (`format_type_be`).
     pub(crate) fn type_name(&self, ty: Type) -> String {
-        if let Some(name) = sql_name(ty.oid) {
-            return name.to_owned();
-        }
-        let plain = builtin::type_by_oid(ty.oid).is_some_and(|row| row.storage == b'p');
-        if let Some(element) = builtin::element_of(ty.oid).filter(|_| !plain) {
-            return format!("{}[]", self.type_name(Type::new(element)));
-        }
-        match builtin::type_by_oid(ty.oid) {
-            Some(row) if row.schema == "pg_catalog" => row.name.to_owned(),
-            Some(row) => format!("{}.{}", row.schema, row.name),
-            None => {
-                let relation = self.ctx.image.relations.values().find(|relation| relation.row_type == ty.oid);
-                relation.map_or_else(|| "???".to_owned(), |relation| relation.name.clone())
-            }
-        }
+        self.namespace().format_type(ty.oid, None)
     }
-}
-
-/// The types that SQL has a name of its own for.
-fn sql_name(ty: Oid) -> Option<&'static str> {
-    Some(match ty {
-        oid::BOOL => "boolean",
-        oid::INT2 => "smallint",
-        oid::INT4 => "integer",
-        oid::INT8 => "bigint",
-        oid::FLOAT4 => "real",
-        oid::FLOAT8 => "double precision",
-        oid::NUMERIC => "numeric",
-        oid::BPCHAR => "character",
-        oid::VARCHAR => "character varying",
-        oid::CHAR => "\"char\"",
-        oid::TIME => "time without time zone",
-        oid::TIMETZ => "time with time zone",
-        oid::TIMESTAMP => "timestamp without time zone",
-        oid::TIMESTAMPTZ => "timestamp with time zone",
-        oid::INTERVAL => "interval",
-        Oid(1560) => "bit",
-        Oid(1562) => "bit varying",
-        oid::ANY => "\"any\"",
-        _ => return None,
-    })
 }
