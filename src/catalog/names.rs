@@ -40,7 +40,7 @@ impl Image {
 impl Namespace<'_> {
     /// The relation that a name without a schema means.
     pub fn relation(&self, name: &str) -> Option<&Arc<Relation>> {
-        self.path.iter().find_map(|schema| self.image.relation(*schema, name))
+        self.searched().find_map(|schema| self.image.relation(schema, name))
     }
 
     /// The session's schema of temporary relations, if it has one.
@@ -56,8 +56,10 @@ impl Namespace<'_> {
         self.relation(&relation.name).is_some_and(|found| found.oid == relation.oid)
     }
 
-    fn in_path(&self, schema: &str) -> bool {
-        self.path.contains(&if schema == "pg_catalog" { fixed::PG_CATALOG } else { system::schema_oid(schema) })
+    /// The schemas in order; pg_catalog is always among them, first when it is not named.
+    fn searched(&self) -> impl Iterator<Item = Oid> + '_ {
+        let implicit = (!self.path.contains(&fixed::PG_CATALOG)).then_some(fixed::PG_CATALOG);
+        implicit.into_iter().chain(self.path.iter().copied())
     }
 
     fn known(&self, ty: Oid) -> Option<Known> {
@@ -79,13 +81,13 @@ impl Namespace<'_> {
                 let schema = self.image.schema_names.get(schema)?;
                 self.image.relation(*schema, name).and_then(row_type)
             }),
-            None => self.path.iter().find_map(|schema| {
-                let built_in = match *schema {
+            None => self.searched().find_map(|schema| {
+                let built_in = match schema {
                     fixed::PG_CATALOG => builtin::type_by_name(name),
                     fixed::INFORMATION_SCHEMA => builtin::type_in_schema("information_schema", name),
                     _ => None,
                 };
-                built_in.map(|ty| ty.oid).or_else(|| self.image.relation(*schema, name).and_then(row_type))
+                built_in.map(|ty| ty.oid).or_else(|| self.image.relation(schema, name).and_then(row_type))
             }),
         }
     }
@@ -136,7 +138,7 @@ impl Namespace<'_> {
 
     /// Whether built-in functions, operators, … of a schema are found by their names alone.
     pub fn built_in_is_visible(&self, schema: &str) -> bool {
-        self.in_path(schema)
+        self.searched().any(|searched| searched == system::schema_oid(schema))
     }
 }
 

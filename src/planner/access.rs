@@ -98,7 +98,9 @@ fn sargs<'e>(conditions: &[&'e Expr], columns: &[(ScanColumn, ColumnId)]) -> Vec
     for conjunct in conditions {
         match &conjunct.kind {
             ExprKind::Call(Call { function, args }) => {
-                let (Some(op), [left, right]) = (operator_of(function), &args[..]) else { continue };
+                // name = text compares texts.
+                let mixed = matches!(function.symbol, "nameeqtext" | "texteqname").then_some(RowOp::Eq);
+                let (Some(op), [left, right]) = (operator_of(function).or(mixed), &args[..]) else { continue };
                 if let Some(attribute) = scan_column(left, columns).filter(|_| known(right)) {
                     found.push(Sarg { conjunct, attribute, term: Term::Compare(op, right) });
                 } else if let Some(attribute) = scan_column(right, columns).filter(|_| known(left)) {
@@ -235,9 +237,11 @@ pub(crate) fn system_key<'e>(
 ) -> Option<(i16, usize, &'e Expr)> {
     sargs(conditions, columns).into_iter().find_map(|sarg| {
         let Term::Compare(RowOp::Eq, value) = sarg.term else { return None };
+        // A name compares with a text as text.
+        let fits = |ty: Oid| value.ty.oid == ty || ty == oid::NAME && is_text(value.ty.oid);
         let ty = relation.attributes[sarg.attribute as usize - 1].ty.oid;
         let at = conditions.iter().position(|condition| std::ptr::eq(*condition, sarg.conjunct))?;
-        (keys.contains(&sarg.attribute) && value.ty.oid == ty).then_some((sarg.attribute, at, value))
+        (keys.contains(&sarg.attribute) && fits(ty)).then_some((sarg.attribute, at, value))
     })
 }
 

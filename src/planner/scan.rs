@@ -12,6 +12,9 @@ use crate::types::{Type, oid};
 use lightning_storage::ColumnNo;
 use std::sync::Arc;
 
+/// Left rows up to which a system relation is asked by key for each of them.
+const SYSTEM_LOOKUPS_MAX: f64 = 1000.0;
+
 impl Planner<'_> {
     /// A scan's columns that are needed; the filter's first.
     pub(super) fn table_columns(
@@ -208,6 +211,17 @@ impl Planner<'_> {
             },
             _ => return Ok(None),
         };
+        if let Body::System(system) = &relation.body {
+            // A generator finds rows by a key in a map: that beats making all of them, unless the left side is long.
+            let keyed = access::system_key(relation, &system.keys, columns, &conditions).is_some();
+            if !keyed || left.estimate.rows > SYSTEM_LOOKUPS_MAX {
+                return Ok(None);
+            }
+            let mut needed = needed.clone();
+            conditions.iter().for_each(|condition| used_by(condition, &mut needed));
+            self.scans += 1;
+            return self.system_scan(relation, &system.keys, columns, &needed, &conditions).map(Some);
+        }
         if !matches!(relation.body, Body::Table { .. }) {
             return Ok(None);
         }

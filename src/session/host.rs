@@ -1,5 +1,6 @@
 //! What functions may ask of the session: settings, names, sequences, locks.
 
+use super::report::{CursorNote, PreparedNote};
 use super::server::{Backend, Server};
 use super::settings::Settings;
 use crate::catalog::image::{Body, Image};
@@ -18,19 +19,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// See the module.
 pub(super) struct SessionHost {
-    server: Arc<Server>,
+    pub(super) server: Arc<Server>,
     backend: Arc<Backend>,
-    database: Oid,
+    pub(super) database: Oid,
     database_name: String,
     /// The name that the session's temporary schema has, once it is there.
     temp_schema: String,
     /// The last answer of [`SessionHost::users`], and the catalog's and the settings' versions it is for.
     users: Mutex<Option<((u64, u64), (Oid, Oid))>>,
-    settings: Arc<Mutex<Settings>>,
+    pub(super) settings: Arc<Mutex<Settings>>,
     transaction: SharedTransaction,
     image: Mutex<Arc<Image>>,
     /// nextval's last value per sequence, and the sequence used last.
     values: Mutex<(HashMap<Oid, i64>, Option<Oid>)>,
+    /// What pg_prepared_statements and pg_cursors show, noted when a statement reads them.
+    pub(super) prepared: Mutex<Vec<PreparedNote>>,
+    pub(super) cursors: Mutex<Vec<CursorNote>>,
     /// Changes of settings by set_config belong to a transaction when there is a block.
     pub(super) failed: AtomicBool,
 }
@@ -55,6 +59,8 @@ impl SessionHost {
             transaction: transaction.clone(),
             image: Mutex::default(),
             values: Mutex::default(),
+            prepared: Mutex::default(),
+            cursors: Mutex::default(),
             failed: AtomicBool::new(false),
         }
     }
@@ -295,8 +301,29 @@ impl Host for SessionHost {
         Ok(self.server.signal(pid, terminate))
     }
 
-    fn relation_size(&self, _relation: Oid) -> Option<i64> {
-        None
+    fn relation_size(&self, relation: Oid) -> Option<i64> {
+        let image = self.image.lock().clone();
+        self.stored_bytes(&image, relation)
+    }
+
+    fn database_size(&self, database: Oid) -> Result<i64> {
+        self.bytes_of_database(database)
+    }
+
+    fn row_estimate(&self, relation: Oid) -> Option<i64> {
+        let image = self.image.lock().clone();
+        let Body::Table { storage, .. } = image.relations.get(&relation)?.body else { return None };
+        self.with_transaction(|transaction| Ok(transaction.row_estimate(storage) as i64)).ok()
+    }
+
+    fn sequence_value(&self, sequence: Oid) -> Result<Datum> {
+        let (_, storage) = self.sequence(sequence)?;
+        let (value, called) = self.with_transaction(|transaction| transaction.sequence_state(storage))?;
+        Ok(if called { Datum::Int8(value) } else { Datum::Null })
+    }
+
+    fn rows(&self, function: &str) -> Result<Vec<Vec<Datum>>> {
+        self.report(function)
     }
 
     fn fact(&self, name: &str) -> Result<Datum> {
@@ -306,6 +333,9 @@ impl Host for SessionHost {
                 let id = self.with_transaction(|transaction| Ok(transaction.id()))?;
                 Ok(Datum::Int8(id.0 as i64))
             }
+            "commits" => Ok(Datum::Int8(self.server.engine.stats().commits as i64)),
+            "rollbacks" => Ok(Datum::Int8(self.server.engine.stats().rollbacks as i64)),
+            "deadlocks" => Ok(Datum::Int8(self.server.engine.stats().deadlocks as i64)),
             "failed" => Ok(Datum::Bool(self.failed.load(Ordering::Relaxed))),
             other => Err(Error::unsupported(format!("{other}()"))),
         }

@@ -6,6 +6,7 @@
 //! | `settings` | run-time settings with transactional undo |
 //! | `host` | what functions may ask of the session |
 //! | `names` | the reg types' names |
+//! | `report` | what system views show of sessions |
 //! | `transaction` | blocks, savepoints, commit |
 //! | `statement` | from text to plan; prepared statements and portals |
 //! | `run` | executing one statement to the client |
@@ -22,6 +23,7 @@ mod database;
 mod host;
 mod identity;
 mod names;
+mod report;
 mod run;
 pub mod server;
 pub mod settings;
@@ -141,6 +143,7 @@ impl Session {
             }
         }
         let settings = Arc::new(Mutex::new(settings));
+        backend.activity.lock().open(&settings, now());
         let transaction = SharedTransaction::default();
         let host = SessionHost::new(&server, &backend, database.oid, name, &settings, &transaction);
         Ok(Session {

@@ -110,6 +110,7 @@ impl Session {
             return Ok(());
         }
         let text: Arc<str> = text.into();
+        self.backend.activity.lock().begin(&text, self.statement_time);
         let count = parsed.len();
         self.in_list = count > 1;
         for (i, statement) in parsed.into_iter().enumerate() {
@@ -176,6 +177,7 @@ impl Session {
         if let Some(statement) = &portal.prepared.statement {
             self.check_failed_block(statement)?;
         }
+        self.backend.activity.lock().begin(&portal.prepared.text, self.statement_time);
         let limit = u64::try_from(max_rows).unwrap_or(0);
         match self.run_portal(&mut portal, limit, stream).await? {
             Ended::Complete(tag) => {
@@ -339,6 +341,7 @@ impl Session {
                 break plan;
             }
         };
+        self.note_for_views(&plan);
         let image = self.image()?;
         let call = self.call_context(&image);
         let ctx = self.statement_context(&image, &call)?;

@@ -1,5 +1,6 @@
 //! What all sessions share: the engine and its threads, the catalog, who is connected, shutdown.
 
+use super::report::Activity;
 use crate::catalog::Catalog;
 use crate::catalog::image::{Database, Role};
 use crate::config::Config;
@@ -35,9 +36,16 @@ pub struct Backend {
     database: AtomicU32,
     /// The role that logged in, by oid; 0 until it has.
     role: AtomicU32,
+    /// What it does, for pg_stat_activity.
+    pub(crate) activity: Mutex<Activity>,
 }
 
 impl Backend {
+    /// The database that it is in and the role that logged in.
+    pub(super) fn place(&self) -> (Oid, Oid) {
+        (Oid(self.database.load(Ordering::Relaxed)), Oid(self.role.load(Ordering::Relaxed)))
+    }
+
     /// Ends the running statement.
     pub fn cancel(&self) {
         self.cancel.store(true, Ordering::Relaxed);
@@ -179,6 +187,7 @@ impl Server {
             woken: Notify::new(),
             database: AtomicU32::new(0),
             role: AtomicU32::new(0),
+            activity: Mutex::default(),
         });
         backends.insert(backend.pid, backend.clone());
         Ok(backend)
@@ -261,6 +270,11 @@ impl Server {
             None => {}
         }
         backend.is_some()
+    }
+
+    /// All connections.
+    pub(super) fn backends(&self) -> Vec<Arc<Backend>> {
+        self.backends.lock().values().cloned().collect()
     }
 
     /// Number of connections.

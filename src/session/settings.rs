@@ -226,6 +226,15 @@ struct Undo {
     depth: u32,
 }
 
+/// A setting as pg_settings shows it.
+pub(super) struct Detail {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) boot: String,
+    pub(super) reset: String,
+    pub(super) source: &'static str,
+}
+
 /// A session's settings.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -499,6 +508,30 @@ impl Settings {
         all.extend(self.values.iter().filter(|(n, _)| definition(n).is_none()).map(|(n, v)| (n.clone(), v.clone())));
         all.sort_by_key(|(name, _)| name.to_ascii_lowercase());
         all
+    }
+
+    /// Every setting in its base unit, for pg_settings.
+    pub(super) fn details(&self) -> Vec<Detail> {
+        let own = self.values.keys().filter(|name| definition(name).is_none()).map(String::as_str);
+        let mut all: Vec<Detail> =
+            DEFINITIONS.iter().map(|d| d.name).chain(own).filter_map(|n| self.detail(n)).collect();
+        all.sort_by_key(|detail| detail.name.to_ascii_lowercase());
+        all
+    }
+
+    fn detail(&self, name: &str) -> Option<Detail> {
+        let definition = definition(name);
+        let boot = definition.map_or("", |d| d.default);
+        let reset = self.defaults.get(name).map_or(boot, |value| value);
+        let source = if self.values.contains_key(name) {
+            "session"
+        } else if self.defaults.contains_key(name) {
+            "configuration file"
+        } else {
+            "default"
+        };
+        let value = self.get(name)?.to_owned();
+        Some(Detail { name: name.to_owned(), value, boot: boot.to_owned(), reset: reset.to_owned(), source })
     }
 
     /// What value output depends on.

@@ -23,6 +23,9 @@ pub(super) struct Prepared {
     pub(super) declared: Vec<Option<Oid>>,
     /// Types of the parameters, as bound.
     pub(super) params: Vec<Type>,
+    /// When it was made, and whether by PREPARE.
+    pub(super) time: i64,
+    pub(super) from_sql: bool,
     /// What its rows look like; fixed when it was prepared (a change of it is 0A000).
     pub(super) output: Vec<OutputColumn>,
     /// The plan, and what it was made of.
@@ -104,8 +107,16 @@ impl Session {
         statement: Option<Arc<ast::Statement>>,
         declared: Vec<Option<Oid>>,
     ) -> Result<Prepared> {
-        let mut prepared =
-            Prepared { text, statement, declared, params: Vec::new(), output: Vec::new(), cached: Mutex::new(None) };
+        let mut prepared = Prepared {
+            text,
+            statement,
+            declared,
+            params: Vec::new(),
+            time: self.statement_time,
+            from_sql: false,
+            output: Vec::new(),
+            cached: Mutex::new(None),
+        };
         if prepared.is_planned() {
             self.ensure_transaction()?;
             let plan = self.plan(&prepared)?;

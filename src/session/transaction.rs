@@ -56,6 +56,7 @@ impl Session {
         };
         let mut transaction = self.server.engine.begin(level);
         transaction.set_session(self.host.session_id());
+        self.backend.activity.lock().begin_transaction(transaction.id().0, self.statement_time);
         *self.transaction.lock() = Some(transaction);
         self.transaction_time = self.statement_time;
         self.block = Block::Implicit;

@@ -348,7 +348,8 @@ impl Session {
         let declared =
             prepare.types.iter().map(|ty| Ok(Some(binder.bind_type(ty)?.oid))).collect::<Result<Vec<_>>>()?;
         let statement = Arc::new((*prepare.statement).clone());
-        let prepared = self.prepare_statement(prepare.text.as_str().into(), Some(statement), declared)?;
+        let mut prepared = self.prepare_statement(prepare.text.as_str().into(), Some(statement), declared)?;
+        prepared.from_sql = true;
         self.prepared.insert(prepare.name.clone(), Arc::new(prepared));
         Ok(())
     }

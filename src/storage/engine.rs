@@ -413,6 +413,18 @@ impl Engine {
         }
     }
 
+    /// How many pages a table's or an index's tree has.
+    ///
+    /// # Errors
+    /// `NotFound`; what reading inner pages meets.
+    pub fn object_pages(&self, object: ObjectId) -> Result<u64> {
+        let pool = &self.0.pool;
+        match self.0.table(object) {
+            Ok(table) => table.tree.pages(pool),
+            Err(_) => self.0.index(object)?.tree.pages(pool),
+        }
+    }
+
     /// All explicit locks, held and waited for.
     pub fn locks(&self) -> Vec<LockInfo> {
         self.0.locks.list()

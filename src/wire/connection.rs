@@ -258,6 +258,7 @@ impl Connection<'_> {
 
     fn ready(&mut self) {
         let status = self.session.status();
+        self.backend.activity.lock().idle(status, crate::session::now());
         backend::ready_for_query(&mut self.stream.out, status);
     }
 

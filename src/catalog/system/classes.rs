@@ -394,6 +394,17 @@ pub(super) fn pg_type(
     let with_row_type: Vec<Arc<Relation>> = match key {
         // Most look-ups of types are of built-in ones.
         Some(Key { name: "oid", value: Datum::Oid(oid), .. }) if *oid < Oid::FIRST_USER => Vec::new(),
+        Some(Key { name: "oid", value: Datum::Oid(oid), .. }) => {
+            let row_type = element_of_array_oid(*oid).unwrap_or(*oid);
+            image.relation_of_row_type(row_type).cloned().into_iter().collect()
+        }
+        Some(Key { name: "typname", value: Datum::Text(name), .. }) => {
+            let mut named = chosen(&image, None, "");
+            named.retain(|relation| {
+                name.trim_start_matches('_') == relation.name.trim_start_matches('_') || relation.name.len() > 60
+            });
+            named
+        }
         key => chosen(&image, key, "typrelid"),
     };
     let mut rows = Vec::new();

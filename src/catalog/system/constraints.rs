@@ -31,7 +31,11 @@ pub(super) fn pg_constraint(
         Some("confrelid") => chosen(&image, key, "confrelid").iter().flat_map(|r| r.referenced_by.clone()).collect(),
         _ => chosen(&image, key, "conrelid").iter().flat_map(|r| r.constraints.clone()).collect(),
     };
-    let rows = constraints.iter().map(|constraint| constraint_row(constraint, &image)).collect();
+    let by_oid = |constraint: &&Arc<Constraint>| match key {
+        Some(Key { name: "oid", value: Datum::Oid(oid), .. }) => constraint.oid == *oid,
+        _ => true,
+    };
+    let rows = constraints.iter().filter(by_oid).map(|constraint| constraint_row(constraint, &image)).collect();
     Ok(and_built_in(relation, key, rows))
 }
 
@@ -143,8 +147,11 @@ fn equality(left: Oid, right: Oid) -> Oid {
 /// A view's rule has the view's oid.
 pub(super) fn pg_rewrite(_: &'static SystemRelation, ctx: &CallContext, key: Option<Key<'_>>) -> Result<SystemRows> {
     let image = ctx.host.catalog();
-    let mut views: Vec<&Arc<Relation>> =
-        image.relations.values().filter(|relation| matches!(relation.body, Body::View { .. })).collect();
+    let mut views: Vec<&Arc<Relation>> = match key {
+        Some(Key { name: "ev_class", value: Datum::Oid(oid), .. }) => image.relations.get(oid).into_iter().collect(),
+        _ => image.relations.values().collect(),
+    };
+    views.retain(|relation| matches!(relation.body, Body::View { .. }));
     views.sort_by_key(|view| view.oid);
     let rows = views.iter().map(|view| {
         let text = match &view.body {

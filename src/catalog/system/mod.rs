@@ -29,7 +29,8 @@ use crate::types::{Datum, Oid, Type};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-pub(crate) use classes::{array_oid, element_of_array_oid, operator_class};
+pub(crate) use classes::{array_oid, element_of_array_oid};
+pub(crate) use files::unescape;
 
 /// Rows of a system relation, each with all attributes in order.
 pub type SystemRows = Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>;
@@ -101,7 +102,7 @@ static GENERATORS: &[(&str, &[&str], Generator)] = &[
     ("pg_collation", &["oid", "collname"], files::rows),
     ("pg_constraint", &["oid", "conrelid", "confrelid"], constraints::pg_constraint),
     ("pg_database", &["oid", "datname"], shared::pg_database),
-    ("pg_depend", &["objid", "refobjid"], constraints::pg_depend),
+    ("pg_depend", &[], constraints::pg_depend),
     ("pg_description", &["objoid"], shared::pg_description),
     ("pg_index", &["indexrelid", "indrelid"], classes::pg_index),
     ("pg_language", &["oid"], files::rows),
@@ -163,6 +164,11 @@ pub(crate) fn built_in_oid(catalog: &str, name: &str) -> Option<Oid> {
         Datum::Oid(oid) => Some(oid),
         _ => None,
     }
+}
+
+/// Whether an oid is that of the system relation of a name.
+pub(crate) fn is_named(oid: Oid, name: &str) -> bool {
+    RELATIONS.iter().any(|relation| relation.oid == oid && relation.name == name)
 }
 
 /// The system table of a name.

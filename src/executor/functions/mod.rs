@@ -180,6 +180,10 @@ pub trait Host: Send + Sync + crate::types::text_io::Names {
     fn row_estimate(&self, _table: Oid) -> Option<i64> {
         None
     }
+    /// Bytes on disk of a database's relations.
+    fn database_size(&self, _database: Oid) -> Result<i64> {
+        Err(crate::error::Error::unsupported("the size of a database here"))
+    }
     /// Bytes on disk of a relation (pg_relation_size, …), `None` when it does not exist.
     fn relation_size(&self, relation: Oid) -> Option<i64>;
     /// The rows that only the session and the server know, in the columns of the function of this name (pg_stat_get_activity,

@@ -164,6 +164,7 @@ impl World {
         }
         image.relation_names.insert((Oid(2200), "t".into()), Oid(100));
         image.relation_names.insert((Oid(2200), "child".into()), Oid(200));
+        image.row_types.insert(t.row_type, t.oid);
         image.relations.insert(Oid(100), Arc::new(t));
         image.relations.insert(Oid(200), Arc::new(child));
         World { engine, image: Arc::new(image) }

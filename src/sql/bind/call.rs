@@ -82,6 +82,11 @@ impl Binder<'_> {
                     let expr = Expr { kind: ExprKind::Call(Call { function, args }), ty };
                     return self.set_returning(expr, pos);
                 }
+                // A value does not know its type: the tree does.
+                if function.symbol == "pg_typeof" {
+                    let ty = Datum::Oid(args[0].ty.oid);
+                    return Ok(Expr { kind: ExprKind::Const(ty), ty: Type::new(oid::REGTYPE) });
+                }
                 if let Some(body) = sql_body(function) {
                     return self.inline(body, args, ty, pos);
                 }
@@ -343,6 +348,34 @@ fn sql_body(function: &'static Function) -> Option<&'static str> {
         ("quote_nullable", [oid::ANYELEMENT]) => "pg_catalog.quote_nullable($1::text)",
         ("pg_relation_size", [oid::REGCLASS]) => "pg_catalog.pg_relation_size($1, 'main')",
         ("age", [oid::TIMESTAMPTZ]) => "pg_catalog.age(cast(current_date as timestamptz), $1)",
+        ("_pg_truetypid", _) => "case when ($2).typtype = 'd' then ($2).typbasetype else ($1).atttypid end",
+        ("_pg_truetypmod", _) => "case when ($2).typtype = 'd' then ($2).typtypmod else ($1).atttypmod end",
+        ("_pg_char_max_length", _) => {
+            "case when $2 = -1 then null::int4 when $1 in (1042, 1043) then $2 - 4 when $1 in (1560, 1562) then $2 end"
+        }
+        ("_pg_char_octet_length", _) => {
+            "case when $1 in (25, 1042, 1043) then case when $2 = -1 then 1073741824
+             else information_schema._pg_char_max_length($1, $2) * 4 end end"
+        }
+        ("_pg_numeric_precision", _) => {
+            "case $1 when 21 then 16 when 23 then 32 when 20 then 64
+             when 1700 then case when $2 = -1 then null else (($2 - 4) >> 16) & 65535 end when 700 then 24 when 701 then 53 end"
+        }
+        ("_pg_numeric_precision_radix", _) => "case when $1 in (21, 23, 20, 700, 701) then 2 when $1 = 1700 then 10 end",
+        ("_pg_numeric_scale", _) => {
+            "case when $1 in (21, 23, 20) then 0 when $1 = 1700 then case when $2 = -1 then null else ($2 - 4) & 65535 end end"
+        }
+        ("_pg_datetime_precision", _) => {
+            "case when $1 = 1082 then 0 when $1 in (1083, 1114, 1184, 1266) then case when $2 < 0 then 6 else $2 end
+             when $1 = 1186 then case when $2 < 0 or $2 & 65535 = 65535 then 6 else $2 & 65535 end end"
+        }
+        ("_pg_interval_type", _) => {
+            "case when $1 = 1186 then upper(nullif(pg_catalog.regexp_replace(pg_catalog.format_type($1, $2), '^interval[()0-9]* ?', ''), '')) end"
+        }
+        ("_pg_index_position", _) => {
+            "(select (ss.a).n from (select information_schema._pg_expandarray(indkey) as a from pg_catalog.pg_index
+              where indexrelid = $1) ss where (ss.a).x = $2)"
+        }
         ("age", [oid::TIMESTAMP]) => "pg_catalog.age(cast(current_date as timestamp), $1)",
         _ => return None,
     })

@@ -227,6 +227,7 @@ pub(crate) fn catalog(relations: impl IntoIterator<Item = Relation>) -> Image {
     );
     for relation in relations {
         image.relation_names.insert((PUBLIC, relation.name.clone()), relation.oid);
+        image.row_types.insert(relation.row_type, relation.oid);
         image.relations.insert(relation.oid, Arc::new(relation));
     }
     image

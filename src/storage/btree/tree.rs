@@ -359,6 +359,31 @@ impl Tree {
         }
     }
 
+    /// How many pages the tree has, read off its inner pages: roughly, while others write.
+    pub(crate) fn pages(&self, pool: &Pool) -> Result<u64> {
+        let root = pool.read(self.root)?;
+        let mut todo: Vec<PageId> = Vec::new();
+        let mut pages = 1;
+        let count = |page: &Bytes, todo: &mut Vec<PageId>| {
+            let (level, children) = (node::level(page), node::count(page));
+            if level > 1 {
+                todo.extend((0..children).map(|at| node::child(page, at)));
+            }
+            if level > 0 { children as u64 } else { 0 }
+        };
+        let object = node::object(&root);
+        pages += count(&root, &mut todo);
+        drop(root);
+        while let Some(id) = todo.pop() {
+            let page = pool.read(id)?;
+            // A page that was let go of meanwhile may belong to another tree.
+            if node::object(&page) == object {
+                pages += count(&page, &mut todo);
+            }
+        }
+        Ok(pages)
+    }
+
     /// Walks the whole tree and reports what breaks an invariant; `leaf` sees every leaf in key order. Nobody may write meanwhile.
     pub(crate) fn check(
         &self,

@@ -63,7 +63,8 @@ fn is_superuser(ctx: &CallContext, role: Oid) -> bool {
 /// Whether one of the privileges in the list is held.
 fn holds(ctx: &CallContext, kind: &Kind, role: Option<Oid>, object: &Object, list: &Datum) -> Result<Datum> {
     let Datum::Text(list) = list else { return Ok(Datum::Null) };
-    let all = role.is_some_and(|role| role == object.owner || is_superuser(ctx, role));
+    let image = ctx.host.catalog();
+    let all = role.is_some_and(|role| image.acts_for(role, object.owner));
     let mut held = false;
     for asked in list.split(',') {
         let upper = asked.trim().to_ascii_uppercase();

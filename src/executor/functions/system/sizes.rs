@@ -1,7 +1,7 @@
 //! Sizes on disk, from the pages that storage's trees have, and their text.
 
+use super::super::CallContext;
 use super::super::inline::functions;
-use super::super::{CallContext, Form, Implementation};
 use super::{invalid, relation};
 use crate::error::{Error, Result, SqlState};
 use crate::types::numeric::Numeric;
@@ -26,18 +26,17 @@ fn total_size(ctx: &CallContext, oid: Oid) -> Option<i64> {
     Some(ctx.host.relation_size(oid)? + indexes_size(ctx, oid)?)
 }
 
-fn database_size(ctx: &CallContext, found: bool, missing: Error) -> Result<Datum> {
-    if found { ctx.host.fact("pg_database_size") } else { Err(missing) }
+fn database_size_of_name(ctx: &CallContext, name: &str) -> Result<i64> {
+    let image = ctx.host.catalog();
+    match image.databases.values().find(|database| database.name == name) {
+        Some(database) => ctx.host.database_size(database.oid),
+        None => Err(Error::new(SqlState::InvalidCatalogName, format!("database \"{name}\" does not exist"))),
+    }
 }
 
-fn database_size_of_name(ctx: &CallContext, name: &str) -> Result<Datum> {
-    let found = ctx.host.catalog().databases.values().any(|database| database.name == name);
-    let message = format!("database \"{name}\" does not exist");
-    database_size(ctx, found, Error::new(SqlState::InvalidCatalogName, message))
-}
-
-fn database_size_of_oid(ctx: &CallContext, oid: Oid) -> Result<Datum> {
-    if ctx.host.catalog().databases.contains_key(&oid) { ctx.host.fact("pg_database_size") } else { Ok(Datum::Null) }
+fn database_size_of_oid(ctx: &CallContext, oid: Oid) -> Result<Option<i64>> {
+    let known = ctx.host.catalog().databases.contains_key(&oid);
+    known.then(|| ctx.host.database_size(oid)).transpose()
 }
 
 /// Units, the size below which each is used (in that unit), whether it is rounded, and its power of two.
@@ -155,8 +154,8 @@ functions! {
     safe(ctx) pg_table_size(relation: Oid) -> Option<i64> = ctx.host.relation_size(relation);
     safe(ctx) pg_indexes_size(relation: Oid) -> Option<i64> = indexes_size(ctx, relation);
     safe(ctx) pg_total_relation_size(relation: Oid) -> Option<i64> = total_size(ctx, relation);
-    raises(ctx) pg_database_size_name(name: &str) -> Datum = database_size_of_name(ctx, name);
-    raises(ctx) pg_database_size_oid(database: Oid) -> Datum = database_size_of_oid(ctx, database);
+    raises(ctx) pg_database_size_name(name: &str) -> i64 = database_size_of_name(ctx, name);
+    raises(ctx) pg_database_size_oid(database: Oid) -> Option<i64> = database_size_of_oid(ctx, database);
     safe pg_size_pretty(bytes: i64) -> String = pretty(i128::from(bytes));
     raises pg_size_pretty_numeric(bytes: &Numeric) -> String = pretty_numeric(bytes);
     raises pg_size_bytes(text: &str) -> i64 = size_bytes(text);
