@@ -539,11 +539,6 @@ impl DdlContext<'_> {
             let message = format!("column \"{}\" of relation \"{}\" already exists", to.name, relation.name);
             return Err(Error::new(SqlState::DuplicateColumn, message));
         }
-        let in_texts = relation.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::Check { .. }))
-            || relation.attributes.iter().any(|a| a.generated);
-        if in_texts {
-            return Err(Error::unsupported("renaming a column of a table with CHECK constraints or generated columns"));
-        }
         self.change_attribute(table, from, |a| a.name = to.name.clone())
     }
 }

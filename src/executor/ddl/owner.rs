@@ -1,9 +1,7 @@
 //! ALTER … OWNER TO, RENAME and SET SCHEMA of whatever can be renamed and owned.
 //!
-//! Views and defaults are kept as texts. What renames an object that such a text names rewrites the text of a default, and
-//! refuses (0A000) when a view names it.
+//! The texts that name what is renamed follow it: see `text`.
 
-use super::dependency::Target;
 use super::schema::check_schema_name;
 use super::{DdlContext, check_kind, kind_name, not_owner};
 use crate::catalog::image::{Body, Relation, RelationKind, Schema};
@@ -62,16 +60,13 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::DuplicateTable, format!("relation \"{to}\" already exists")));
         }
         self.lock(relation.oid, LockMode::AccessExclusive)?;
-        self.check_texts(relation, "renaming")?;
-        let defaults = self.defaults_of(relation.oid);
         let mut changed = (*self.table(relation.oid)?).clone();
         to.clone_into(&mut changed.name);
         if let Body::Index(index) = &mut changed.body {
             to.clone_into(&mut Arc::make_mut(index).name);
         }
         self.put_relation(changed)?;
-        self.rename_constraint_of(relation, to)?;
-        self.rewrite_defaults(relation.oid, defaults)
+        self.rename_constraint_of(relation, to)
     }
 
     /// A constraint has its index's name.
@@ -95,7 +90,6 @@ impl DdlContext<'_> {
         }
         let number = attribute.number as usize - 1;
         self.lock(view.oid, LockMode::AccessExclusive)?;
-        self.check_texts(view, "renaming a column of")?;
         let mut changed = (**view).clone();
         changed.attributes[number].name.clone_from(&to.name);
         self.put_relation(changed)
@@ -131,11 +125,9 @@ impl DdlContext<'_> {
             return Err(Error::unsupported("moving a relation into a system schema"));
         }
         self.lock(relation.oid, LockMode::AccessExclusive)?;
-        self.check_texts(relation, "moving")?;
         let mut moved = vec![relation.oid];
         moved.extend(relation.indexes.iter().map(|index| index.oid));
         moved.extend(self.owned_sequences(relation.oid));
-        let defaults: Vec<_> = moved.iter().map(|oid| (*oid, self.defaults_of(*oid))).collect();
         for oid in &moved {
             let mut changed = (*self.table(*oid)?).clone();
             if self.image().relation(target, &changed.name).is_some() {
@@ -145,39 +137,12 @@ impl DdlContext<'_> {
             changed.schema = target;
             self.put_relation(changed)?;
         }
-        defaults.into_iter().try_for_each(|(sequence, defaults)| self.rewrite_defaults(sequence, defaults))
+        Ok(())
     }
 
     fn owned_sequences(&self, table: Oid) -> Vec<Oid> {
         let owned = |relation: &&Arc<Relation>| matches!(&relation.body, Body::Sequence(s) if s.owned_by.is_some_and(|(owner, _)| owner == table));
         self.image().relations.values().filter(owned).map(|relation| relation.oid).collect()
-    }
-
-    /// Gives defaults that name a sequence its new name.
-    fn rewrite_defaults(&mut self, sequence: Oid, defaults: Vec<(Oid, i16, String)>) -> Result<()> {
-        for (table, number, text) in defaults {
-            let relation = self.table(sequence)?;
-            let schema = self.image().schemas.get(&relation.schema).map_or_else(String::new, |s| s.name.clone());
-            let quote = crate::executor::functions::string::quote_identifier;
-            let name = format!("{}.{}", quote(&schema), quote(&relation.name)).replace('\'', "''");
-            let mut text_now = text.clone();
-            let mut places: Vec<_> = self.literals_naming(&text, sequence).collect();
-            places.reverse();
-            places.into_iter().for_each(|place| text_now.replace_range(place, &name));
-            let mut changed = (*self.table(table)?).clone();
-            changed.attributes[number as usize - 1].default = Some(text_now);
-            self.put_relation(changed)?;
-        }
-        Ok(())
-    }
-
-    /// 0A000 when a view's text names the relation.
-    pub(super) fn check_texts(&self, relation: &Relation, what: &str) -> Result<()> {
-        let sources = self.view_sources();
-        let Some((view, _)) = sources.iter().find(|(_, names)| names.contains(&relation.oid)) else { return Ok(()) };
-        let named = self.describe(Target::Relation(relation.oid));
-        let by = self.describe(Target::Relation(*view));
-        Err(Error::unsupported(format!("{what} {named} while {by} depends on it")))
     }
 
     /// OWNER TO of a relation; a table's indexes and owned sequences follow.
@@ -269,18 +234,10 @@ impl DdlContext<'_> {
             return Err(Error::unsupported("renaming a system schema"));
         }
         self.claim("schema", Oid::NONE, to)?;
-        let inside: Vec<Arc<Relation>> =
-            self.image().relations.values().filter(|relation| relation.schema == schema.oid).cloned().collect();
-        let mut defaults = Vec::new();
-        for relation in &inside {
-            self.check_texts(relation, "renaming the schema of")?;
-            if relation.kind == RelationKind::Sequence {
-                defaults.push((relation.oid, self.defaults_of(relation.oid)));
-            }
-        }
+        let before = self.image().clone();
         let renamed = Schema { name: to.to_owned(), ..(*schema).clone() };
         self.change(|change, tx| change.put_schema(tx, renamed))?;
-        defaults.into_iter().try_for_each(|(sequence, defaults)| self.rewrite_defaults(sequence, defaults))
+        self.follow_names(&before)
     }
 
     /// ALTER SCHEMA and DATABASE … OWNER TO.

@@ -6,6 +6,7 @@ use crate::catalog::builtin;
 use crate::error::Result;
 use crate::sql::bind::coerce::{self, Coercion, Path, base_type};
 use crate::sql::tree::{Expr, ExprKind};
+use crate::sql::{ast, parse};
 use crate::types::format::FormatSettings;
 use crate::types::text_io::{self, TextContext};
 use crate::types::{Datum, Oid, Type, oid};
@@ -52,6 +53,12 @@ impl Analyzer<'_> {
 
     /// A literal of unknown type read by a type's input function.
     fn read(&mut self, constant: Constant, ty: Type) -> Result<Node> {
+        if let Constant::Text(text) = &constant
+            && ty.oid == oid::REGCLASS
+            && let Some(relation) = self.relation_called(text)
+        {
+            return Ok(Node { kind: Kind::Const(Constant::Object(relation)), ty: Type::new(ty.oid) });
+        }
         let Constant::Text(text) = constant else {
             return Ok(Node { kind: Kind::Const(constant), ty: Type::new(ty.oid) });
         };
@@ -61,6 +68,17 @@ impl Analyzer<'_> {
             ExprKind::Const(value) => Ok(self.constant(&value, read.ty)),
             _ => Err(unexpected("a literal that is no constant")),
         }
+    }
+
+    /// The relation of a name in this catalog, which need not be the one that the session's functions see.
+    fn relation_called(&self, text: &str) -> Option<Oid> {
+        let ast::ExprKind::Column(parts) = parse::expression(text).ok()?.kind else { return None };
+        let found = match &parts[..] {
+            [name] => self.binder.find_relation(None, name),
+            [schema, name] => self.binder.find_relation(Some(schema), name),
+            _ => None,
+        };
+        found.map(|relation| relation.oid)
     }
 
     /// `coerce_type`: the type, not the modifier.
