@@ -1,5 +1,6 @@
 //! What functions may ask of the session: settings, names, sequences, locks.
 
+use super::notify::Notifications;
 use super::report::{CursorNote, PreparedNote};
 use super::server::{Backend, Server};
 use super::settings::Settings;
@@ -29,6 +30,7 @@ pub(super) struct SessionHost {
     users: Mutex<Option<((u64, u64), (Oid, Oid))>>,
     pub(super) settings: Arc<Mutex<Settings>>,
     transaction: SharedTransaction,
+    notifications: Arc<Mutex<Notifications>>,
     image: Mutex<Arc<Image>>,
     /// nextval's last value per sequence, and the sequence used last.
     values: Mutex<(HashMap<Oid, i64>, Option<Oid>)>,
@@ -47,6 +49,7 @@ impl SessionHost {
         database_name: &str,
         settings: &Arc<Mutex<Settings>>,
         transaction: &SharedTransaction,
+        notifications: &Arc<Mutex<Notifications>>,
     ) -> SessionHost {
         SessionHost {
             server: server.clone(),
@@ -57,6 +60,7 @@ impl SessionHost {
             users: Mutex::default(),
             settings: settings.clone(),
             transaction: transaction.clone(),
+            notifications: notifications.clone(),
             image: Mutex::default(),
             values: Mutex::default(),
             prepared: Mutex::default(),
@@ -324,6 +328,14 @@ impl Host for SessionHost {
 
     fn rows(&self, function: &str) -> Result<Vec<Vec<Datum>>> {
         self.report(function)
+    }
+
+    fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        self.notifications.lock().notify(channel, payload)
+    }
+
+    fn listening(&self) -> Vec<String> {
+        self.notifications.lock().channels()
     }
 
     fn fact(&self, name: &str) -> Result<Datum> {

@@ -12,6 +12,8 @@
 //! | `run` | executing one statement to the client |
 //! | `utility` | statements that are not planned |
 //! | `identity` | SET ROLE, SET SESSION AUTHORIZATION |
+//! | `notify` | LISTEN, NOTIFY |
+//! | `cursor` | DECLARE, FETCH, MOVE |
 //! | `create_as` | CREATE TABLE AS |
 //! | `database` | CREATE and DROP DATABASE |
 //! | `copy`, `copy_format` | COPY |
@@ -19,10 +21,12 @@
 mod copy;
 pub mod copy_format;
 mod create_as;
+mod cursor;
 mod database;
 mod host;
 mod identity;
 mod names;
+mod notify;
 mod report;
 mod run;
 pub mod server;
@@ -40,9 +44,11 @@ use crate::executor::functions::CallContext;
 use crate::executor::memory::Memory;
 use crate::executor::row::constraint::ConstraintQueue;
 use crate::executor::{SharedTransaction, StatementContext};
+use crate::sql::ast::utility::TransactionModes;
 use crate::sql::bind::BindContext;
 use crate::types::Oid;
 use host::SessionHost;
+use notify::Notifications;
 use parking_lot::Mutex;
 use settings::Settings;
 use statement::{Portal, Prepared};
@@ -75,6 +81,8 @@ pub struct Session {
     transaction: SharedTransaction,
     block: Block,
     savepoints: Vec<Savepoint>,
+    /// The modes of a failed block whose transaction is undone already, for AND CHAIN.
+    failed_modes: Option<TransactionModes>,
     /// The catalog as this transaction has changed it.
     change: Option<Change>,
     /// The committed catalog, and the generation at which it was asked for.
@@ -89,6 +97,9 @@ pub struct Session {
     /// Sets the cancel flag then, for who looks at nothing else.
     timer: Option<Timer>,
     notices: Vec<Report>,
+    notifications: Arc<Mutex<Notifications>>,
+    /// Per result column of the statement under way: binary? (What EXECUTE and FETCH show theirs in.)
+    result_formats: Vec<bool>,
     /// The statement is one of several of a simple query.
     in_list: bool,
 }
@@ -145,7 +156,8 @@ impl Session {
         let settings = Arc::new(Mutex::new(settings));
         backend.activity.lock().open(&settings, now());
         let transaction = SharedTransaction::default();
-        let host = SessionHost::new(&server, &backend, database.oid, name, &settings, &transaction);
+        let notifications = Arc::new(Mutex::new(Notifications::default()));
+        let host = SessionHost::new(&server, &backend, database.oid, name, &settings, &transaction, &notifications);
         Ok(Session {
             database: database.oid,
             login: role.oid,
@@ -154,6 +166,7 @@ impl Session {
             transaction,
             block: Block::None,
             savepoints: Vec::new(),
+            failed_modes: None,
             change: None,
             committed: Mutex::default(),
             constraints: Arc::new(Mutex::new(ConstraintQueue::new())),
@@ -164,6 +177,8 @@ impl Session {
             deadline: None,
             timer: None,
             notices: Vec::new(),
+            notifications,
+            result_formats: Vec::new(),
             in_list: false,
             server,
             backend,
@@ -331,6 +346,11 @@ impl Session {
     /// A warning.
     fn warn(&mut self, code: SqlState, message: &str) {
         self.notice(Report { code, message: message.to_owned(), ..Report::default() });
+    }
+
+    /// Takes the messages of other sessions that may be told now: none inside of a block.
+    pub fn take_notifications(&mut self) -> Vec<notify::Notification> {
+        if self.block == Block::None { self.backend.take_notifications() } else { Vec::new() }
     }
 
     /// Takes what is to be told to the client besides results.

@@ -285,6 +285,7 @@ pub(super) struct CursorNote {
     pub(super) text: Arc<str>,
     pub(super) time: i64,
     pub(super) holdable: bool,
+    pub(super) binary: bool,
     pub(super) scrollable: bool,
 }
 
@@ -294,7 +295,7 @@ impl CursorNote {
             text(&self.name),
             text(&self.text),
             Datum::Bool(self.holdable),
-            Datum::Bool(false),
+            Datum::Bool(self.binary),
             Datum::Bool(self.scrollable),
             Datum::TimestampTz(self.time),
         ]
@@ -320,13 +321,16 @@ impl super::Session {
             *self.host.prepared.lock() = notes.collect();
         }
         if reads("pg_cursors") {
-            let cursors = self.portals.iter().filter(|(_, portal)| portal.cursor);
-            let notes = cursors.map(|(name, portal)| CursorNote {
-                name: name.clone(),
-                text: portal.prepared.text.clone(),
-                time: portal.prepared.time,
-                holdable: false,
-                scrollable: false,
+            let notes = self.portals.iter().filter_map(|(name, portal)| {
+                let cursor = portal.cursor.as_ref()?;
+                Some(CursorNote {
+                    name: name.clone(),
+                    text: portal.prepared.text.clone(),
+                    time: portal.prepared.time,
+                    holdable: cursor.is_holdable(),
+                    binary: cursor.binary,
+                    scrollable: cursor.is_scrollable(),
+                })
             });
             *self.host.cursors.lock() = notes.collect();
         }

@@ -4,6 +4,7 @@ use super::Session;
 use super::statement::{Portal, PortalState, Prepared, fields};
 use super::transaction::Block;
 use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::CallContext;
 use crate::executor::row::plan::PlanKind;
 use crate::executor::{Execution, Plan, StatementContext, Step};
 use crate::sql::ast::utility::{Transaction, Utility};
@@ -51,11 +52,23 @@ pub(super) struct RowWriter {
 impl RowWriter {
     /// The execution's current row; columns beyond `binary` go out as text.
     pub(super) fn put(&mut self, execution: &Execution, output: &[OutputColumn], binary: &[bool], out: &mut BytesMut) {
-        let ctx = execution.context().call.text();
+        self.put_values(&execution.context().call, |i| execution.output(i), output, binary, out);
+    }
+
+    /// A row of values.
+    pub(super) fn put_values<'a>(
+        &mut self,
+        call: &CallContext,
+        value: impl Fn(usize) -> &'a Datum,
+        output: &[OutputColumn],
+        binary: &[bool],
+        out: &mut BytesMut,
+    ) {
+        let ctx = call.text();
         backend::frame(out, b'D', |out| {
             out.put_u16(output.len() as u16);
             for (i, column) in output.iter().enumerate() {
-                let value = execution.output(i);
+                let value = value(i);
                 if value.is_null() {
                     out.put_i32(-1);
                 } else if binary.get(i).copied().unwrap_or(false) {
@@ -119,18 +132,17 @@ impl Session {
             let controls =
                 matches!(&statement.statement, Statement::Utility(u) if matches!(**u, Utility::Transaction(_)));
             let prepared = self.prepare_parsed(&text, statement)?;
-            let output = fields(&prepared.output, &[]);
+            let binary = vec![self.shows_binary(&prepared); prepared.output.len()];
             if prepared.gives_rows() {
-                backend::row_description(&mut stream.out, &output);
+                backend::row_description(&mut stream.out, &fields(&prepared.output, &binary));
             }
-            let binary = vec![false; prepared.output.len()];
             let mut portal = Portal {
                 prepared: Arc::new(prepared),
                 params: Arc::new([]),
                 binary,
                 state: PortalState::Ready,
                 depth: self.savepoints.len(),
-                cursor: false,
+                cursor: None,
             };
             let tag = match self.run_portal(&mut portal, 0, stream).await? {
                 Ended::Complete(tag) => tag,
@@ -224,6 +236,7 @@ impl Session {
     async fn run_portal(&mut self, portal: &mut Portal, limit: u64, stream: &mut Stream) -> Result<Ended> {
         let prepared = portal.prepared.clone();
         if let Some(ast::Statement::Utility(utility)) = prepared.statement.as_deref() {
+            self.result_formats.clone_from(&portal.binary);
             let tag = self.utility(utility, &prepared.text, stream).await?;
             portal.state = PortalState::Done;
             return Ok(Ended::Complete(tag));
@@ -363,6 +376,29 @@ impl Session {
         }
     }
 
+    /// One step of an execution, waits included.
+    pub(super) async fn next_step(&mut self, execution: &mut Execution) -> Result<Step> {
+        loop {
+            match execution.next() {
+                Ok(Step::Yield) => {
+                    self.check_interrupts()?;
+                    tokio::task::yield_now().await;
+                }
+                Ok(step) => return Ok(step),
+                Err(error) => match error.waiter() {
+                    Some(waiter) => {
+                        let waiter = waiter.clone();
+                        self.wait(&waiter).await?;
+                    }
+                    None => {
+                        self.check_interrupts()?;
+                        return Err(error);
+                    }
+                },
+            }
+        }
+    }
+
     /// Sends output; a cancel request ends the statement though the client does not read.
     pub(super) async fn flush(&mut self, stream: &mut Stream) -> Result<()> {
         loop {
@@ -374,6 +410,14 @@ impl Session {
                 () = self.backend.woken.notified() => {}
             }
         }
+    }
+
+    /// A FETCH from a BINARY cursor, which shows binary values to a simple query too.
+    fn shows_binary(&self, prepared: &Prepared) -> bool {
+        let Some(Statement::Utility(utility)) = prepared.statement.as_deref() else { return false };
+        let Utility::Fetch(fetch) = &**utility else { return false };
+        let cursor = self.portals.get(&fetch.cursor).and_then(|portal| portal.cursor.as_ref());
+        cursor.is_some_and(|cursor| cursor.binary)
     }
 
     /// One row of text values, for utility statements.

@@ -1,5 +1,6 @@
 //! What all sessions share: the engine and its threads, the catalog, who is connected, shutdown.
 
+use super::notify::{Listeners, Notification, WAITING_MAX};
 use super::report::Activity;
 use crate::catalog::Catalog;
 use crate::catalog::image::{Database, Role};
@@ -32,6 +33,8 @@ pub struct Backend {
     pub terminated: AtomicBool,
     /// Wakes the session to look at the two.
     pub woken: Notify,
+    /// Messages that it has not told its client yet.
+    inbox: Mutex<Vec<Notification>>,
     /// The database that it is in, by oid; 0 until it is in one.
     database: AtomicU32,
     /// The role that logged in, by oid; 0 until it has.
@@ -51,6 +54,25 @@ impl Backend {
         self.cancel.store(true, Ordering::Relaxed);
         self.woken.notify_waiters();
         self.woken.notify_one();
+    }
+
+    /// A message for its client. A client that never takes its messages loses its connection.
+    pub(super) fn deliver(&self, notification: Notification) {
+        let waiting = {
+            let mut inbox = self.inbox.lock();
+            inbox.push(notification);
+            inbox.len()
+        };
+        if waiting > WAITING_MAX {
+            return self.terminate();
+        }
+        self.woken.notify_waiters();
+        self.woken.notify_one();
+    }
+
+    /// Takes the messages for the client.
+    pub fn take_notifications(&self) -> Vec<Notification> {
+        std::mem::take(&mut self.inbox.lock())
     }
 
     /// Ends the connection.
@@ -77,6 +99,8 @@ pub struct Server {
     /// When it started.
     pub started: i64,
     backends: Mutex<HashMap<i32, Arc<Backend>>>,
+    /// Who listens to what.
+    pub(super) listeners: Listeners,
     /// Databases that nobody may enter: they are being dropped. Locked after `backends`.
     closed: Mutex<HashSet<Oid>>,
     next_pid: AtomicI32,
@@ -115,6 +139,7 @@ impl Server {
             tls,
             started: super::now(),
             backends: Mutex::default(),
+            listeners: Listeners::default(),
             closed: Mutex::default(),
             next_pid: AtomicI32::new(std::process::id() as i32),
             mock_key: rand::random(),
@@ -185,6 +210,7 @@ impl Server {
             cancel: Arc::default(),
             terminated: AtomicBool::new(false),
             woken: Notify::new(),
+            inbox: Mutex::default(),
             database: AtomicU32::new(0),
             role: AtomicU32::new(0),
             activity: Mutex::default(),
@@ -250,6 +276,7 @@ impl Server {
 
     /// A connection has ended.
     pub fn unregister(&self, backend: &Backend) {
+        self.listeners.forget(backend);
         self.backends.lock().remove(&backend.pid);
     }
 

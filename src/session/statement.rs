@@ -1,6 +1,7 @@
 //! From text to plan; prepared statements and portals.
 
 use super::Session;
+use super::cursor::Cursor;
 use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::{Execution, Plan};
@@ -54,8 +55,8 @@ pub(super) struct Portal {
     pub(super) state: PortalState,
     /// Savepoints around it: it ends with the one that it was made in.
     pub(super) depth: usize,
-    /// Made by DECLARE: shown rows are FETCH's.
-    pub(super) cursor: bool,
+    /// Made by DECLARE: its rows are FETCH's.
+    pub(super) cursor: Option<Box<Cursor>>,
 }
 
 /// How far a portal is.
@@ -66,6 +67,13 @@ pub(super) enum PortalState {
     Running(Box<Execution>, u64),
     /// Run to its end.
     Done,
+}
+
+impl Portal {
+    /// Whether it outlives its transaction: a cursor WITH HOLD after COMMIT.
+    pub(super) fn is_held(&self) -> bool {
+        self.cursor.as_ref().is_some_and(|cursor| cursor.held)
+    }
 }
 
 impl Prepared {
@@ -245,7 +253,7 @@ impl Session {
             binary,
             state: PortalState::Ready,
             depth: self.savepoints.len(),
-            cursor: false,
+            cursor: None,
         };
         self.portals.insert(bind.portal, portal);
         Ok(())

@@ -26,6 +26,7 @@ pub(super) struct Savepoint {
     name: String,
     id: SavepointId,
     mark: QueueMark,
+    notifications: usize,
     /// The catalog as this transaction had changed it.
     change: Option<Change>,
 }
@@ -134,7 +135,8 @@ impl Session {
     }
 
     async fn try_commit(&mut self) -> Result<()> {
-        self.portals.clear();
+        self.hold_cursors().await?;
+        self.portals.retain(|_, portal| portal.is_held());
         let image = self.image()?;
         if self.host.temp_schema(&image).is_some() {
             self.run_ddl(|ctx| ctx.on_commit()).await?;
@@ -186,17 +188,23 @@ impl Session {
             self.server.catalog.reload(self.database)?;
         }
         drop(held);
+        let mut notifications = self.notifications.lock();
+        if !notifications.is_empty() {
+            notifications.commit(&self.server.listeners, &self.backend, self.database);
+        }
         Ok(())
     }
 
     /// ROLLBACK of whatever transaction there is. Cannot fail.
     pub(super) fn rollback(&mut self) {
-        self.portals.clear();
+        self.portals.retain(|_, portal| portal.is_held());
         let transaction = self.transaction.lock().take();
         if let Some(transaction) = transaction {
             transaction.rollback();
         }
         self.block = Block::None;
+        self.notifications.lock().rollback(0);
+        self.failed_modes = None;
         self.savepoints.clear();
         self.constraints.lock().clear();
         self.change = None;
@@ -214,7 +222,9 @@ impl Session {
                     None => false,
                 };
                 if !undone {
+                    let modes = self.modes();
                     self.rollback();
+                    self.failed_modes = Some(modes);
                 }
                 self.block = Block::Failed;
             }
@@ -230,6 +240,7 @@ impl Session {
             transaction.rollback_to(savepoint.id)?;
         }
         self.constraints.lock().rollback_to(savepoint.mark);
+        self.notifications.lock().rollback(savepoint.notifications);
         self.change = savepoint.change.clone();
         self.portals.retain(|_, portal| portal.depth <= at);
         self.settings.lock().rollback(at as u32 + 1);
@@ -244,7 +255,8 @@ impl Session {
             None => return Err(Error::internal("a block has no transaction")),
         };
         let mark = self.constraints.lock().mark();
-        self.savepoints.push(Savepoint { name, id, mark, change: self.change.clone() });
+        let notifications = self.notifications.lock().mark();
+        self.savepoints.push(Savepoint { name, id, mark, notifications, change: self.change.clone() });
         Ok(())
     }
 
@@ -275,6 +287,28 @@ impl Session {
         self.undo_to(at)?;
         self.block = Block::Explicit;
         Ok(())
+    }
+
+    /// What the transaction that AND CHAIN begins takes over from this one.
+    pub(super) fn chained_modes(&self, what: &str) -> Result<TransactionModes> {
+        if !matches!(self.block, Block::Explicit | Block::Failed) {
+            let message = format!("{what} can only be used in transaction blocks");
+            return Err(Error::new(SqlState::NoActiveSqlTransaction, message));
+        }
+        Ok(self.failed_modes.unwrap_or_else(|| self.modes()))
+    }
+
+    fn modes(&self) -> TransactionModes {
+        let settings = self.settings.lock();
+        TransactionModes {
+            isolation: Some(match settings.get("transaction_isolation") {
+                Some("repeatable read") => Isolation::RepeatableRead,
+                Some("read uncommitted") => Isolation::ReadUncommitted,
+                _ => Isolation::ReadCommitted,
+            }),
+            read_only: Some(settings.flag("transaction_read_only")),
+            deferrable: Some(settings.flag("transaction_deferrable")),
+        }
     }
 
     fn require_block(&self, what: &str) -> Result<()> {

@@ -2,13 +2,12 @@
 
 use super::Session;
 use super::run::{RowWriter, command_tag};
-use super::statement::{Portal, PortalState, Prepared};
+use super::statement::Prepared;
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::ddl::{self, DdlContext};
 use crate::sql::ast::utility::{
-    Discard, Explain, Fetch, FetchDirection, LockTable, ObjectKind, Set, SetValue, SettingName, TableLockMode,
-    Transaction, Utility,
+    Discard, Explain, LockTable, ObjectKind, Set, SetValue, SettingName, TableLockMode, Transaction, Utility,
 };
 use crate::sql::ast::{self, Statement};
 use crate::sql::tree::{ColumnId, OutputColumn};
@@ -96,12 +95,12 @@ impl Session {
                 "DEALLOCATE"
             }
             Utility::DeclareCursor(cursor) => {
-                self.declare(cursor)?;
+                self.declare(cursor).await?;
                 "DECLARE CURSOR"
             }
             Utility::Fetch(fetch) => return self.fetch(fetch, stream).await,
             Utility::Close(None) => {
-                self.portals.retain(|_, portal| !portal.cursor);
+                self.portals.retain(|_, portal| portal.cursor.is_none());
                 "CLOSE CURSOR ALL"
             }
             Utility::Close(Some(name)) => {
@@ -122,7 +121,22 @@ impl Session {
                 "LOCK TABLE"
             }
             Utility::Vacuum(_) => "VACUUM",
-            Utility::Unlisten(_) => "UNLISTEN",
+            Utility::Listen(channel) => {
+                self.ensure_transaction()?;
+                self.notifications.lock().listen(channel);
+                "LISTEN"
+            }
+            Utility::Unlisten(channel) => {
+                self.ensure_transaction()?;
+                self.notifications.lock().unlisten(channel.as_deref());
+                "UNLISTEN"
+            }
+            Utility::Notify { channel, payload } => {
+                self.ensure_transaction()?;
+                self.check_writable("NOTIFY")?;
+                self.notifications.lock().notify(channel, payload.as_deref().unwrap_or_default())?;
+                "NOTIFY"
+            }
             Utility::CreateTableAs(create) => return self.create_table_as(create, text, stream).await,
             Utility::Copy(copy) => return self.copy(copy, text, stream).await,
             Utility::Unsupported { what, pos } => return Err(Error::unsupported(what).at(*pos)),
@@ -226,8 +240,17 @@ impl Session {
                 self.begin(*modes)?;
                 if *start { "START TRANSACTION" } else { "BEGIN" }
             }
-            Transaction::Commit { chain: true } | Transaction::Rollback { chain: true } => {
-                return Err(Error::unsupported("AND CHAIN"));
+            Transaction::Commit { chain: true } => {
+                let modes = self.chained_modes("COMMIT AND CHAIN")?;
+                let tag = if self.commit().await? { "COMMIT" } else { "ROLLBACK" };
+                self.begin(modes)?;
+                tag
+            }
+            Transaction::Rollback { chain: true } => {
+                let modes = self.chained_modes("ROLLBACK AND CHAIN")?;
+                self.rollback();
+                self.begin(modes)?;
+                "ROLLBACK"
             }
             Transaction::Commit { chain: false } => {
                 if outside {
@@ -253,6 +276,17 @@ impl Session {
             Transaction::RollbackTo(name) => {
                 self.rollback_to(name)?;
                 "ROLLBACK"
+            }
+            Transaction::TwoPhase("PREPARE TRANSACTION") if outside => {
+                self.warn(SqlState::NoActiveSqlTransaction, "there is no transaction in progress");
+                "ROLLBACK"
+            }
+            Transaction::TwoPhase("PREPARE TRANSACTION") => {
+                // As in PostgreSQL, the transaction is over though it could not be prepared.
+                self.rollback();
+                let message = "prepared transactions are disabled";
+                let hint = "Set max_prepared_transactions to a nonzero value.";
+                return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message).hint(hint));
             }
             Transaction::TwoPhase(what) => return Err(Error::unsupported(what)),
             Transaction::SetTransaction(modes) => {
@@ -284,6 +318,11 @@ impl Session {
             return self.set_identity(set);
         }
         self.ensure_transaction()?;
+        if let Some([SetValue::Interval(text)]) = set.values.as_deref() {
+            let image = self.image()?;
+            let zone = interval_zone(text, &self.call_context(&image))?;
+            return self.settings.lock().set(&set.name, &zone, set.local, depth);
+        }
         let mut settings = self.settings.lock();
         let Some(values) = &set.values else { return settings.reset(&set.name, set.local, depth) };
         let list = set.name == "search_path";
@@ -315,6 +354,7 @@ impl Session {
                     pos: 0,
                 })?;
                 self.settings.lock().reset_all(0);
+                self.notifications.lock().unlisten(None);
                 self.host.forget_sequences();
                 self.server.engine.end_session(self.host.session_id());
                 self.run_ddl(|ctx| ctx.drop_temporary(false)).await?;
@@ -363,9 +403,10 @@ impl Session {
         let mut execution = self.start(&prepared, params).await?;
         let mut rows = 0;
         let mut writer = RowWriter::default();
+        let formats = self.result_formats.clone();
         let run = self.run(&mut execution, stream, |execution, out| {
             rows += 1;
-            writer.put(execution, &prepared.output, &[], out);
+            writer.put(execution, &prepared.output, &formats, out);
             Ok(true)
         });
         let affected = run.await?.unwrap_or_default();
@@ -401,85 +442,6 @@ impl Session {
             });
         }
         Ok(values)
-    }
-
-    fn find_cursor(&mut self, name: &str) -> Result<&mut Portal> {
-        self.portals
-            .get_mut(name)
-            .ok_or_else(|| Error::new(SqlState::InvalidCursorName, format!("cursor \"{name}\" does not exist")))
-    }
-
-    fn declare(&mut self, cursor: &ast::utility::DeclareCursor) -> Result<()> {
-        if cursor.hold {
-            return Err(Error::unsupported("DECLARE CURSOR WITH HOLD"));
-        }
-        if cursor.scroll == Some(true) {
-            return Err(Error::unsupported("SCROLL cursors"));
-        }
-        if self.status() != crate::wire::backend::TransactionStatus::InTransaction {
-            let message = "DECLARE CURSOR can only be used in transaction blocks";
-            return Err(Error::new(SqlState::NoActiveSqlTransaction, message));
-        }
-        if self.portals.contains_key(&cursor.name) {
-            let message = format!("cursor \"{}\" already exists", cursor.name);
-            return Err(Error::new(SqlState::DuplicateCursor, message));
-        }
-        let statement = Arc::new(Statement::Query(cursor.query.clone()));
-        let prepared = Arc::new(self.prepare_statement(cursor.text.as_str().into(), Some(statement), Vec::new())?);
-        let binary = vec![cursor.binary; prepared.output.len()];
-        let portal = Portal {
-            prepared,
-            params: Arc::new([]),
-            binary,
-            state: PortalState::Ready,
-            depth: self.savepoints.len(),
-            cursor: true,
-        };
-        self.portals.insert(cursor.name.clone(), portal);
-        Ok(())
-    }
-
-    async fn fetch(&mut self, fetch: &Fetch, stream: &mut Stream) -> Result<String> {
-        self.find_cursor(&fetch.cursor)?;
-        let limit = match fetch.direction {
-            FetchDirection::Forward(count) if count >= 0 => count as u64,
-            FetchDirection::Relative(1) => 1,
-            _ => {
-                let message = "cursor can only scan forward";
-                let hint = "Declare it with SCROLL option to enable backward scan.";
-                return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message).hint(hint));
-            }
-        };
-        let mut portal = self.portals.remove(&fetch.cursor).expect("it was found");
-        let result = self.fetch_rows(&mut portal, limit, fetch.is_move, stream).await;
-        self.portals.insert(fetch.cursor.clone(), portal);
-        let rows = result?;
-        Ok(if fetch.is_move { format!("MOVE {rows}") } else { format!("FETCH {rows}") })
-    }
-
-    async fn fetch_rows(&mut self, portal: &mut Portal, limit: u64, quiet: bool, stream: &mut Stream) -> Result<u64> {
-        let prepared = portal.prepared.clone();
-        if let PortalState::Ready = portal.state {
-            let execution = self.start(&prepared, portal.params.clone()).await?;
-            portal.state = PortalState::Running(Box::new(execution), 0);
-        }
-        let mut rows = 0;
-        let mut writer = RowWriter::default();
-        if let PortalState::Running(execution, _) = &mut portal.state
-            && limit > 0
-        {
-            let run = self.run(execution, stream, |execution, out| {
-                rows += 1;
-                if !quiet {
-                    writer.put(execution, &prepared.output, &portal.binary, out);
-                }
-                Ok(rows < limit)
-            });
-            if run.await?.is_some() {
-                portal.state = PortalState::Done;
-            }
-        }
-        Ok(rows)
     }
 
     async fn explain(&mut self, explain: &Explain, text: &str, stream: &mut Stream) -> Result<()> {
@@ -593,4 +555,20 @@ fn statement_name(utility: &Utility) -> String {
         name.push(c.to_ascii_uppercase());
     }
     name
+}
+
+/// SET TIME ZONE INTERVAL: an offset in hours.
+fn interval_zone(text: &str, call: &crate::executor::functions::CallContext) -> Result<String> {
+    use crate::types::Datum;
+    let invalid = |what: &str| {
+        let message = format!("invalid value for parameter \"TimeZone\": \"{text}\"");
+        Error::new(SqlState::InvalidParameterValue, message)
+            .detail(format!("Cannot specify {what} in time zone interval."))
+    };
+    match crate::types::text_io::input(text, Type::new(oid::INTERVAL), &call.text())? {
+        Datum::Interval(interval) if interval.months != 0 => Err(invalid("months")),
+        Datum::Interval(interval) if interval.days != 0 => Err(invalid("days")),
+        Datum::Interval(interval) => Ok((interval.micros as f64 / 3.6e9).to_string()),
+        _ => Err(Error::internal("an interval's text gave no interval")),
+    }
 }

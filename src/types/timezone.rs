@@ -53,7 +53,13 @@ pub fn named(name: &str) -> Option<(TimeZone, String)> {
 /// A POSIX zone: `EST5`, `EST5EDT` (with the rules of the United States unless told), `<+02>-02`, `+02` (an empty name).
 fn posix(text: &str) -> Option<TimeZone> {
     let nameless = text.starts_with(['+', '-']) || text.starts_with(|c: char| c.is_ascii_digit());
-    let text = if nameless { format!("<AAA>{text}") } else { text.to_owned() };
+    // jiff's names hold no colons, as those of offsets with minutes do.
+    let quoted = text.strip_prefix('<').and_then(|rest| rest.split_once('>')).filter(|(name, _)| name.contains(':'));
+    let text = match quoted {
+        Some((_, offset)) => format!("<AAA>{offset}"),
+        None if nameless => format!("<AAA>{text}"),
+        None => text.to_owned(),
+    };
     TimeZone::posix(&text).or_else(|_| TimeZone::posix(&format!("{text},M3.2.0,M11.1.0"))).ok()
 }
 

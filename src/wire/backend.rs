@@ -42,6 +42,17 @@ fn put_cstring(out: &mut BytesMut, text: &str) {
     out.put_u8(0);
 }
 
+/// NotificationResponse.
+pub fn notification(out: &mut BytesMut, pid: i32, channel: &str, payload: &str) {
+    frame(out, b'A', |out| {
+        out.put_i32(pid);
+        for text in [channel, payload] {
+            out.put_slice(text.as_bytes());
+            out.put_u8(0);
+        }
+    });
+}
+
 /// A message of type `kind` whose length is filled in after `body` has written it.
 pub fn frame(out: &mut BytesMut, kind: u8, body: impl FnOnce(&mut BytesMut)) {
     out.put_u8(kind);

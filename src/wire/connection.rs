@@ -183,6 +183,9 @@ impl Connection<'_> {
                 return Ok(None);
             }
             let idle = self.session.status() == TransactionStatus::Idle;
+            if idle && self.notifications() {
+                self.stream.flush().await?;
+            }
             let settings = self.session.settings().parsed();
             let limit = if idle { settings.idle_timeout } else { settings.idle_in_transaction_timeout };
             tokio::select! {
@@ -256,7 +259,17 @@ impl Connection<'_> {
         Ok(result)
     }
 
+    /// NotificationResponse for every message that has come.
+    fn notifications(&mut self) -> bool {
+        let messages = self.session.take_notifications();
+        for message in &messages {
+            backend::notification(&mut self.stream.out, message.pid, &message.channel, &message.payload);
+        }
+        !messages.is_empty()
+    }
+
     fn ready(&mut self) {
+        self.notifications();
         let status = self.session.status();
         self.backend.activity.lock().idle(status, crate::session::now());
         backend::ready_for_query(&mut self.stream.out, status);

@@ -184,6 +184,14 @@ pub trait Host: Send + Sync + crate::types::text_io::Names {
     fn database_size(&self, _database: Oid) -> Result<i64> {
         Err(crate::error::Error::unsupported("the size of a database here"))
     }
+    /// pg_notify
+    fn notify(&self, _channel: &str, _payload: &str) -> Result<()> {
+        Err(crate::error::Error::unsupported("NOTIFY"))
+    }
+    /// pg_listening_channels
+    fn listening(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Bytes on disk of a relation (pg_relation_size, …), `None` when it does not exist.
     fn relation_size(&self, relation: Oid) -> Option<i64>;
     /// The rows that only the session and the server know, in the columns of the function of this name (pg_stat_get_activity,

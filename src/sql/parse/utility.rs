@@ -465,17 +465,30 @@ impl Parser<'_> {
         self.advance();
         let name = self.name()?;
         let (mut binary, mut insensitive, mut scroll) = (false, None, None);
+        let both = |what: &str| {
+            let message = format!("cannot specify both {what}");
+            crate::error::Error::new(crate::error::SqlState::InvalidCursorDefinition, message)
+        };
+        let mut contradiction = None;
         loop {
             match self.one_of(&["binary", "insensitive", "asensitive", "scroll", "no"]) {
                 Some("binary") => binary = true,
-                Some("insensitive") => insensitive = Some(true),
-                Some("asensitive") => insensitive = Some(false),
-                Some("scroll") => scroll = Some(true),
-                Some(_) => {
-                    self.expect_word("scroll")?;
-                    scroll = Some(false);
+                Some(word @ ("insensitive" | "asensitive")) => {
+                    let before = insensitive.replace(word == "insensitive");
+                    if before.is_some_and(|before| insensitive != Some(before)) {
+                        contradiction.get_or_insert_with(|| both("ASENSITIVE and INSENSITIVE"));
+                    }
                 }
-                None => break,
+                Some(word @ ("scroll" | "no")) => {
+                    if word == "no" {
+                        self.expect_word("scroll")?;
+                    }
+                    let before = scroll.replace(word == "scroll");
+                    if before.is_some_and(|before| scroll != Some(before)) {
+                        contradiction.get_or_insert_with(|| both("SCROLL and NO SCROLL"));
+                    }
+                }
+                _ => break,
             }
         }
         self.expect_word("cursor")?;
@@ -487,6 +500,9 @@ impl Parser<'_> {
         let mark = self.mark();
         let query = Box::new(self.query()?);
         let text = self.source_since(mark);
+        if let Some(contradiction) = contradiction {
+            return Err(contradiction);
+        }
         Ok(Utility::DeclareCursor(DeclareCursor { name, binary, insensitive, scroll, hold, query, text }))
     }
 
