@@ -81,11 +81,9 @@
 \dE
 \dm
 \dL
-\dF
 \des
 \db
 \dA
-\dc pg_catalog.utf8_to_*
 \dO pg_catalog.C
 \drds
 \ddp

@@ -26,9 +26,10 @@ create table app.child (
     parent_id bigint references app.parent on delete cascade on update restrict,
     other int,
     label varchar(20) default 'none',
+    code text,
     primary key (id, other),
     unique (label) deferrable initially deferred,
-    foreign key (parent_id, label) references app.parent (id, code) match full deferrable
+    foreign key (parent_id, code) references app.parent (id, code) match full deferrable
 );
 create table app.self (id int primary key, up int references app.self on delete set null, constraint "Odd check" check (up <> id) no inherit);
 create table "Odd Name"."Tab le" ("Col umn" int default 5, "select" text, unique nulls not distinct ("Col umn", "select"));

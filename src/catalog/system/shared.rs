@@ -5,7 +5,8 @@ use super::{Key, SystemRelation, SystemRows};
 use crate::catalog::store::fixed;
 use crate::error::Result;
 use crate::executor::functions::CallContext;
-use crate::types::{Datum, Oid};
+use crate::types::{Array, Datum, Oid, oid};
+use std::sync::Arc;
 
 /// Classes of shared objects, whose comments are in pg_shdescription: pg_authid, pg_database, pg_tablespace.
 const SHARED: [Oid; 3] = [Oid(1260), Oid(1262), Oid(1213)];
@@ -27,8 +28,9 @@ pub(super) fn pg_authid(_: &'static SystemRelation, ctx: &CallContext, key: Opti
             role.create_role,
             role.create_db,
             role.login,
-            role.superuser,
-            role.superuser,
+            // Attributes of the first superuser alone: CREATE ROLE has no words for them here.
+            role.oid == fixed::POSTGRES_ROLE,
+            role.oid == fixed::POSTGRES_ROLE,
             role.connection_limit,
             role.password.as_ref(),
             role.valid_until.map(Datum::TimestampTz),
@@ -58,17 +60,33 @@ pub(super) fn pg_database(_: &'static SystemRelation, ctx: &CallContext, key: Op
             "C.UTF-8",
             NULL,
             NULL,
-            NULL,
+            match database.oid {
+                fixed::TEMPLATE0 | fixed::TEMPLATE1 => acl(&["=c/postgres", "postgres=CTc/postgres"]),
+                _ => NULL,
+            },
         ]
     });
     Ok(only(key, rows.collect()))
+}
+
+/// An access control list. Only those that initdb makes exist: GRANT is not there.
+fn acl(items: &[&str]) -> Datum {
+    let items = items.iter().map(|item| Datum::Text((*item).into())).collect();
+    Datum::Array(Arc::new(Array::of(oid::ACLITEM, items)))
 }
 
 pub(super) fn pg_namespace(_: &'static SystemRelation, ctx: &CallContext, key: Option<Key<'_>>) -> Result<SystemRows> {
     let image = ctx.host.catalog();
     let mut schemas: Vec<_> = image.schemas.values().collect();
     schemas.sort_by_key(|schema| schema.oid);
-    let rows = schemas.into_iter().map(|schema| row![schema.oid, &schema.name, schema.owner, NULL]);
+    let rows = schemas.into_iter().map(|schema| {
+        let rights = match schema.oid {
+            fixed::PUBLIC => acl(&["pg_database_owner=UC/pg_database_owner", "=U/pg_database_owner"]),
+            fixed::PG_CATALOG | fixed::INFORMATION_SCHEMA => acl(&["postgres=UC/postgres", "=U/postgres"]),
+            _ => NULL,
+        };
+        row![schema.oid, &schema.name, schema.owner, rights]
+    });
     Ok(only(key, rows.collect()))
 }
 
