@@ -373,7 +373,7 @@ impl<'a> Planner<'a> {
             Rel::ProjectSet { input, calls } => {
                 let input = self.rel(input, &needed)?;
                 let calls =
-                    calls.iter().map(|(column, call)| self.set_call(call, &[*column])).collect::<Result<_>>()?;
+                    calls.iter().map(|(column, call)| self.whole_set_call(call, *column)).collect::<Result<_>>()?;
                 Ok(self.node(Kind::ProjectSet(Arc::new(p::ProjectSet { input, calls }))))
             }
             Rel::Filter { input, predicate } => {
@@ -449,6 +449,11 @@ impl<'a> Planner<'a> {
             }
             _ => Ok(p::SetCall { function: None, args: Box::new([self.expr(call)?]), slots: slots(columns), spread }),
         }
+    }
+
+    /// A set in a target list: one column, a record as it is.
+    fn whole_set_call(&mut self, call: &Expr, column: ColumnId) -> Result<p::SetCall> {
+        Ok(p::SetCall { spread: false, ..self.set_call(call, &[column])? })
     }
 
     pub(super) fn project(&mut self, input: &Rel, exprs: &[(ColumnId, Expr)], above: &ColumnSet) -> Result<Node> {

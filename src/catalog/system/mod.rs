@@ -9,6 +9,7 @@
 //! | `classes` | pg_class, pg_attribute, pg_attrdef, pg_index, pg_type, pg_sequence |
 //! | `constraints` | pg_constraint, pg_depend, pg_rewrite |
 //! | `shared` | pg_authid, pg_database, pg_namespace, pg_tablespace, pg_description |
+//! | `keys` | the keys of system relations, for their definitions |
 //! | `files` | what is built in: pg_proc, pg_operator, pg_cast, … |
 //!
 //! A generator is asked for all rows, or for those with one value in one attribute: point queries never make whole relations.
@@ -18,6 +19,7 @@ mod cell;
 mod classes;
 mod constraints;
 pub(crate) mod files;
+mod keys;
 mod shared;
 
 use super::builtin;
@@ -183,26 +185,28 @@ static RELATIONS: LazyLock<Vec<Arc<Relation>>> = LazyLock::new(|| {
     let mut columns = columns();
     let mut queries: HashMap<&str, String> =
         builtin::rows("system_views").1.map(|row| (row[0], files::unescape(row[1]).into_owned())).collect();
+    let mut indexes = keys::indexes();
+    let mut constraints = keys::constraints();
     builtin::rows("pg_class")
         .1
         .filter_map(|row| {
             let [oid, name, schema, row_type, _, kind, ..] = row[..] else { return None };
             let number = |text: &str| Oid(text.parse().unwrap_or(0));
             let own = columns.remove(oid).unwrap_or_default();
+            let attributes: Vec<Attribute> = own.iter().enumerate().map(attribute).collect();
+            let oid_number = number(oid);
             let (kind, body) = match kind {
-                "r" => (RelationKind::Table, None),
+                "r" => (RelationKind::Table, Body::System(system(oid_number, name, own))),
                 "v" => {
                     let text = queries.remove(oid)?;
-                    (RelationKind::View, Some(Body::View { text, search_path: vec!["pg_catalog".to_owned()] }))
+                    (RelationKind::View, Body::View { text, search_path: vec!["pg_catalog".to_owned()] })
                 }
-                // Indexes are rows of pg_class and pg_index only.
-                _ => return None,
+                _ => {
+                    (RelationKind::Index, Body::Index(Arc::new(indexes.remove(&oid_number)?.named(name, &attributes))))
+                }
             };
-            let attributes = own.iter().enumerate().map(attribute).collect();
-            let oid = number(oid);
-            let body = body.unwrap_or_else(|| Body::System(system(oid, name, own)));
             Some(Arc::new(Relation {
-                oid,
+                oid: oid_number,
                 schema: schema_oid(schema),
                 schema_name: schema.to_owned(),
                 name: name.to_owned(),
@@ -210,8 +214,8 @@ static RELATIONS: LazyLock<Vec<Arc<Relation>>> = LazyLock::new(|| {
                 owner: fixed::POSTGRES_ROLE,
                 row_type: number(row_type),
                 temporary: false,
-                attributes,
-                constraints: Vec::new(),
+                attributes: if kind == RelationKind::Index { Vec::new() } else { attributes },
+                constraints: constraints.remove(&oid_number).unwrap_or_default(),
                 referenced_by: Vec::new(),
                 indexes: Vec::new(),
                 body,

@@ -5,7 +5,7 @@ use crate::types::oid;
 fn relations_have_postgresqls_oids_and_columns() {
     let class = table("pg_class").expect("pg_class");
     assert_eq!((class.oid, class.columns.len(), &class.keys[..]), (Oid(1259), 33, &[1, 2][..]));
-    assert_eq!(relations().len(), 64 + 75 + 4 + 65);
+    assert_eq!(relations().len(), 64 + 75 + 4 + 65 + 122);
     for (name, keys, _) in GENERATORS {
         assert_eq!(table(name).expect(name).keys.len(), keys.len(), "{name}");
     }

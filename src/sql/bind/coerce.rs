@@ -113,7 +113,10 @@ pub(in crate::sql) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path>
             // Binary-coercible in PostgreSQL; here only what is the same kind of value may be relabelled.
             b'b' if value_class(from) == value_class(to) => Some(Path::Relabel),
             b'b' | b'i' => Some(Path::Text),
-            _ => builtin::function_by_oid(cast.function).map(Path::Function),
+            _ => builtin::function_by_oid(cast.function).map(|function| {
+                // int2 becomes an oid by way of int4, which here is another kind of value.
+                if value_class(function.result) == value_class(to) { Path::Function(function) } else { Path::Text }
+            }),
         };
     }
     if !matches!(to, oid::OIDVECTOR | oid::INT2VECTOR)

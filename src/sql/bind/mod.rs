@@ -80,6 +80,8 @@ pub(crate) struct Binder<'a> {
     pub dependencies: Vec<Oid>,
     /// See [`crate::sql::tree::Statement::locks`].
     pub locks: Vec<(Oid, RelationLock)>,
+    /// The fields of columns of type record, where what they were made of tells.
+    pub records: HashMap<ColumnId, Vec<(String, Type)>>,
     /// Columns that a scan turned out to need after it was made, by the scan's first column.
     pub late_columns: HashMap<ColumnId, Vec<(ScanColumn, ColumnId)>>,
     /// Relations that the outermost view names itself.
@@ -119,6 +121,7 @@ impl<'a> Binder<'a> {
             params: ctx.declared_params.iter().map(|ty| ty.map(Type::new)).collect(),
             dependencies: Vec::new(),
             locks: Vec::new(),
+            records: HashMap::new(),
             late_columns: HashMap::new(),
             view_sources: Vec::new(),
             views: Vec::new(),

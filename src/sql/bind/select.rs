@@ -215,6 +215,11 @@ impl Binder<'_> {
         if let Some(relation) = self.composite(record.ty.oid) {
             return Some(relation.live_attributes().map(|a| (a.name.clone(), a.ty)).collect());
         }
+        if let ExprKind::Column(column) = &record.kind
+            && let Some(fields) = self.records.get(column)
+        {
+            return Some(fields.clone());
+        }
         // A set-returning call of this level stands here as its column.
         let call = match &record.kind {
             ExprKind::Column(column) => self
@@ -234,6 +239,15 @@ impl Binder<'_> {
                 Some(values.iter().enumerate().map(|(i, value)| (format!("f{}", i + 1), value.ty)).collect())
             }
             _ => None,
+        }
+    }
+
+    /// Remembers the fields of a record that becomes a column.
+    fn note_record(&mut self, column: ColumnId, value: &Expr) {
+        if value.ty.oid == oid::RECORD
+            && let Some(fields) = self.record_fields(value)
+        {
+            self.records.insert(column, fields);
         }
     }
 
@@ -493,6 +507,7 @@ impl Binder<'_> {
         for (i, target) in targets.iter().enumerate() {
             if places[i].is_none() && chosen(i) {
                 let column = self.column(target.expr.ty);
+                self.note_record(column, &target.expr);
                 self.levels[column.0 as usize] = serial;
                 places[i] = Some(column);
                 exprs.push((column, target.expr.clone()));
@@ -607,6 +622,7 @@ impl Binder<'_> {
         };
         let ty = call.ty;
         let column = self.column(ty);
+        self.note_record(column, &call);
         let serial = self.scope().serial;
         self.levels[column.0 as usize] = serial;
         self.scope().sets.push(BoundSet { column, call, depth, span: pos });

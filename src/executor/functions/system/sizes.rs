@@ -39,6 +39,26 @@ fn database_size_of_oid(ctx: &CallContext, oid: Oid) -> Result<Option<i64>> {
     known.then(|| ctx.host.database_size(oid)).transpose()
 }
 
+/// The sum of all databases, which are all in pg_default.
+fn tablespace_size(ctx: &CallContext, oid: Oid) -> Result<Option<i64>> {
+    match oid.0 {
+        1663 => {
+            let image = ctx.host.catalog();
+            image.databases.keys().map(|database| ctx.host.database_size(*database)).sum::<Result<i64>>().map(Some)
+        }
+        1664 => Ok(Some(0)),
+        _ => Ok(None),
+    }
+}
+
+fn tablespace_size_of_name(ctx: &CallContext, name: &str) -> Result<Option<i64>> {
+    match name {
+        "pg_default" => tablespace_size(ctx, Oid(1663)),
+        "pg_global" => tablespace_size(ctx, Oid(1664)),
+        _ => Err(Error::new(SqlState::UndefinedObject, format!("tablespace \"{name}\" does not exist"))),
+    }
+}
+
 /// Units, the size below which each is used (in that unit), whether it is rounded, and its power of two.
 const UNITS: [(&str, i64, bool, u32); 6] = [
     ("bytes", 10 * 1024, false, 0),
@@ -156,6 +176,8 @@ functions! {
     safe(ctx) pg_total_relation_size(relation: Oid) -> Option<i64> = total_size(ctx, relation);
     raises(ctx) pg_database_size_name(name: &str) -> i64 = database_size_of_name(ctx, name);
     raises(ctx) pg_database_size_oid(database: Oid) -> Option<i64> = database_size_of_oid(ctx, database);
+    raises(ctx) pg_tablespace_size_oid(tablespace: Oid) -> Option<i64> = tablespace_size(ctx, tablespace);
+    raises(ctx) pg_tablespace_size_name(name: &str) -> Option<i64> = tablespace_size_of_name(ctx, name);
     safe pg_size_pretty(bytes: i64) -> String = pretty(i128::from(bytes));
     raises pg_size_pretty_numeric(bytes: &Numeric) -> String = pretty_numeric(bytes);
     raises pg_size_bytes(text: &str) -> i64 = size_bytes(text);
