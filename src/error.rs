@@ -88,6 +88,7 @@ sqlstates! {
     InvalidArgumentForNthValue = "22016";
     InvalidCharacterValueForCast = "22018";
     InvalidEscapeCharacter = "22019";
+    InvalidUseOfEscapeCharacter = "2200C";
     InvalidRegularExpression = "2201B";
     InvalidArgumentForLogarithm = "2201E";
     InvalidArgumentForPowerFunction = "2201F";

@@ -123,7 +123,7 @@ impl<T: IntoDatum> IntoDatum for Option<T> {
 macro_rules! functions {
     ($table:ident: $($kind:ident $(($ctx:ident))? $symbol:ident ($($arg:ident: $ty:ty),*) -> $result:ty = $body:expr;)*) => {
         /// The functions of this module by symbol.
-        pub(super) static $table: &[$crate::executor::functions::Implementation] = &[$(
+        pub(in crate::executor::functions) static $table: &[$crate::executor::functions::Implementation] = &[$(
             $crate::executor::functions::Implementation {
                 symbol: stringify!($symbol),
                 can_raise: functions!(@raises $kind),

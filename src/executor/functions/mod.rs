@@ -23,6 +23,7 @@ mod inline;
 mod macros;
 mod math;
 mod pattern;
+mod regexp;
 pub mod registry;
 mod sequence;
 mod series;

@@ -17,6 +17,8 @@ static TABLES: &[&[Implementation]] = &[
     super::definition::TABLE,
     super::math::TABLE,
     super::pattern::TABLE,
+    super::regexp::functions::SETS,
+    super::regexp::functions::TABLE,
     super::sequence::TABLE,
     super::string::SETS,
     super::string::TABLE,

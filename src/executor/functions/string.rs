@@ -78,7 +78,7 @@ fn initcap(text: &str) -> String {
 }
 
 /// C.UTF-8 maps one character to one.
-fn upper_char(c: char) -> char {
+pub(super) fn upper_char(c: char) -> char {
     let mut upper = c.to_uppercase();
     match (upper.next(), upper.next()) {
         (Some(one), None) => one,
@@ -86,7 +86,7 @@ fn upper_char(c: char) -> char {
     }
 }
 
-fn lower_char(c: char) -> char {
+pub(super) fn lower_char(c: char) -> char {
     let mut lower = c.to_lowercase();
     match (lower.next(), lower.next()) {
         (Some(one), None) => one,
