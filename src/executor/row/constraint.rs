@@ -530,14 +530,15 @@ impl Checking<'_> {
         }
     }
 
-    /// Whether a row refers to `old`, by an index of the referring table that begins with the key's columns.
+    /// Whether a row refers to `old`, by an index of the referring table on exactly the key's columns: storage locks by whole
+    /// keys. `None`: there is no such index.
     fn referring_by_index(&self, constraint: &Constraint, old: &[Datum]) -> Result<Option<bool>> {
         let ConstraintKind::ForeignKey { columns, .. } = &constraint.kind else { return Ok(None) };
         let child = self.relation(constraint.table)?;
         let fits = |index: &&Arc<Index>| {
             index.predicate.is_none()
-                && index.keys.len() >= columns.len()
-                && index.keys[..columns.len()].iter().all(|key| columns.contains(&key.attribute))
+                && index.keys.len() == columns.len()
+                && index.keys.iter().all(|key| columns.contains(&key.attribute))
         };
         let Some(index) = child.indexes.iter().find(fits) else { return Ok(None) };
         Ok(Some(self.find(index, columns, old)?.is_some()))
