@@ -9,11 +9,11 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::io::{Clock, Io};
 use crate::recovery::{Redo, notes};
-use crate::space::Store;
+use crate::space::{Draw, Store};
 use crate::sync::Waiter;
 use crate::table::definition::{self, CATALOG, FIRST_OBJECT};
 use crate::table::{Index, Object, Sequence, Table};
-use crate::transaction::finish::{self, Garbage, Unfinished};
+use crate::transaction::finish::{self, Garbage, Leftover, Unfinished};
 use crate::transaction::lock::{LockTable, Owner};
 use crate::transaction::redo;
 use crate::transaction::state::{Snapshots, WaitGraph};
@@ -81,6 +81,8 @@ pub struct Stats {
     pub live_versions: u64,
     pub undo_bytes: u64,
     pub deadlocks: u64,
+    /// Rollbacks that an I/O error has interrupted, and that clean-up goes on with: their rows are locked until then.
+    pub unfinished_rollbacks: u64,
 }
 
 /// What all parts of an open engine share.
@@ -103,6 +105,7 @@ pub(crate) struct Shared {
     ahead: AtomicU64,
     pub(crate) garbage: Mutex<VecDeque<Garbage>>,
     pub(crate) unfinished: Mutex<Vec<Unfinished>>,
+    pub(crate) leftovers: Mutex<Vec<Leftover>>,
     /// Held by who cleans up.
     pub(crate) cleaning: Mutex<()>,
     pub(crate) oids: Mutex<Oids>,
@@ -159,6 +162,7 @@ impl Shared {
             ahead: AtomicU64::new(0),
             garbage: Mutex::default(),
             unfinished: Mutex::default(),
+            leftovers: Mutex::default(),
             cleaning: Mutex::default(),
             oids: Mutex::new(Oids { next: FIRST_OID, bound: FIRST_OID, logged: Position(0) }),
             counters: Counters::default(),
@@ -181,8 +185,11 @@ impl Shared {
         self.ahead.fetch_max(position.0, Ordering::SeqCst);
     }
 
-    /// No live or later snapshot is below this.
+    /// No live or later snapshot is below this; there is none during recovery.
     pub(crate) fn horizon(&self) -> Position {
+        if self.log.get().is_none() {
+            return Position(u64::MAX);
+        }
         let now = self.acknowledged();
         self.snapshots.horizon(now)
     }
@@ -269,6 +276,7 @@ impl Engine {
     /// # Errors
     /// `Corrupt`, I/O errors.
     pub fn open(io: Arc<dyn Io>, clock: Arc<dyn Clock>, config: Config) -> Result<Engine> {
+        let _draw = Draw::Checkpoint.allow();
         let (store, opened) = Store::open(&*io)?;
         let store = Arc::new(store);
         // Places that the log names are in use before anything is allocated.
@@ -346,7 +354,7 @@ impl Engine {
     /// # Errors
     /// I/O, `Full`: the checkpoint is given up, what it would have written is left to the next one.
     pub fn checkpoint_step(&self, budget_pages: usize) -> Result<bool> {
-        let shared = &self.0;
+        let (shared, _draw) = (&self.0, Draw::Checkpoint.allow());
         let mut running = shared.checkpoint.lock();
         let Some(checkpoint) = &mut *running else {
             let _closed = shared.pool.gate().close();
@@ -410,6 +418,7 @@ impl Engine {
             live_versions: gauge(&shared.versions.live),
             undo_bytes: gauge(&shared.versions.bytes),
             deadlocks: shared.graph.deadlocks.load(Ordering::Relaxed),
+            unfinished_rollbacks: shared.unfinished.lock().len() as u64,
         }
     }
 

@@ -6,4 +6,5 @@ mod crash;
 mod database;
 mod isolation;
 mod model;
+mod simulator;
 mod speed;

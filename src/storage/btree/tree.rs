@@ -318,18 +318,19 @@ impl Tree {
         Ok(())
     }
 
-    /// Frees every page. Nobody may use the tree any more.
-    pub(crate) fn free(&self, pool: &Pool) -> Result<()> {
-        let mut todo = vec![self.root];
-        while let Some(id) = todo.pop() {
-            let page = pool.read(id)?;
-            if node::level(&page) > 0 {
-                todo.extend((0..node::count(&page)).map(|i| node::child(&page, i)));
+    /// Every page; `leaf` sees the leaves.
+    pub(crate) fn pages(&self, pool: &Pool, leaf: &mut dyn FnMut(&Bytes) -> Result<()>) -> Result<Vec<PageId>> {
+        let mut found = vec![self.root];
+        let mut next = 0;
+        while next < found.len() {
+            let page = pool.read(found[next])?;
+            match node::level(&page) {
+                0 => leaf(&page)?,
+                _ => found.extend((0..node::count(&page)).map(|i| node::child(&page, i))),
             }
-            drop(page);
-            pool.free(id);
+            next += 1;
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Roughly how many entries lie in `[lower, upper)`: exact within a leaf.

@@ -1,14 +1,16 @@
 //! The notes of a checkpoint: what the cut knew beside its pages, and how opening makes an exact database of the two.
 //!
 //! ```text
-//! notes  := u32 next object, u32 next oid, objects, runs, chains
+//! notes  := u32 next object, u32 next oid, objects, runs, chains, leftovers
 //! objects:= u32 n, n x (u32 id, u8 kind, table: u32 root, u64 next row | index: u32 root | sequence: i64 value, u8 called)
 //! runs   := u32 n, n x (u32 table, u64 first row, u64 end)         insertions in progress at the cut
 //! chains := u32 n, n x (u32 table, u64 row, u8 restore, bytes image if restore, u32 n, n x bytes before-image)
+//! leftovers := u32 n, n x (u32 table, u64 row, bytes image, u32 n, n x (u32 page, u32 length))
 //! bytes  := u32 length, so many bytes
 //! ```
 //! `restore` is the image that a change in progress found. The before-images are those whose index entries or values may
-//! still be there. Opening rolls the catalog back first, so that objects are what they were for the last commit, then every
+//! still be there. A leftover is an image that is no version any more, whose index entries, and values beside it, are still
+//! there. Opening rolls the catalog back first, so that objects are what they were for the last commit, then every
 //! other table; then it frees what no row of the catalog names. Redo of the groups after the cut comes next.
 
 use crate::btree::Tree;
@@ -18,7 +20,7 @@ use crate::table::definition::{self, CATALOG, Definition, Reader};
 use crate::table::{self, Index, Object, Sequence, SequenceState, Table, externals, overflow, row_key};
 use crate::transaction::finish;
 use crate::transaction::version::{Entry, is_deleted, may_be_external};
-use crate::types::row::{Cell, Cells};
+use crate::types::row::{Cell, Cells, External};
 use crate::types::{ObjectId, PageId};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
@@ -66,7 +68,28 @@ pub(crate) fn encode(shared: &Shared) -> Vec<u8> {
     out.extend_from_slice(&runs_count.to_le_bytes());
     out.extend_from_slice(&runs);
     encode_chains(shared, &mut out);
+    encode_leftovers(shared, &mut out);
     out
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn encode_leftovers(shared: &Shared, out: &mut Vec<u8>) {
+    let leftovers = shared.leftovers.lock();
+    out.extend_from_slice(&(leftovers.len() as u32).to_le_bytes());
+    for each in &*leftovers {
+        out.extend_from_slice(&each.table.id.0.to_le_bytes());
+        out.extend_from_slice(&each.row.to_le_bytes());
+        put(out, &each.image);
+        out.extend_from_slice(&(each.values.len() as u32).to_le_bytes());
+        for value in &each.values {
+            out.extend_from_slice(&value.page.to_le_bytes());
+            out.extend_from_slice(&value.len.to_le_bytes());
+        }
+    }
 }
 
 /// What the log has last said of a sequence.
@@ -85,10 +108,6 @@ fn encode_chains(shared: &Shared, out: &mut Vec<u8>) {
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
     let mut count = 0u32;
-    let put = |out: &mut Vec<u8>, bytes: &[u8]| {
-        out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        out.extend_from_slice(bytes);
-    };
     shared.versions.each(|(table, row), entry| {
         let Some((restore, images)) = chain(entry) else { return };
         count += 1;
@@ -128,6 +147,14 @@ struct Chain<'a> {
     images: Vec<&'a [u8]>,
 }
 
+/// See [`finish::Leftover`].
+struct Noticed<'a> {
+    table: ObjectId,
+    row: u64,
+    image: &'a [u8],
+    values: Vec<External>,
+}
+
 /// What a checkpoint noted of an object.
 enum Noted {
     Table { root: PageId, next_row: u64 },
@@ -144,6 +171,7 @@ pub(crate) fn restore(shared: &Shared, notes: &[u8]) -> Result<()> {
     let mut objects = decode_objects(&mut reader).ok_or_else(malformed)?;
     let runs = decode_runs(&mut reader).ok_or_else(malformed)?;
     let chains = decode_chains(&mut reader).ok_or_else(malformed)?;
+    let leftovers = decode_leftovers(&mut reader).ok_or_else(malformed)?;
     shared.raise_object_id(ObjectId(next_object.saturating_sub(1)));
     {
         let mut oids = shared.oids.lock();
@@ -155,7 +183,11 @@ pub(crate) fn restore(shared: &Shared, notes: &[u8]) -> Result<()> {
     shared.objects.write().insert(CATALOG, Object::Table(catalog.clone()));
     roll_back(shared, &runs, &chains, |table| table == CATALOG)?;
     open_objects(shared, &catalog, &mut objects)?;
+    let entries = leftovers.iter().map(|each| leftover_entries(shared, each)).collect::<Result<Vec<_>>>()?;
     roll_back(shared, &runs, &chains, |table| table != CATALOG)?;
+    for (each, entries) in leftovers.iter().zip(entries) {
+        take_away(shared, each, entries)?;
+    }
     for (id, noted) in objects {
         free_unnamed(shared, id, &noted)?;
     }
@@ -192,6 +224,18 @@ fn decode_chains<'a>(reader: &mut Reader<'a>) -> Option<Vec<Chain<'a>>> {
             let images = reader.u32()?;
             let images = (0..images).map(|_| reader.bytes()).collect::<Option<_>>()?;
             Some(Chain { table, row, restore, images })
+        })
+        .collect()
+}
+
+fn decode_leftovers<'a>(reader: &mut Reader<'a>) -> Option<Vec<Noticed<'a>>> {
+    let count = reader.u32()?;
+    (0..count)
+        .map(|_| {
+            let (table, row, image) = (ObjectId(reader.u32()?), reader.u64()?, reader.bytes()?);
+            let values = reader.u32()?;
+            let value = |_| Some(External { page: reader.u32()?, len: reader.u32()? });
+            Some(Noticed { table, row, image, values: (0..values).map(value).collect::<Option<_>>()? })
         })
         .collect()
 }
@@ -295,7 +339,34 @@ fn settle(shared: &Shared, table: &Table, chain: &Chain<'_>) -> Result<()> {
     } else if chain.restore.is_some() {
         table.tree.put(pool, &row_key(row), last)?;
     }
-    gone.into_iter().filter(|(_, place)| !kept.contains(place)).try_for_each(|(_, place)| overflow::free(pool, place))
+    let gone: Vec<External> = gone.into_iter().map(|(_, place)| place).filter(|place| !kept.contains(place)).collect();
+    overflow::free(pool, &gone)
+}
+
+/// The keys of a leftover image: read while all values that it shares with other images are there.
+fn leftover_entries(shared: &Shared, leftover: &Noticed<'_>) -> Result<Vec<(Arc<Index>, Vec<u8>)>> {
+    let Ok(table) = shared.table(leftover.table) else { return Ok(Vec::new()) };
+    let mut entries = Vec::new();
+    for index in table.indexes().iter() {
+        if let Some(key) = index.image_key(&shared.pool, leftover.image)? {
+            entries.push((index.clone(), key.bytes().to_vec()));
+        }
+    }
+    Ok(entries)
+}
+
+/// Takes the entries that only a leftover image needed away, now that every row has its final image; then its values.
+fn take_away(shared: &Shared, leftover: &Noticed<'_>, entries: Vec<(Arc<Index>, Vec<u8>)>) -> Result<()> {
+    for (index, gone) in entries {
+        let kept = match index.table.page_image(&shared.pool, leftover.row)? {
+            Some(current) => index.image_key(&shared.pool, &current)?,
+            None => None,
+        };
+        if kept.is_none_or(|kept| kept.bytes() != gone) {
+            index.tree.remove(&shared.pool, &table::entry(&gone, leftover.row))?;
+        }
+    }
+    overflow::free(&shared.pool, &leftover.values)
 }
 
 /// Frees an object that the catalog does not name: temporary, created in vain, or dropped and not yet gone.
@@ -305,7 +376,11 @@ fn free_unnamed(shared: &Shared, id: ObjectId, noted: &Noted) -> Result<()> {
             let table = Table::new(id, Tree::open(*root), definition::catalog());
             finish::free_object(shared, &Object::Table(Arc::new(table)))
         }
-        Noted::Index { root } => Tree::open(*root).free(&shared.pool),
+        Noted::Index { root } => {
+            let pages = Tree::open(*root).pages(&shared.pool, &mut |_| Ok(()))?;
+            pages.into_iter().for_each(|page| shared.pool.free(page));
+            Ok(())
+        }
         Noted::Sequence { .. } => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
-//! Free blocks of the data file, as runs; the file grows in steps when there are none.
+//! Free blocks of the data file, as runs; the file grows in steps when there are none. A part of them is kept back for what
+//! must not fail on a full disk, or frees room on it.
 
+use super::Draw;
 use crate::error::Result;
 use crate::io::File;
 use crate::types::PAGE_SIZE;
@@ -8,6 +10,8 @@ use std::collections::BTreeMap;
 /// The file grows by an eighth of itself, at least by this.
 const GROWTH_BLOCKS_MIN: u64 = 64;
 const GROWTH_BLOCKS_MAX: u64 = 8192;
+/// A 64th of the file is kept back, within these bounds.
+const RESERVE_BLOCKS: std::ops::RangeInclusive<u64> = 32..=1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -57,20 +61,25 @@ impl Allocator {
     }
 
     /// The first run of `blocks` free blocks, growing the file for it if need be.
-    pub(super) fn allocate(&mut self, blocks: u32, file: &dyn File) -> Result<u32> {
+    pub(super) fn allocate(&mut self, blocks: u32, draw: Draw, file: &dyn File) -> Result<u32> {
         loop {
+            let reserve = (self.total / 64).clamp(*RESERVE_BLOCKS.start(), *RESERVE_BLOCKS.end());
+            let kept = reserve * draw.eighths_kept() / 8;
+            let wanted = u64::from(blocks) + kept;
             let found = self.free.iter().find(|(_, len)| **len >= blocks).map(|(start, _)| *start);
-            if let Some(place) = found {
+            if let Some(place) = found.filter(|_| self.free_blocks >= wanted) {
                 self.take(place, blocks);
                 return Ok(place);
             }
-            let step = (self.total / 8).clamp(GROWTH_BLOCKS_MIN, GROWTH_BLOCKS_MAX).max(u64::from(blocks));
+            let needed =
+                wanted.saturating_sub(self.free_blocks).max(if found.is_none() { u64::from(blocks) } else { 1 });
+            let step = (self.total / 8).clamp(GROWTH_BLOCKS_MIN, GROWTH_BLOCKS_MAX).max(needed);
             let grown = match file.allocate((self.total + step) * PAGE_SIZE as u64) {
                 Ok(()) => step,
                 // Not the whole step, perhaps what is needed.
                 Err(_) => {
-                    file.allocate((self.total + u64::from(blocks)) * PAGE_SIZE as u64)?;
-                    u64::from(blocks)
+                    file.allocate((self.total + needed) * PAGE_SIZE as u64)?;
+                    needed
                 }
             };
             let from = self.total as u32;

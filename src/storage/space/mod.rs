@@ -13,7 +13,9 @@
 //! ```
 //! 1. A page is always written to a new place. The superblock of a checkpoint is written after everything that it names is synced.
 //! 2. A place is used again only when neither superblock names it: what checkpoint k lets go of is free once k + 1 is durable.
-//! 3. The write number in the map tells a lost or stale write from the page that should be there, not only a torn one.
+//! 3. Some free blocks are kept back for rollback, clean-up, checkpoints and deletion ([`Draw`]), so that a full disk
+//!    fails nothing else than what would fill it.
+//! 4. The write number in the map tells a lost or stale write from the page that should be there, not only a torn one.
 
 mod allocator;
 mod map;
@@ -26,16 +28,64 @@ use crate::types::{PAGE_SIZE, PageId, Position};
 use allocator::Allocator;
 use map::{Map, NOWHERE, Place};
 use parking_lot::Mutex;
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes at the head of a page that belong to this module.
 pub const PAGE_HEADER_BYTES: usize = 48;
 const MAGIC: u32 = 0x4c_44_42_31;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Beyond this many deltas the map is written whole.
 const DELTAS_MAX: usize = 64;
+
+/// How far a thread may draw on the blocks that are kept back on a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Draw {
+    Nothing,
+    /// What frees room in the end: DELETE, DROP, clean-up.
+    Deletion,
+    /// What must not fail.
+    Rollback,
+    /// What gives room back: checkpoints, and recovery.
+    Checkpoint,
+}
+
+impl Draw {
+    fn eighths_kept(self) -> u64 {
+        match self {
+            Draw::Nothing => 8,
+            Draw::Deletion => 4,
+            Draw::Rollback => 2,
+            Draw::Checkpoint => 0,
+        }
+    }
+
+    /// Lets this thread draw so far while the result lives.
+    pub(crate) fn allow(self) -> Drawing {
+        let before = DRAW.get();
+        DRAW.set(before.max(self));
+        Drawing { before, _of_this_thread: PhantomData }
+    }
+}
+
+thread_local! {
+    static DRAW: Cell<Draw> = const { Cell::new(Draw::Nothing) };
+}
+
+/// See [`Draw::allow`].
+pub(crate) struct Drawing {
+    before: Draw,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Drawing {
+    fn drop(&mut self) {
+        DRAW.set(self.before);
+    }
+}
 
 /// A run of blocks that holds `len` bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,14 +190,14 @@ impl Store {
         let file = io.open("data")?;
         let created = file.len()? == 0;
         let (current, slot, older_position) = if created {
-            file.allocate(64 * PAGE_SIZE as u64)?;
+            file.allocate(128 * PAGE_SIZE as u64)?;
             (Superblock { next_write: 1, ..Superblock::default() }, 0, 0)
         } else {
             choose_superblock(&*file)?
         };
         let map = Map::load(&*file, current.base, &current.deltas, current.pages)?;
         let notes = if current.notes.place == 0 { Vec::new() } else { read_extent(&*file, current.notes)? };
-        let mut allocator = Allocator::new(file.len()?.max(64 * PAGE_SIZE as u64));
+        let mut allocator = Allocator::new(file.len()?.max(128 * PAGE_SIZE as u64));
         allocator.take(0, 2);
         map.places().for_each(|place| allocator.take(place, 1));
         for extent in current.deltas.iter().chain([&current.notes, &current.base]).filter(|e| e.place != 0) {
@@ -199,7 +249,7 @@ impl Store {
     /// [`Error::Full`]
     pub(crate) fn reserve_place(&self) -> Result<u32> {
         self.check()?;
-        self.state.lock().allocator.allocate(1, &*self.file)
+        self.state.lock().allocator.allocate(1, DRAW.get(), &*self.file)
     }
 
     /// Gives back a reserved place that was not used.
@@ -268,7 +318,7 @@ impl Store {
     pub fn write_extent(&self, bytes: &[u8]) -> Result<Extent> {
         self.check()?;
         let mut extent = Extent { place: 0, len: bytes.len() as u64, crc: crc32c::crc32c(bytes) };
-        extent.place = self.state.lock().allocator.allocate(extent.blocks().max(1), &*self.file)?;
+        extent.place = self.state.lock().allocator.allocate(extent.blocks().max(1), DRAW.get(), &*self.file)?;
         if let Err(error) = self.file.write_at(bytes, u64::from(extent.place) * PAGE_SIZE as u64) {
             self.free_extent(extent);
             return Err(error.into());

@@ -30,7 +30,7 @@ fn damage_is_named() {
 fn a_full_disk_strikes_at_the_reservation_and_room_comes_back() {
     let io = SimIo::new();
     let (store, _) = Store::open(&io).unwrap();
-    io.set_faults(Faults { capacity_bytes: Some(70 * PAGE_SIZE as u64), ..Faults::default() });
+    io.set_faults(Faults { capacity_bytes: Some(134 * PAGE_SIZE as u64), ..Faults::default() });
     let mut places = Vec::new();
     let full = loop {
         match store.reserve_place() {
@@ -39,7 +39,12 @@ fn a_full_disk_strikes_at_the_reservation_and_room_comes_back() {
         }
     };
     assert!(matches!(full, Error::Full));
-    assert!(places.len() >= 60);
+    assert!(places.len() >= 90);
+    {
+        let _draw = Draw::Checkpoint.allow();
+        places.extend((0..30).map(|_| store.reserve_place().unwrap()));
+    }
+    assert!(matches!(store.reserve_place(), Err(Error::Full)));
     places.drain(..).for_each(|place| store.unreserve(place));
     let extent = store.write_extent(&[3; 50 * PAGE_SIZE]).unwrap();
     assert_eq!(store.read_extent(extent).unwrap(), [3; 50 * PAGE_SIZE]);

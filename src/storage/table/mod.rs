@@ -13,7 +13,7 @@ use crate::types::{ColumnNo, ColumnType, IndexDef, ObjectId, RowId, SequenceDef,
 use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A row's image in a page is at most a quarter of it; larger values move out.
 const ROW_BYTES_MAX: usize = 4000;
@@ -27,6 +27,8 @@ pub(crate) struct Table {
     /// Least row id never given out.
     next_row: AtomicU64,
     pub(crate) runs: Runs,
+    /// Rows without a chain whose index may have entries for images that are gone: readers test every key meanwhile.
+    pub(crate) unclean: AtomicU64,
 }
 
 /// An index.
@@ -41,6 +43,8 @@ pub(crate) struct Index {
     pub(crate) build_next: AtomicU64,
     /// Raised before an entry goes while its row stays: who took entries out of a leaf before must test them against the rows.
     pub(crate) removals: AtomicU64,
+    /// A transaction in progress has dropped it: it takes no more entries, and loses none that it must have when that is undone.
+    pub(crate) dropping: AtomicBool,
 }
 
 /// A sequence: its values are no part of transactions.
@@ -91,6 +95,7 @@ impl Table {
             indexes: RwLock::new(Arc::new([])),
             next_row: AtomicU64::new(1),
             runs: Runs::new(),
+            unclean: AtomicU64::new(0),
         }
     }
 
@@ -154,8 +159,7 @@ impl Table {
             });
             let stored = match largest.max() {
                 Some((length, i)) => match fields[i] {
-                    Field::Value(Value::Bytes(bytes)) => overflow::store(pool, bytes).map(|place| {
-                        made.push(place);
+                    Field::Value(Value::Bytes(bytes)) => overflow::store(pool, bytes, &mut made).map(|place| {
                         fields[i] = Field::External(place);
                         total -= length - 8;
                     }),
@@ -164,9 +168,7 @@ impl Table {
                 None => Err(Error::TooLarge { bytes: total, max_bytes: ROW_BYTES_MAX }),
             };
             if let Err(error) = stored {
-                for place in made {
-                    overflow::free(pool, place)?;
-                }
+                made.into_iter().for_each(|page| pool.free(page));
                 return Err(error);
             }
         }
@@ -181,14 +183,16 @@ impl Table {
             return Ok(Cow::Borrowed(image));
         }
         let def = self.def();
-        let mut fetched = Vec::with_capacity(cells.count());
-        for i in 0..cells.count() {
+        // A row of a transaction that also added a column may have more cells than the definition that recovery went back to.
+        let count = cells.count().min(def.columns.len());
+        let mut fetched = Vec::with_capacity(count);
+        for i in 0..count {
             fetched.push(match cells.cell(i) {
                 Cell::External(place) => Some(overflow::load(pool, place)?),
                 _ => None,
             });
         }
-        let fields: Vec<Field<'_>> = (0..cells.count())
+        let fields: Vec<Field<'_>> = (0..count)
             .map(|i| match (&fetched[i], cells.cell(i)) {
                 (Some(bytes), _) => Field::Value(Value::Bytes(bytes)),
                 (None, Cell::Inline(bytes)) => Field::Value(row::decode(bytes, def.columns[i].ty)),
@@ -200,18 +204,12 @@ impl Table {
         Ok(Cow::Owned(out))
     }
 
-    /// Frees the external values of `image` that `kept` does not share.
+    /// Frees the external values of `image` that `kept` does not share: all of them, or none on an error.
     pub(crate) fn free_external(&self, pool: &Pool, image: &[u8], kept: &[u8]) -> Result<()> {
-        if version::is_deleted(image) || !Cells::new(image).has_external() {
-            return Ok(());
+        match unshared(image, kept) {
+            values if values.is_empty() => Ok(()),
+            values => overflow::free(pool, &values),
         }
-        let kept: Vec<External> = if version::is_deleted(kept) { Vec::new() } else { externals(kept) };
-        for place in externals(image) {
-            if !kept.contains(&place) {
-                overflow::free(pool, place)?;
-            }
-        }
-        Ok(())
     }
 
     /// The row as it lies in its page; `None`: not there. A tombstone counts as there.
@@ -220,6 +218,15 @@ impl Table {
         let leaf = self.tree.read_leaf(pool, &key)?;
         Ok(node::search(&leaf, &key).ok().map(|at| node::value(&leaf, at).to_vec()))
     }
+}
+
+/// The external values of `image` that `kept` does not share.
+pub(crate) fn unshared(image: &[u8], kept: &[u8]) -> Vec<External> {
+    if version::is_deleted(image) || !Cells::new(image).has_external() {
+        return Vec::new();
+    }
+    let kept = externals(kept);
+    externals(image).into_iter().filter(|place| !kept.contains(place)).collect()
 }
 
 /// The external values of a row's image.
@@ -260,7 +267,16 @@ impl Index {
         let columns = table.def();
         let ty = |no: ColumnNo| columns.columns.get(no.0 as usize).map(|column| column.ty).ok_or(Error::NotFound);
         let types = def.columns.iter().map(|key| ty(key.column)).collect::<Result<_>>()?;
-        Ok(Index { id, tree, def, types, table, build_next: AtomicU64::new(1), removals: AtomicU64::new(0) })
+        Ok(Index {
+            id,
+            tree,
+            def,
+            types,
+            table,
+            build_next: AtomicU64::new(1),
+            removals: AtomicU64::new(0),
+            dropping: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn is_unique(&self) -> bool {
@@ -270,6 +286,11 @@ impl Index {
     /// Whether foreign keys may name it, so that a change of its key takes the strongest row lock.
     pub(crate) fn is_referable(&self) -> bool {
         self.is_unique() && self.def.predicate.is_none()
+    }
+
+    /// Whether new rows come in.
+    pub(crate) fn is_maintained(&self) -> bool {
+        !self.dropping.load(Ordering::Acquire)
     }
 
     /// Whether the index reads the column.

@@ -22,20 +22,15 @@ const OVERFLOW_PAGE: u8 = 3;
 /// PostgreSQL's limit of a value, in bytes.
 const VALUE_BYTES_MAX: usize = 1 << 30;
 
-/// Writes a value; its last page first, so that every page names a page that exists.
-pub(crate) fn store(pool: &Pool, bytes: &[u8]) -> Result<External> {
+/// Writes a value; its last page first, so that every page names a page that exists. `made` gets the pages, also on an error.
+pub(crate) fn store(pool: &Pool, bytes: &[u8], made: &mut Vec<PageId>) -> Result<External> {
     if bytes.len() > VALUE_BYTES_MAX {
         return Err(Error::TooLarge { bytes: bytes.len(), max_bytes: VALUE_BYTES_MAX });
     }
     let mut next = 0u32;
     for part in bytes.chunks(PAGE_SIZE - DATA).rev() {
-        let mut page = match pool.allocate() {
-            Ok(page) => page,
-            Err(error) => {
-                free_chain(pool, next)?;
-                return Err(error);
-            }
-        };
+        let mut page = pool.allocate()?;
+        made.push(page.id());
         page[KIND] = OVERFLOW_PAGE;
         page[LENGTH..LENGTH + 2].copy_from_slice(&(part.len() as u16).to_le_bytes());
         page[NEXT..NEXT + 4].copy_from_slice(&next.to_le_bytes());
@@ -64,19 +59,25 @@ pub(crate) fn load(pool: &Pool, place: External) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Frees a value.
-pub(crate) fn free(pool: &Pool, place: External) -> Result<()> {
-    free_chain(pool, place.page)
+/// Frees values: all of them, or none on an error.
+pub(crate) fn free(pool: &Pool, places: &[External]) -> Result<()> {
+    let mut found = Vec::new();
+    places.iter().try_for_each(|place| pages(pool, *place, &mut found))?;
+    found.into_iter().for_each(|page| pool.free(page));
+    Ok(())
 }
 
-fn free_chain(pool: &Pool, first: u32) -> Result<()> {
-    let mut next = first;
+/// The pages of a value.
+pub(crate) fn pages(pool: &Pool, place: External, found: &mut Vec<PageId>) -> Result<()> {
+    let mut next = place.page;
     while next != 0 {
         let id = PageId(next);
         let page = pool.read(id)?;
+        if page[KIND] != OVERFLOW_PAGE {
+            return Err(Error::CorruptPage { page: id, what: "not the overflow page that a row names" });
+        }
         next = next_page(&page);
-        drop(page);
-        pool.free(id);
+        found.push(id);
     }
     Ok(())
 }

@@ -20,9 +20,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 impl Transaction {
     /// A new, empty table.
     pub fn create_table(&mut self, def: TableDef) -> Result<ObjectId> {
+        self.whole(|t| t.try_create_table(def))
+    }
+
+    fn try_create_table(&mut self, def: TableDef) -> Result<ObjectId> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let id = self.shared.take_object_id();
         let tree = Tree::create(&self.shared.pool, id)?;
         let table = Arc::new(Table::new(id, tree, def.clone()));
@@ -50,7 +54,7 @@ impl Transaction {
     pub fn alter_table(&mut self, table: ObjectId, def: TableDef) -> Result<()> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let table = self.shared.table(table)?;
         let before = table.def();
         let keeps = before.columns.iter().zip(&def.columns).all(|(old, new)| old.ty == new.ty && old.no == new.no);
@@ -67,16 +71,20 @@ impl Transaction {
 
     /// A new index, maintained from now on; rows that are there already come in by [`Self::build_index`].
     pub fn create_index(&mut self, def: IndexDef) -> Result<ObjectId> {
+        self.whole(|t| t.try_create_index(def))
+    }
+
+    fn try_create_index(&mut self, def: IndexDef) -> Result<ObjectId> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let table = self.shared.table(def.table)?;
         let temporary = table.def().temporary;
         let id = self.shared.take_object_id();
         let tree = Tree::create(&self.shared.pool, id)?;
         let index = Arc::new(Index::new(id, tree, def.clone(), table)?);
+        self.register(id, Object::Index(index.clone()));
         index.table.attach(&index);
-        self.register(id, Object::Index(index));
         if !temporary {
             self.record(id, &Definition::Index(def))?;
         }
@@ -136,11 +144,14 @@ impl Transaction {
             }
             *left -= 1;
             let newest = node::value(&leaf, at);
-            let shard = self.shared.versions.shard(version::key(table.id, row));
-            let head = shard.get(&version::key(table.id, row)).and_then(|entry| entry.head.as_deref());
+            let mut shard = self.shared.versions.shard(version::key(table.id, row));
+            let entry = shard.get_mut(&version::key(table.id, row));
+            let head = entry.as_ref().and_then(|entry| entry.head.as_deref());
             let seen = table.runs.with(row, |run| visible(newest, head, run, s));
             if let Some(seen) = seen.filter(|seen| *seen != newest) {
                 images.push((seen.to_vec(), row, false));
+                // The entry goes with the version: its change took it out of use, though there was no index then.
+                entry.into_iter().for_each(version::Entry::mark_keys_changed);
             }
             if !is_deleted(newest) {
                 images.push((newest.to_vec(), row, true));
@@ -159,9 +170,13 @@ impl Transaction {
 
     /// A new sequence.
     pub fn create_sequence(&mut self, def: SequenceDef) -> Result<ObjectId> {
+        self.whole(|t| t.try_create_sequence(def))
+    }
+
+    fn try_create_sequence(&mut self, def: SequenceDef) -> Result<ObjectId> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let id = self.shared.take_object_id();
         let state = Mutex::new(SequenceState::new(&def));
         let sequence = Sequence { id, def: RwLock::new(def), state, logged: AtomicU64::new(0) };
@@ -174,7 +189,7 @@ impl Transaction {
     pub fn alter_sequence(&mut self, sequence: ObjectId, def: SequenceDef) -> Result<()> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let sequence = self.shared.sequence(sequence)?;
         self.record_again(sequence.id, &Definition::Sequence(def))?;
         let before = std::mem::replace(&mut *sequence.def.write(), def);
@@ -183,25 +198,41 @@ impl Transaction {
         Ok(())
     }
 
-    /// Drops an object at commit. An index is not maintained any more from now on; a table takes its indexes along.
+    /// Drops an object at commit. An index takes no more rows in from now on; a table takes its indexes along.
     pub fn drop_object(&mut self, id: ObjectId) -> Result<()> {
-        let shared = self.shared.clone();
-        let _pass = shared.pool.gate().enter();
-        self.drop_one(id)
+        self.whole(|t| {
+            let shared = t.shared.clone();
+            let _pass = shared.pool.gate().enter();
+            t.drop_one(id)
+        })
+    }
+
+    /// Does all of a definition's steps, or none.
+    fn whole<T>(&mut self, steps: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        let before = self.savepoint();
+        let result = steps(self);
+        if let Err(error) = &result {
+            let changes = self.undo.len();
+            if self.rollback_to(before).is_err() {
+                self.broken = Some((changes, error.clone()));
+            }
+        }
+        self.release(before);
+        result
     }
 
     fn drop_one(&mut self, id: ObjectId) -> Result<()> {
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let object = self.shared.object(id).ok_or(Error::NotFound)?;
         let (index, recorded) = match object {
             Object::Table(table) => {
-                for index in table.indexes().iter() {
+                for index in table.indexes().iter().filter(|index| index.is_maintained()) {
                     self.drop_one(index.id)?;
                 }
                 (None, !table.def().temporary)
             }
             Object::Index(index) => {
-                index.table.detach(id);
+                index.dropping.store(true, Ordering::Release);
                 let recorded = !index.table.def().temporary;
                 (Some(index), recorded)
             }

@@ -13,8 +13,10 @@ use super::{Transaction, Undo, redo};
 use crate::btree::node;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
-use crate::table::{self, Index, Object, Table, fence_row, row_key};
-use crate::types::Position;
+use crate::space::Draw;
+use crate::table::{self, Index, Object, Table, externals, fence_row, overflow, row_key};
+use crate::types::row::External;
+use crate::types::{ObjectId, PageId, Position};
 use parking_lot::MutexGuard;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,10 +28,21 @@ pub(crate) struct Garbage {
     undo: std::vec::IntoIter<Undo>,
 }
 
-/// A transaction whose rollback met an I/O error: it stays in progress, and clean-up goes on with it.
+/// A transaction whose rollback met an I/O error: it stays in progress, and clean-up goes on with it. Its explicit locks stay
+/// too: they guard definitions that are still to be undone.
 pub(crate) struct Unfinished {
     state: Arc<TxnState>,
     undo: Vec<Undo>,
+    locks: Vec<(LockTag, LockMode)>,
+}
+
+/// An image that no version of its row is any more, whose index entries and values an I/O error kept from going.
+pub(crate) struct Leftover {
+    pub(crate) table: Arc<Table>,
+    pub(crate) row: u64,
+    pub(crate) image: Vec<u8>,
+    /// Its values that no other version shares.
+    pub(crate) values: Vec<External>,
 }
 
 /// Items of clean-up that a commit does for others.
@@ -80,7 +93,11 @@ impl Transaction {
             self.release_locks();
             return Ok(self.noted());
         }
-        let position = match self.append_group(acknowledged) {
+        let appended = match self.broken.take() {
+            Some((_, error)) => Err(error),
+            None => self.append_group(acknowledged),
+        };
+        let position = match appended {
             Ok(position) => position,
             Err(error) => {
                 self.abort();
@@ -121,6 +138,7 @@ impl Transaction {
 
     /// Undoes all; what an I/O error prevents is left to clean-up, and the rows stay locked until then.
     pub(super) fn abort(&mut self) {
+        let _draw = Draw::Rollback.allow();
         self.ended = true;
         for extent in self.redo_extents.drain(..) {
             self.shared.pool.store().free_extent(extent);
@@ -128,8 +146,8 @@ impl Transaction {
         while let Some(last) = self.undo.last() {
             let _pass = self.shared.pool.gate().enter();
             if undo(&self.shared, &self.state, last).is_err() {
-                let undo = std::mem::take(&mut self.undo);
-                self.shared.unfinished.lock().push(Unfinished { state: self.state.clone(), undo });
+                let (undo, locks) = (std::mem::take(&mut self.undo), std::mem::take(&mut self.locks));
+                self.shared.unfinished.lock().push(Unfinished { state: self.state.clone(), undo, locks });
                 break;
             }
             self.undo.pop();
@@ -206,15 +224,10 @@ pub(super) fn undo(shared: &Shared, state: &TxnState, change: &Undo) -> Result<(
             Ok(())
         }
         Undo::Changed { table, row } => undo_change(shared, state, table, *row),
-        Undo::Created(object) => {
-            if let Some(object) = shared.remove_object(*object) {
-                free_object(shared, &object)?;
-            }
-            Ok(())
-        }
+        Undo::Created(object) => drop_object(shared, *object),
         Undo::Dropped { index, .. } => {
             if let Some(index) = index {
-                index.table.attach(index);
+                index.dropping.store(false, Ordering::Release);
             }
             Ok(())
         }
@@ -230,9 +243,8 @@ pub(super) fn undo(shared: &Shared, state: &TxnState, change: &Undo) -> Result<(
 }
 
 /// Takes freshly inserted rows and their index entries out.
-pub(crate) fn undo_rows(shared: &Shared, table: &Table, rows: Range<u64>) -> Result<()> {
+pub(crate) fn undo_rows(shared: &Shared, table: &Arc<Table>, rows: Range<u64>) -> Result<()> {
     let pool = &shared.pool;
-    let indexes = table.indexes();
     let mut next = rows.start;
     while next < rows.end {
         let mut removed = Vec::new();
@@ -247,24 +259,21 @@ pub(crate) fn undo_rows(shared: &Shared, table: &Table, rows: Range<u64>) -> Res
         next = node::upper_fence(&leaf).map_or(rows.end, fence_row);
         drop(leaf);
         if emptied {
-            table.tree.drop_empty(pool, &key)?;
+            let _ = table.tree.drop_empty(pool, &key); // an empty leaf does no harm
         }
         for (row, image) in removed {
-            for index in indexes.iter() {
-                if let Some(key) = index.image_key(pool, &image)? {
-                    index.tree.remove(pool, &table::entry(key.bytes(), row))?;
-                }
-            }
-            table.free_external(pool, &image, &TOMBSTONE)?;
+            discard(shared, table, row, image, &TOMBSTONE);
         }
     }
     Ok(())
 }
 
 /// Puts the before-image of the row's head, which is `state`'s, back.
-fn undo_change(shared: &Shared, state: &TxnState, table: &Table, row: u64) -> Result<()> {
+fn undo_change(shared: &Shared, state: &TxnState, table: &Arc<Table>, row: u64) -> Result<()> {
     let (pool, key, row_key) = (&shared.pool, version::key(table.id, row), row_key(row));
-    let (before, discarded, keys_changed) = loop {
+    // From when the chain is gone until the entries are.
+    let _unclean = Unclean::new(table);
+    let (before, discarded) = loop {
         let mut leaf = table.tree.write_leaf(pool, &row_key)?;
         let Ok(at) = node::search(&leaf, &row_key) else {
             return Err(Error::corrupt(format!("table {}: row {row} is gone under its lock", table.id)));
@@ -288,20 +297,60 @@ fn undo_change(shared: &Shared, state: &TxnState, table: &Table, row: u64) -> Re
         if entry.is_empty() {
             shard.remove(&key);
         }
-        break (std::mem::take(&mut version.before), discarded, version.keys_changed);
+        break (std::mem::take(&mut version.before), discarded);
     };
-    if !is_deleted(&discarded) {
+    discard(shared, table, row, discarded, &before);
+    Ok(())
+}
+
+/// While it lives, readers of the table's indexes test every key.
+struct Unclean<'a>(&'a Table);
+
+impl Unclean<'_> {
+    fn new(table: &Table) -> Unclean<'_> {
+        table.unclean.fetch_add(1, Ordering::SeqCst);
+        Unclean(table)
+    }
+}
+
+impl Drop for Unclean<'_> {
+    fn drop(&mut self) {
+        self.0.unclean.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Takes away what only `image`, which no version of the row is any more, needed: index entries, and values that `kept` does
+/// not share. What an I/O error prevents is left to clean-up.
+pub(crate) fn discard(shared: &Shared, table: &Arc<Table>, row: u64, image: Vec<u8>, kept: &[u8]) {
+    if is_deleted(&image) {
+        return;
+    }
+    let unclean = Unclean::new(table);
+    let values = table::unshared(&image, kept);
+    let leftover = Leftover { table: table.clone(), row, image, values };
+    if take_away(shared, &leftover, Some(kept)).is_err() {
+        std::mem::forget(unclean); // it stays so until the leftover is taken away
+        shared.leftovers.lock().push(leftover);
+    }
+}
+
+fn take_away(shared: &Shared, leftover: &Leftover, kept: Option<&[u8]>) -> Result<()> {
+    let Leftover { table, row, image, values } = leftover;
+    let pool = &shared.pool;
+    // A table that has gone has taken its indexes along.
+    if shared.table(table.id).is_ok() {
         for index in table.indexes().iter() {
-            let Some(gone) = index.image_key(pool, &discarded)? else { continue };
-            let kept =
-                !keys_changed && index.image_key(pool, &before)?.is_some_and(|kept| kept.bytes() == gone.bytes());
-            if !kept {
-                remove_entry(shared, index, gone.bytes(), row, shared.horizon())?;
+            let Some(gone) = index.image_key(pool, image)? else { continue };
+            let same = match kept {
+                Some(kept) => index.image_key(pool, kept)?.is_some_and(|kept| kept.bytes() == gone.bytes()),
+                None => false,
+            };
+            if !same {
+                remove_entry(shared, index, gone.bytes(), *row, shared.horizon())?;
             }
         }
-        table.free_external(pool, &discarded, &before)?;
     }
-    Ok(())
+    if values.is_empty() { Ok(()) } else { overflow::free(pool, values) }
 }
 
 /// Removes an index entry unless a version of the row that somebody may still see has the key. Decided under the index leaf's
@@ -316,7 +365,7 @@ fn remove_entry(shared: &Shared, index: &Index, key: &[u8], row: u64, horizon: P
         node::remove(&mut leaf, at);
         if node::count(&leaf) == 0 {
             drop(leaf);
-            index.tree.drop_empty(&shared.pool, &entry)?;
+            let _ = index.tree.drop_empty(&shared.pool, &entry); // an empty leaf does no harm
         }
     }
     Ok(())
@@ -365,7 +414,9 @@ fn clean_in_passing(shared: &Shared) -> Result<bool> {
 }
 
 fn clean_held(shared: &Shared, budget: usize, _cleaning: MutexGuard<'_, ()>) -> Result<bool> {
+    let _draw = Draw::Deletion.allow();
     retry_unfinished(shared)?;
+    retry_leftovers(shared)?;
     let horizon = shared.horizon();
     let mut left = budget;
     while left > 0 {
@@ -380,12 +431,16 @@ fn clean_held(shared: &Shared, budget: usize, _cleaning: MutexGuard<'_, ()>) -> 
         };
         let mut result = Ok(());
         while left > 0
-            && result.is_ok()
-            && let Some(change) = garbage.undo.next()
+            && let Some(change) = garbage.undo.as_slice().first()
         {
             left -= 1;
-            let _pass = shared.pool.gate().enter();
-            result = clean_change(shared, &change, horizon);
+            let pass = shared.pool.gate().enter();
+            result = clean_change(shared, change, horizon);
+            drop(pass);
+            if result.is_err() {
+                break; // it is tried again
+            }
+            garbage.undo.next();
         }
         if garbage.undo.len() > 0 {
             shared.garbage.lock().push_front(garbage);
@@ -399,20 +454,38 @@ fn retry_unfinished(shared: &Shared) -> Result<()> {
     if shared.unfinished.lock().is_empty() {
         return Ok(());
     }
-    let unfinished = std::mem::take(&mut *shared.unfinished.lock());
-    for mut each in unfinished {
+    let _draw = Draw::Rollback.allow();
+    let mut unfinished = std::mem::take(&mut *shared.unfinished.lock());
+    while let Some(mut each) = unfinished.pop() {
         while let Some(last) = each.undo.last() {
             let _pass = shared.pool.gate().enter();
             if let Err(error) = undo(shared, &each.state, last) {
-                shared.unfinished.lock().push(each);
+                unfinished.push(each);
+                shared.unfinished.lock().append(&mut unfinished);
                 return Err(error);
             }
             each.undo.pop();
         }
         each.state.abort();
+        for (tag, mode) in each.locks {
+            shared.locks.release(Owner::transaction(each.state.id), tag, mode);
+        }
         each.state.wake();
     }
     Ok(())
+}
+
+fn retry_leftovers(shared: &Shared) -> Result<()> {
+    loop {
+        let _pass = shared.pool.gate().enter();
+        // Behind the gate: a checkpoint must find it in the list, or its work done.
+        let Some(leftover) = shared.leftovers.lock().pop() else { return Ok(()) };
+        if let Err(error) = take_away(shared, &leftover, None) {
+            shared.leftovers.lock().push(leftover);
+            return Err(error);
+        }
+        leftover.table.unclean.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 fn clean_change(shared: &Shared, change: &Undo, horizon: Position) -> Result<()> {
@@ -422,16 +495,13 @@ fn clean_change(shared: &Shared, change: &Undo, horizon: Position) -> Result<()>
             Ok(())
         }
         Undo::Changed { table, row } => clean_row(shared, table, *row, horizon),
-        Undo::Dropped { object, .. } => match shared.remove_object(*object) {
-            Some(object) => free_object(shared, &object),
-            None => Ok(()),
-        },
+        Undo::Dropped { object, .. } => drop_object(shared, *object),
         Undo::Created(_) | Undo::Altered { .. } | Undo::AlteredSequence { .. } => Ok(()),
     }
 }
 
 /// Forgets the versions of a row that nobody can see any more, with the index entries that only they needed.
-fn clean_row(shared: &Shared, table: &Table, row: u64, horizon: Position) -> Result<()> {
+fn clean_row(shared: &Shared, table: &Arc<Table>, row: u64, horizon: Position) -> Result<()> {
     let key = version::key(table.id, row);
     let gone = shared.table(table.id).is_err();
     let obsolete: Vec<Box<[u8]>> = {
@@ -485,7 +555,7 @@ fn obsolete_images(head: Option<&Version>, horizon: Position) -> Vec<Box<[u8]>> 
 }
 
 /// The second half of [`clean_row`], under the leaf's latch: cuts the chain, and takes a tombstone out that nobody needs.
-fn forget_versions(shared: &Shared, table: &Table, row: u64, horizon: Position) -> Result<()> {
+fn forget_versions(shared: &Shared, table: &Arc<Table>, row: u64, horizon: Position) -> Result<()> {
     let (key, row_key) = (version::key(table.id, row), row_key(row));
     let emptied;
     let (cut, mut newer) = {
@@ -511,41 +581,56 @@ fn forget_versions(shared: &Shared, table: &Table, row: u64, horizon: Position) 
         (cut, newer)
     };
     if emptied {
-        table.tree.drop_empty(&shared.pool, &row_key)?;
+        let _ = table.tree.drop_empty(&shared.pool, &row_key); // an empty leaf does no harm
     }
     // A value that several of them share is freed with the newest one.
     let mut each = cut.as_deref();
     while let Some(version) = each {
-        table.free_external(&shared.pool, &version.before, &newer)?;
+        free_values_of(shared, table, row, &version.before, &newer);
         newer = version.before.to_vec();
         each = version.next.as_deref();
     }
     Ok(())
 }
 
-/// Frees the pages of an object that nobody can reach.
-pub(crate) fn free_object(shared: &Shared, object: &Object) -> Result<()> {
-    match object {
-        Object::Table(table) => {
-            free_values(shared, table)?;
-            table.tree.free(&shared.pool)
-        }
-        Object::Index(index) => index.tree.free(&shared.pool),
-        Object::Sequence(_) => Ok(()),
+/// Frees the values of an image without index entries that `kept` does not share; later, when that fails now.
+fn free_values_of(shared: &Shared, table: &Arc<Table>, row: u64, image: &[u8], kept: &[u8]) {
+    if table.free_external(&shared.pool, image, kept).is_err() {
+        table.unclean.fetch_add(1, Ordering::SeqCst);
+        let values = table::unshared(image, kept);
+        let image = TOMBSTONE.to_vec();
+        shared.leftovers.lock().push(Leftover { table: table.clone(), row, image, values });
     }
 }
 
-/// Frees the overflow pages of a table's rows.
-fn free_values(shared: &Shared, table: &Table) -> Result<()> {
-    let mut next = Some(0);
-    while let Some(row) = next {
-        let leaf = table.tree.read_leaf(&shared.pool, &row_key(row))?;
-        next = node::upper_fence(&leaf).map(fence_row);
-        let images: Vec<Vec<u8>> = (0..node::count(&leaf)).map(|at| node::value(&leaf, at).to_vec()).collect();
-        drop(leaf);
-        for image in images {
-            table.free_external(&shared.pool, &image, &TOMBSTONE)?;
-        }
-    }
+/// Forgets an object and frees its pages, unless that has been done; on an error nothing has changed.
+fn drop_object(shared: &Shared, id: ObjectId) -> Result<()> {
+    let Some(object) = shared.object(id) else { return Ok(()) };
+    let pages = object_pages(shared, &object)?;
+    shared.remove_object(id);
+    pages.into_iter().for_each(|page| shared.pool.free(page));
     Ok(())
+}
+
+/// Frees the pages of an object that nobody can reach: all, or none on an error.
+pub(crate) fn free_object(shared: &Shared, object: &Object) -> Result<()> {
+    let pages = object_pages(shared, object)?;
+    pages.into_iter().for_each(|page| shared.pool.free(page));
+    Ok(())
+}
+
+/// The pages of an object's tree, and of the values in it.
+fn object_pages(shared: &Shared, object: &Object) -> Result<Vec<PageId>> {
+    let pool = &shared.pool;
+    let mut values = Vec::new();
+    let mut pages = match object {
+        Object::Table(table) => table.tree.pages(pool, &mut |leaf| {
+            (0..node::count(leaf)).for_each(|at| values.append(&mut externals(node::value(leaf, at))));
+            Ok(())
+        })?,
+        Object::Index(index) => index.tree.pages(pool, &mut |_| Ok(()))?,
+        Object::Sequence(_) => Vec::new(),
+    };
+    values.into_iter().try_for_each(|place| overflow::pages(pool, place, &mut pages))?;
+    Ok(pages)
 }

@@ -23,7 +23,7 @@ pub use state::Snapshot;
 
 use crate::engine::Shared;
 use crate::error::{Error, Result};
-use crate::space::Extent;
+use crate::space::{Draw, Extent};
 use crate::table::{Index, Table};
 use crate::types::{ObjectId, Position, TableDef, TxnId};
 use lock::Owner;
@@ -57,6 +57,8 @@ pub struct Transaction {
     row_runs: Vec<RowRun>,
     stamps: u64,
     session: Option<SessionId>,
+    /// An undo failed, of the change before this place: only a rollback is left.
+    broken: Option<(usize, Error)>,
     ended: bool,
 }
 
@@ -125,6 +127,7 @@ impl Transaction {
             row_runs: Vec::new(),
             stamps: 0,
             session: None,
+            broken: None,
             ended: false,
         }
     }
@@ -213,6 +216,7 @@ impl Transaction {
         let mark = &self.savepoints[at];
         let (redo, undo, row_locks, locks) = (mark.redo, mark.undo, mark.row_locks, mark.locks);
         let (unchecked, redo_extents) = (mark.unchecked, mark.redo_extents);
+        let _draw = Draw::Rollback.allow();
         while self.undo.len() > undo {
             let last = self.undo.last().expect("longer than the mark");
             let _pass = self.shared.pool.gate().enter();
@@ -220,6 +224,7 @@ impl Transaction {
             self.undo.pop();
         }
         self.savepoints.truncate(at + 1);
+        self.broken.take_if(|(changes, _)| *changes > undo);
         if self.redo_extents.len() > redo_extents {
             // What was in memory at the savepoint begins the first extent written since.
             let store = self.shared.pool.store();

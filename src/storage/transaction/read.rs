@@ -205,7 +205,7 @@ impl Transaction {
     }
 
     /// Appends the row if the snapshot sees it and if the version seen has the entry's key: to be tested when there are other
-    /// versions, or when entries have gone since `removals` was read.
+    /// versions, when entries have gone since `removals` was read, or are about to.
     pub(super) fn read_row(
         &self,
         s: &Snapshot,
@@ -224,7 +224,9 @@ impl Transaction {
         }
         self.complete(table, rows)?;
         if let Some((index, key, removals)) = expected
-            && (chained || index.removals.load(Ordering::SeqCst) != removals)
+            && (chained
+                || table.unclean.load(Ordering::SeqCst) > 0
+                || index.removals.load(Ordering::SeqCst) != removals)
         {
             let seen = index.image_key(&self.shared.pool, rows.raw(rows.len() - 1))?;
             if seen.is_none_or(|seen| seen.bytes() != key) {

@@ -65,6 +65,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Clean-up has to look for index entries of every version from now on.
+    pub(crate) fn mark_keys_changed(&mut self) {
+        let mut each = self.head.as_mut();
+        while let Some(version) = each {
+            version.keys_changed = true;
+            each = version.next.as_mut();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.head.is_none() && self.locks.is_empty()
     }

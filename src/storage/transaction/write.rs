@@ -11,6 +11,7 @@ use super::{Isolation, RowRun, Transaction, Undo, finish, redo, version};
 use crate::btree::node;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
+use crate::space::Draw;
 use crate::table::{self, Index, Table, row_key};
 use crate::types::key::KeyEncoder;
 use crate::types::row::{self, Field, RowView};
@@ -70,7 +71,7 @@ impl Transaction {
         at: Option<u64>,
         values: &[Value<'_>],
     ) -> Result<RowId> {
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let def = table.def();
         row::check_values(&def, values)?;
         let shared = self.shared.clone();
@@ -81,7 +82,7 @@ impl Transaction {
             row::encode(values.iter().map(|value| Field::Value(*value)), &mut wide);
             let view = RowView::new(&wide, &def.columns);
             let mut key = KeyEncoder::new();
-            for index in indexes.iter() {
+            for index in indexes.iter().filter(|index| index.is_maintained()) {
                 if index.key(&view, &mut key) {
                     let new = Some(key.finish()?.to_vec());
                     changes.push(KeyChange { judged: index.judges(&key), index: index.clone(), old: None, new });
@@ -95,7 +96,12 @@ impl Transaction {
         let row = at.unwrap_or_else(|| self.take_row(table));
         self.add_to_run(table, row, command);
         let put = table.tree.put(&shared.pool, &row_key(row), &image).map(|_| ());
-        self.finish_change(row, &changes, put)?;
+        let missing = put.is_err();
+        self.finish_change(row, &changes, put).inspect_err(|_| {
+            if missing {
+                finish::discard(&shared, table, row, image, &TOMBSTONE);
+            }
+        })?;
         self.remember_unchecked(&changes, row);
         if !def.temporary {
             redo::insert(&mut self.redo, table.id, row, values);
@@ -116,18 +122,36 @@ impl Transaction {
                 _ => Ok(()),
             })
         });
-        if result.is_err() {
-            match self.undo.pop() {
-                // A run may have more rows than this one.
-                Some(Undo::Inserted { table, start, end }) if start < row => {
-                    finish::undo_rows(&self.shared, &table, row..end)?;
-                    self.undo.push(Undo::Inserted { table, start, end });
-                }
-                Some(last) => finish::undo(&self.shared, &self.state, &last)?,
-                None => {}
-            }
+        if let Err(error) = &result {
+            self.take_back(row, error);
         }
         result
+    }
+
+    /// Undoes the newest change. When even that fails the transaction can only roll back, which clean-up completes.
+    fn take_back(&mut self, row: u64, error: &Error) {
+        let Some(last) = self.undo.last() else { return };
+        let _draw = Draw::Rollback.allow();
+        let (undone, whole) = match last {
+            // A run may have more rows than this one.
+            Undo::Inserted { table, start, end } if *start < row => {
+                (finish::undo_rows(&self.shared, table, row..*end), false)
+            }
+            last => (finish::undo(&self.shared, &self.state, last), true),
+        };
+        match undone {
+            Ok(()) if whole => drop(self.undo.pop()),
+            Ok(()) => {}
+            Err(_) => self.broken = Some((self.undo.len(), error.clone())),
+        }
+    }
+
+    /// Whether the transaction may change anything.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        match &self.broken {
+            Some((_, error)) => Err(error.clone()),
+            None => self.shared.check_writable(),
+        }
     }
 
     /// Changes columns of a row.
@@ -156,7 +180,7 @@ impl Transaction {
         base: Base,
         changes: &[(ColumnNo, Value<'_>)],
     ) -> Result<WriteOutcome> {
-        self.shared.check_writable()?;
+        self.check_writable()?;
         let (shared, row) = (self.shared.clone(), row.0);
         let table = shared.table(table)?;
         let def = table.def();
@@ -194,14 +218,8 @@ impl Transaction {
             };
             match self.replace(s, &table, row, base, stamp, &image, version)? {
                 Replaced::Done => {}
-                Replaced::Outcome(outcome) => {
-                    table.free_external(&shared.pool, &image, &TOMBSTONE)?;
-                    return Ok(outcome);
-                }
-                Replaced::Again(old) => {
-                    table.free_external(&shared.pool, &image, &old)?;
-                    continue;
-                }
+                Replaced::Outcome(outcome) => return Ok(outcome),
+                Replaced::Again => continue,
             }
             self.undo.push(Undo::Changed { table: table.clone(), row });
             self.finish_change(row, &keys, Ok(()))?;
@@ -227,7 +245,8 @@ impl Transaction {
 
     /// [`Self::delete`] for who has passed the gate.
     pub(super) fn delete_row(&mut self, s: &Snapshot, table: ObjectId, row: RowId, base: Base) -> Result<WriteOutcome> {
-        self.shared.check_writable()?;
+        let _draw = Draw::Deletion.allow();
+        self.check_writable()?;
         let (shared, row) = (self.shared.clone(), row.0);
         let table = shared.table(table)?;
         loop {
@@ -247,7 +266,7 @@ impl Transaction {
             match self.replace(s, &table, row, base, stamp, &TOMBSTONE, version)? {
                 Replaced::Done => {}
                 Replaced::Outcome(outcome) => return Ok(outcome),
-                Replaced::Again(_) => continue,
+                Replaced::Again => continue,
             }
             self.undo.push(Undo::Changed { table: table.clone(), row });
             if !table.def().temporary {
@@ -314,20 +333,17 @@ impl Transaction {
         if !blocked.is_empty() {
             return Ok(Judged::Blocked(blocked));
         }
-        // The newest version that counts: below an uncommitted one of somebody else that leaves room for this mode.
-        let (writer, command, stamp, deleted) = match head {
-            Some(head) if mine(&head.txn) || !head.txn.is_active() => {
-                (Some(&head.txn), head.command, head.stamp, is_deleted(found.image))
-            }
-            Some(head) => match &head.next {
-                Some(next) => (Some(&next.txn), next.command, next.stamp, is_deleted(&head.before)),
-                None => (found.run.map(|run| &run.txn), 0, found.run.map_or(0, run_stamp), false),
-            },
-            None => match found.run {
-                Some(run) => (Some(&run.txn), run.command, run_stamp(run), is_deleted(found.image)),
-                None => (None, 0, 0, is_deleted(found.image)),
-            },
+        // The newest version that counts: below those of somebody else in progress who leaves room for this mode.
+        let (mut each, mut image) = (head, found.image);
+        while let Some(version) = each.filter(|version| version.txn.is_active() && !mine(&version.txn)) {
+            (each, image) = (version.next.as_deref(), &version.before);
+        }
+        let (writer, command, stamp) = match (each, found.run) {
+            (Some(version), _) => (Some(&version.txn), version.command, version.stamp),
+            (None, Some(run)) => (Some(&run.txn), run.command, run_stamp(run)),
+            (None, None) => (None, 0, 0),
         };
+        let deleted = is_deleted(image);
         if let Some(writer) = writer {
             if mine(writer) {
                 if command >= s.command {
@@ -360,36 +376,55 @@ impl Transaction {
         Ok(Judged::Free(stamp))
     }
 
-    /// Puts image and version in place of the newest version, if that still has `stamp`.
+    /// Puts image and version in place of the newest version, if that still has `stamp`; else the image's own values go.
     fn replace(
-        &mut self,
+        &self,
         s: &Snapshot,
-        table: &Table,
+        table: &Arc<Table>,
         row: u64,
         base: Base,
         stamp: u64,
         image: &[u8],
         version: Version,
     ) -> Result<Replaced> {
+        let mut version = Some(version);
+        let replaced = self.try_replace(s, table, row, base, stamp, image, &mut version);
+        if let Some(version) = version {
+            finish::discard(&self.shared, table, row, image.to_vec(), &version.before);
+        }
+        replaced
+    }
+
+    /// [`Self::replace`]; takes the version when it is done.
+    fn try_replace(
+        &self,
+        s: &Snapshot,
+        table: &Table,
+        row: u64,
+        base: Base,
+        stamp: u64,
+        image: &[u8],
+        new: &mut Option<Version>,
+    ) -> Result<Replaced> {
         let shared = &self.shared;
+        let mode = new.as_ref().expect("a change has a version").mode;
         shared.check_undo()?;
         let (key, row_key) = (version::key(table.id, row), row_key(row));
         loop {
             let mut leaf = table.tree.write_leaf(&shared.pool, &row_key)?;
             let Ok(at) = node::search(&leaf, &row_key) else { return self.gone(base).map(Replaced::Outcome) };
             let mut shard = shared.versions.shard(key);
-            let (entry, mode) = (shard.get(&key), version.mode);
+            let entry = shard.get(&key);
             let found = node::value(&leaf, at);
             let judged = table.runs.with(row, |run| self.judge(s, base, mode, &Found { image: found, entry, run }))?;
             match judged {
                 // Clean-up may have forgotten the writer meanwhile: then it is the same version without a stamp.
                 Judged::Free(now) if now == stamp || now == 0 => {}
-                Judged::Free(_) => return Ok(Replaced::Again(found.to_vec())),
+                Judged::Free(_) => return Ok(Replaced::Again),
                 Judged::Outcome(outcome) => return Ok(Replaced::Outcome(outcome)),
                 Judged::Blocked(others) => {
                     drop(shard);
                     drop(leaf);
-                    table.free_external(&shared.pool, image, &version.before)?;
                     return Err(shared.graph.wait_for(&self.state, &others));
                 }
             }
@@ -400,7 +435,7 @@ impl Transaction {
                 continue;
             }
             let entry = shard.entry(key).or_default();
-            shared.versions.push(entry, key, Box::new(version));
+            shared.versions.push(entry, key, Box::new(new.take().expect("taken once")));
             if version::Versions::depth(entry) >= CHAIN_LONG {
                 let now = shared.acknowledged();
                 let live = shared.snapshots.live();
@@ -416,7 +451,8 @@ impl Transaction {
     /// Old and new key of every index that reads a changed column.
     fn key_changes(&self, table: &Table, old: &[u8], changes: &[(ColumnNo, Value<'_>)]) -> Result<Vec<KeyChange>> {
         let indexes = table.indexes();
-        let touched = |index: &&Arc<Index>| changes.iter().any(|(column, _)| index.reads(*column));
+        let touched =
+            |index: &&Arc<Index>| index.is_maintained() && changes.iter().any(|(column, _)| index.reads(*column));
         if !indexes.iter().any(|index| touched(&index)) {
             return Ok(Vec::new());
         }
@@ -585,8 +621,8 @@ impl Transaction {
 enum Replaced {
     Done,
     Outcome(WriteOutcome),
-    /// The newest version is another one than was looked at; its image.
-    Again(Vec<u8>),
+    /// The newest version is another one than was looked at.
+    Again,
 }
 
 /// Whether a row has a key by its newest version.

@@ -251,11 +251,13 @@ impl Log {
         let mut segments = self.segments.lock();
         let keep = position.0 / SEGMENT_BYTES;
         let old: Vec<u64> = segments.files.range(..keep).map(|(number, _)| *number).collect();
+        let mut renamed = false;
         for number in old {
             let ahead = segments.allocated / SEGMENT_BYTES;
             // One spare ahead is enough; the rest is given back to the file system.
             if segments.allocated < self.next().0 + SEGMENT_BYTES {
                 self.io.rename(&segment_name(number), &segment_name(ahead))?;
+                renamed = true;
                 if let Some(file) = segments.files.remove(&number) {
                     segments.files.insert(ahead, file);
                     segments.allocated += SEGMENT_BYTES;
@@ -264,6 +266,10 @@ impl Log {
                 self.io.remove(&segment_name(number))?;
                 segments.files.remove(&number);
             }
+        }
+        if renamed {
+            // Before anything is written under the new name: a sync of the file does not make that durable.
+            self.io.sync_names().inspect_err(|_| self.poison())?;
         }
         Ok(())
     }
