@@ -77,7 +77,7 @@ fn deep_trees_agree_with_a_map() {
         assert_eq!(entries(&tree, &pool), Vec::new());
         let pages = pool.store().pages();
         assert!(pages <= 30, "{pages} pages of an empty tree");
-        tree.pages(&pool, &mut |_| Ok(())).unwrap().into_iter().for_each(|page| pool.free(page));
+        tree.all_pages(&pool, &mut |_| Ok(())).unwrap().into_iter().for_each(|page| pool.free(page));
         assert_eq!(pool.store().pages(), 0);
     }
 }

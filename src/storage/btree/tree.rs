@@ -319,7 +319,7 @@ impl Tree {
     }
 
     /// Every page; `leaf` sees the leaves.
-    pub(crate) fn pages(&self, pool: &Pool, leaf: &mut dyn FnMut(&Bytes) -> Result<()>) -> Result<Vec<PageId>> {
+    pub(crate) fn all_pages(&self, pool: &Pool, leaf: &mut dyn FnMut(&Bytes) -> Result<()>) -> Result<Vec<PageId>> {
         let mut found = vec![self.root];
         let mut next = 0;
         while next < found.len() {

@@ -377,7 +377,7 @@ fn free_unnamed(shared: &Shared, id: ObjectId, noted: &Noted) -> Result<()> {
             finish::free_object(shared, &Object::Table(Arc::new(table)))
         }
         Noted::Index { root } => {
-            let pages = Tree::open(*root).pages(&shared.pool, &mut |_| Ok(()))?;
+            let pages = Tree::open(*root).all_pages(&shared.pool, &mut |_| Ok(()))?;
             pages.into_iter().for_each(|page| shared.pool.free(page));
             Ok(())
         }

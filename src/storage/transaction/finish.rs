@@ -624,11 +624,11 @@ fn object_pages(shared: &Shared, object: &Object) -> Result<Vec<PageId>> {
     let pool = &shared.pool;
     let mut values = Vec::new();
     let mut pages = match object {
-        Object::Table(table) => table.tree.pages(pool, &mut |leaf| {
+        Object::Table(table) => table.tree.all_pages(pool, &mut |leaf| {
             (0..node::count(leaf)).for_each(|at| values.append(&mut externals(node::value(leaf, at))));
             Ok(())
         })?,
-        Object::Index(index) => index.tree.pages(pool, &mut |_| Ok(()))?,
+        Object::Index(index) => index.tree.all_pages(pool, &mut |_| Ok(()))?,
         Object::Sequence(_) => Vec::new(),
     };
     values.into_iter().try_for_each(|place| overflow::pages(pool, place, &mut pages))?;
