@@ -230,7 +230,7 @@ async fn temporary_objects_are_their_session_s_and_end_with_it() {
     drop(a);
     // A session's end, a crash: nothing is left of either's.
     let count = "select count(*) from pg_class where relnamespace in (select oid from pg_namespace where nspname like 'pg_temp%')";
-    let mut left = 0;
+    let mut left = 0i64;
     for _ in 0..100 {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         left = b.query_one(count, &[]).await.unwrap().get(0);

@@ -30,6 +30,8 @@ pub struct Image {
     pub roles: HashMap<Oid, Arc<Role>>,
     /// All databases (shared).
     pub databases: HashMap<Oid, Arc<Database>>,
+    /// What ANALYZE has found, by table.
+    pub statistics: HashMap<Oid, Arc<TableStatistics>>,
     /// COMMENT: (object, class oid, subid) to text.
     pub comments: HashMap<(Oid, Oid, i32), String>,
 }
@@ -70,6 +72,34 @@ pub struct Database {
     pub is_template: bool,
     pub allow_connections: bool,
     pub connection_limit: i32,
+}
+
+/// What ANALYZE has found about a table.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TableStatistics {
+    /// Its rows.
+    pub rows: f64,
+    /// Row ids below this were given out then: what came later is counted by it.
+    pub bound: u64,
+    /// By attribute number.
+    pub columns: HashMap<i16, ColumnStatistics>,
+}
+
+/// What ANALYZE has found about a column.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ColumnStatistics {
+    /// Fraction of NULLs.
+    pub null_fraction: f32,
+    /// Average bytes of a value.
+    pub width: i32,
+    /// Distinct values; negative: that fraction of the rows.
+    pub distinct: f32,
+    /// Most common values as text, and the fraction of rows that have each.
+    pub common: Vec<(String, f32)>,
+    /// Bounds of equally filled buckets of the other values, as text.
+    pub histogram: Vec<String>,
+    /// Of the rows' order with the values'.
+    pub correlation: Option<f32>,
 }
 
 /// pg_class.relkind.

@@ -6,7 +6,7 @@
 //! waited for one finds the new image. Names that are given hold a lock each, so that two transactions cannot give the same one.
 //! Roles and databases are shared: their rows have database 0.
 
-use super::image::{Body, Database, Image, Relation, RelationKind, Role, Schema};
+use super::image::{Body, Database, Image, Relation, RelationKind, Role, Schema, TableStatistics};
 use crate::error::{Error, Result};
 use crate::types::Oid;
 use lightning_storage::{
@@ -77,11 +77,12 @@ enum Kind {
     Role = 3,
     Database = 4,
     Comment = 5,
+    Statistics = 6,
 }
 
 impl Kind {
     fn of(number: i16) -> Result<Kind> {
-        let kinds = [Kind::Schema, Kind::Relation, Kind::Role, Kind::Database, Kind::Comment];
+        let kinds = [Kind::Schema, Kind::Relation, Kind::Role, Kind::Database, Kind::Comment, Kind::Statistics];
         let found = kinds.into_iter().find(|kind| *kind as i16 == number);
         found.ok_or_else(|| Error::internal(format!("catalog rows of kind {number} are unknown")))
     }
@@ -159,8 +160,9 @@ impl Catalog {
         })?;
         for (_, database, object, _) in left.clone() {
             self.rows.each(&tx, &snapshot, |(kind, owner, oid, sub), _| {
-                if kind == Kind::Comment as i16 && (owner, oid) == (database, object) {
-                    left.push((Kind::Comment, owner, oid, sub));
+                let part = kind == Kind::Comment as i16 || kind == Kind::Statistics as i16;
+                if part && (owner, oid) == (database, object) {
+                    left.push((Kind::of(kind)?, owner, oid, sub));
                 }
                 Ok(())
             })?;
@@ -442,6 +444,9 @@ impl Image {
                 let (class, text): (u32, String) = decode(body)?;
                 self.comments.insert((oid, Oid(class), sub), text);
             }
+            k if k == Kind::Statistics as i16 => {
+                self.statistics.insert(oid, Arc::new(decode(body)?));
+            }
             other => return Err(Error::internal(format!("catalog rows of kind {other} are unknown"))),
         }
         Ok(())
@@ -532,10 +537,27 @@ impl Change {
         let snapshot = tx.snapshot();
         self.rows.remove(tx, &snapshot, (Kind::Relation, self.image.database, oid, 0))?;
         self.remove_comments(tx, oid)?;
+        if self.image.statistics.contains_key(&oid) {
+            self.rows.remove(tx, &snapshot, (Kind::Statistics, self.image.database, oid, 0))?;
+        }
         let image = Arc::make_mut(&mut self.image);
+        image.statistics.remove(&oid);
         image.relations.remove(&oid);
         image.version += 1 << 32;
         image.link();
+        Ok(())
+    }
+
+    /// Adds or replaces what ANALYZE has found about a table.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn put_statistics(&mut self, tx: &mut Transaction, table: Oid, statistics: TableStatistics) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.rows.put(tx, &snapshot, (Kind::Statistics, self.image.database, table, 0), &statistics)?;
+        let image = Arc::make_mut(&mut self.image);
+        image.statistics.insert(table, Arc::new(statistics));
+        image.version += 1 << 32;
         Ok(())
     }
 
@@ -642,6 +664,9 @@ impl Change {
         }
         for relation in image.relations.values().filter(|relation| !matches!(relation.body, Body::System(_))) {
             self.rows.put(tx, &snapshot, (Kind::Relation, image.database, relation.oid, 0), &**relation)?;
+        }
+        for (table, statistics) in &image.statistics {
+            self.rows.put(tx, &snapshot, (Kind::Statistics, image.database, *table, 0), &**statistics)?;
         }
         for ((object, class, sub), text) in &image.comments {
             self.rows.put(tx, &snapshot, (Kind::Comment, image.database, *object, *sub), &(class.0, text))?;

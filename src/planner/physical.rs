@@ -5,7 +5,7 @@
 
 use super::access;
 use super::columns::{self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_in};
-use crate::catalog::image::{Body, Relation};
+use crate::catalog::image::{Body, Image, Relation};
 use crate::error::{Error, Result};
 use crate::executor::context::StatementContext;
 use crate::executor::row::compile::{self, SubqueryPlanner, row_form};
@@ -28,27 +28,29 @@ pub fn plan(statement: &Statement) -> Result<Plan> {
 /// Plans a statement for the row road with the sizes of tables as they are now.
 pub fn plan_in(statement: &Statement, ctx: &StatementContext) -> Result<Plan> {
     plan_sized(statement, &|relation| {
-        ctx.with_transaction(|transaction| Ok::<_, crate::error::Error>(size_now(relation, transaction))).ok().flatten()
+        ctx.with_transaction(|transaction| Ok::<_, crate::error::Error>(size_now(relation, &ctx.catalog, transaction)))
+            .ok()
+            .flatten()
     })
 }
 
-/// About the rows that a table has now.
-pub fn size_now(relation: &Relation, transaction: &lightning_storage::Transaction) -> Option<f64> {
-    match &relation.body {
-        Body::Table { storage, .. } => Some(transaction.row_id_bound(*storage).0.saturating_sub(1) as f64),
-        _ => None,
-    }
+/// About the rows that a table has now: what ANALYZE counted, and what has been inserted since.
+pub fn size_now(relation: &Relation, image: &Image, transaction: &lightning_storage::Transaction) -> Option<f64> {
+    let Body::Table { storage, .. } = &relation.body else { return None };
+    let bound = transaction.row_id_bound(*storage).0;
+    Some(match image.statistics.get(&relation.oid) {
+        Some(analysed) => analysed.rows + bound.saturating_sub(analysed.bound) as f64,
+        None => bound.saturating_sub(1) as f64,
+    })
 }
 
-/// Plans with `size` telling the rows of tables that were never analysed.
+/// Plans with `size` telling the rows of tables.
 pub fn plan_sized(statement: &Statement, size: &dyn Fn(&Relation) -> Option<f64>) -> Result<Plan> {
     // Trees may be as deep as the parser lets them: the passes below recurse over them.
     stacker::maybe_grow(8 << 20, 64 << 20, || {
         let mut statement = statement.clone();
         super::rewrite::for_scans(&mut statement, &mut |relation| {
-            if relation.row_estimate < 0.0
-                && let Some(rows) = size(relation)
-            {
+            if let Some(rows) = size(relation) {
                 // A table that is small now may be filled while the plan is kept.
                 let row_estimate = rows.max(SMALLEST_ROWS);
                 *relation = Arc::new(Relation { row_estimate, ..(**relation).clone() });

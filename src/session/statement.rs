@@ -173,7 +173,8 @@ impl Session {
         let ctx = self.bind_context(&image, &call, declared);
         let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
         let plan = Arc::new(planner::physical::plan_sized(&bound, &|relation| {
-            self.transaction.lock().as_ref().and_then(|transaction| planner::physical::size_now(relation, transaction))
+            let transaction = self.transaction.lock();
+            planner::physical::size_now(relation, &image, transaction.as_ref()?)
         })?);
         if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
@@ -187,7 +188,7 @@ impl Session {
     /// About the rows of a plan's tables.
     fn sizes(&self, plan: &Plan, image: &Image) -> Vec<f64> {
         let transaction = self.transaction.lock();
-        let size = |relation: &Arc<Relation>| planner::physical::size_now(relation, transaction.as_ref()?);
+        let size = |relation: &Arc<Relation>| planner::physical::size_now(relation, image, transaction.as_ref()?);
         plan.locks.iter().map(|(oid, _)| image.relations.get(oid).and_then(size).unwrap_or(0.0)).collect()
     }
 

@@ -16,6 +16,9 @@ use crate::wire::stream::Stream;
 use lightning_storage::{LockMode, LockTag, WaitPolicy};
 use std::sync::Arc;
 
+/// Old versions that VACUUM removes at most before it answers: the server goes on removing them by itself.
+const VACUUM_BUDGET: usize = 100_000;
+
 fn text_column(name: &str) -> OutputColumn {
     OutputColumn { name: name.to_owned(), column: ColumnId(0), ty: Type::new(oid::TEXT), origin: None }
 }
@@ -120,7 +123,17 @@ impl Session {
                 self.lock_tables(lock).await?;
                 "LOCK TABLE"
             }
-            Utility::Vacuum(_) => "VACUUM",
+            Utility::Vacuum(vacuum) => {
+                self.prevent_in_block("VACUUM")?;
+                tokio::task::block_in_place(|| self.server.engine.clean_step(VACUUM_BUDGET))?;
+                self.ensure_transaction()?;
+                self.run_ddl(|ctx| ctx.vacuum(vacuum)).await?
+            }
+            Utility::Analyze(analyze) => {
+                self.ensure_transaction()?;
+                self.check_writable("ANALYZE")?;
+                self.run_ddl(|ctx| ctx.analyze(analyze)).await?
+            }
             Utility::Listen(channel) => {
                 self.ensure_transaction()?;
                 self.notifications.lock().listen(channel);

@@ -10,6 +10,7 @@
 //! | `constraints` | pg_constraint, pg_depend, pg_rewrite |
 //! | `shared` | pg_authid, pg_database, pg_namespace, pg_tablespace, pg_description |
 //! | `keys` | the keys of system relations, for their definitions |
+//! | `statistics` | pg_statistic |
 //! | `files` | what is built in: pg_proc, pg_operator, pg_cast, … |
 //!
 //! A generator is asked for all rows, or for those with one value in one attribute: point queries never make whole relations.
@@ -21,6 +22,7 @@ mod constraints;
 pub(crate) mod files;
 mod keys;
 mod shared;
+mod statistics;
 
 use super::builtin;
 use super::image::{Attribute, Body, Relation, RelationKind};
@@ -117,6 +119,7 @@ static GENERATORS: &[(&str, &[&str], Generator)] = &[
     ("pg_rewrite", &["ev_class"], constraints::pg_rewrite),
     ("pg_sequence", &["seqrelid"], classes::pg_sequence),
     ("pg_shdescription", &["objoid"], shared::pg_shdescription),
+    ("pg_statistic", &["starelid"], statistics::pg_statistic),
     ("pg_tablespace", &["oid"], shared::pg_tablespace),
     ("pg_type", &["oid", "typname", "typrelid"], classes::pg_type),
 ];

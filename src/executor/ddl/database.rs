@@ -4,7 +4,9 @@
 //! Copies get oids of their own: object ids are unique in the server, and locks are taken by them.
 
 use super::{DdlContext, not_owner};
-use crate::catalog::image::{Body, Constraint, ConstraintKind, Database, Image, Index, Relation, Schema, Sequence};
+use crate::catalog::image::{
+    Body, Constraint, ConstraintKind, Database, Image, Index, Relation, Schema, Sequence, TableStatistics,
+};
 use crate::catalog::store::{TEMPORARY_SCHEMA, fixed};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{AlterDatabase, CreateDatabase, DefElem, DefValue};
@@ -118,6 +120,12 @@ impl DdlContext<'_> {
         for relation in relations {
             let relation = copied.relation(relation);
             image.relations.insert(relation.oid, Arc::new(relation));
+        }
+        for (table, statistics) in &source.statistics {
+            // The copy's row ids are given out anew.
+            let bound = statistics.rows as u64;
+            let statistics = TableStatistics { bound, ..(**statistics).clone() };
+            image.statistics.insert(copied.oid(*table), Arc::new(statistics));
         }
         for ((object, class, sub), text) in &source.comments {
             if *class != fixed::CLASS_DATABASE && *class != fixed::CLASS_ROLE {

@@ -3,6 +3,7 @@
 //! Everything here is synchronous and may be called again from the start: when a storage call has to wait, the session rolls
 //! back to where the statement began, waits, and runs it anew.
 
+mod analyze;
 mod comment;
 mod create_as;
 mod create_table;
@@ -72,6 +73,8 @@ pub fn execute(ctx: &mut DdlContext<'_>, utility: &Utility) -> Result<Option<&'s
         Utility::Drop(drop) => ctx.drop_objects(drop)?,
         Utility::Truncate(truncate) => ctx.truncate(truncate)?,
         Utility::Comment(comment) => ctx.comment(comment)?,
+        Utility::Analyze(analyze) => ctx.analyze(analyze)?,
+        Utility::Vacuum(vacuum) => ctx.vacuum(vacuum)?,
         Utility::CreateRole(create) => ctx.create_role(create)?,
         Utility::AlterRole(alter) => ctx.alter_role(alter)?,
         Utility::AlterDatabase(alter) => ctx.alter_database(alter)?,
