@@ -4,4 +4,5 @@ mod logic;
 mod psql;
 mod roles;
 mod server;
+mod session;
 mod support;

@@ -131,7 +131,6 @@ impl Session {
             }
             Utility::Analyze(analyze) => {
                 self.ensure_transaction()?;
-                self.check_writable("ANALYZE")?;
                 self.run_ddl(|ctx| ctx.analyze(analyze)).await?
             }
             Utility::Listen(channel) => {

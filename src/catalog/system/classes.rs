@@ -82,7 +82,7 @@ fn class(relation: &Relation, ctx: &CallContext) -> Vec<Datum> {
     let rows = match relation.kind {
         RelationKind::Table => relation.row_estimate as f32,
         RelationKind::Sequence => 1.0,
-        RelationKind::Index => 0.0,
+        RelationKind::Index => relation.row_estimate.max(0.0) as f32,
         RelationKind::View => -1.0,
     };
     row![

@@ -1,0 +1,178 @@
+//! What takes two connections to see: LISTEN and NOTIFY, plans over changed tables, cursors of the extended protocol.
+
+use crate::server::Server;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::{AsyncMessage, Client, NoTls, error::SqlState};
+
+/// A connection, and the messages of other sessions that come to it.
+async fn listening(server: &Server) -> (Client, UnboundedReceiver<(String, String)>) {
+    let (client, mut connection) = tokio_postgres::connect(&server.url, NoTls).await.expect("the server answers");
+    let (send, receive) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            if let AsyncMessage::Notification(message) = message {
+                let _ = send.send((message.channel().to_owned(), message.payload().to_owned()));
+            }
+        }
+    });
+    (client, receive)
+}
+
+/// The next message; `None` when there is none for a while.
+async fn next(messages: &mut UnboundedReceiver<(String, String)>) -> Option<(String, String)> {
+    tokio::time::timeout(Duration::from_secs(5), messages.recv()).await.ok().flatten()
+}
+
+async fn none(messages: &mut UnboundedReceiver<(String, String)>) -> bool {
+    tokio::time::timeout(Duration::from_millis(200), messages.recv()).await.is_err()
+}
+
+fn pair(channel: &str, payload: &str) -> Option<(String, String)> {
+    Some((channel.to_owned(), payload.to_owned()))
+}
+
+#[tokio::test]
+async fn notifications_come_after_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, mut to_a) = listening(&server).await;
+    let (b, mut to_b) = listening(&server).await;
+    a.batch_execute("listen news").await.unwrap();
+    b.batch_execute("notify news, 'one'; notify other, 'x'").await.unwrap();
+    assert_eq!(next(&mut to_a).await, pair("news", "one"));
+    // Sent at COMMIT, once, in order; what is rolled back is not sent.
+    b.batch_execute("begin; notify news, 'two'; notify news, 'two'; savepoint s; notify news, 'no'; rollback to s")
+        .await
+        .unwrap();
+    assert!(none(&mut to_a).await);
+    b.batch_execute("notify news, 'three'; commit").await.unwrap();
+    assert_eq!(next(&mut to_a).await, pair("news", "two"));
+    assert_eq!(next(&mut to_a).await, pair("news", "three"));
+    b.batch_execute("begin; notify news, 'lost'; rollback").await.unwrap();
+    assert!(none(&mut to_a).await);
+    // One inside of a block is told when the block has ended; one's own messages come too.
+    a.batch_execute("begin").await.unwrap();
+    b.batch_execute("notify news").await.unwrap();
+    assert!(none(&mut to_a).await);
+    a.batch_execute("notify news, 'own'; commit").await.unwrap();
+    assert_eq!(next(&mut to_a).await, pair("news", ""));
+    assert_eq!(next(&mut to_a).await, pair("news", "own"));
+    // LISTEN itself is transactional.
+    b.batch_execute("begin; listen \"Mixed\"; rollback").await.unwrap();
+    a.batch_execute("notify \"Mixed\", 'x'").await.unwrap();
+    assert!(none(&mut to_b).await);
+    b.batch_execute("listen \"Mixed\"; listen news").await.unwrap();
+    a.batch_execute("notify \"Mixed\", 'x'").await.unwrap();
+    assert_eq!(next(&mut to_b).await, pair("Mixed", "x"));
+    b.batch_execute("unlisten news").await.unwrap();
+    a.batch_execute("unlisten *; notify news, 'nobody'; notify \"Mixed\", 'y'").await.unwrap();
+    assert_eq!(next(&mut to_b).await, pair("Mixed", "y"));
+    b.batch_execute("discard all").await.unwrap();
+    a.batch_execute("notify \"Mixed\", 'z'").await.unwrap();
+    assert!(none(&mut to_b).await && none(&mut to_a).await);
+    let long = format!("notify news, '{}'", "x".repeat(8000));
+    assert_eq!(a.batch_execute(&long).await.unwrap_err().code(), Some(&SqlState::INVALID_PARAMETER_VALUE));
+}
+
+/// Prepared statements over tables that another session changes: planned anew, or refused when their result changes.
+#[tokio::test]
+async fn prepared_statements_follow_their_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    a.batch_execute("create table t (id int primary key, v text); insert into t values (1, 'one'), (2, 'two')")
+        .await
+        .unwrap();
+    let read = a.prepare("select v from t where id = $1").await.unwrap();
+    let all = a.prepare("select * from t order by id").await.unwrap();
+    let write = a.prepare("insert into t (id, v) values ($1, $2)").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "one");
+    b.batch_execute("drop index if exists nope; create index on t (v); alter table t add check (id < 100) not valid")
+        .await
+        .unwrap();
+    assert_eq!(a.query_one(&read, &[&2i32]).await.unwrap().get::<_, &str>(0), "two");
+    let refused = a.execute(&write, &[&200i32, &"x"]).await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::CHECK_VIOLATION));
+    b.batch_execute("truncate t; insert into t values (7, 'seven')").await.unwrap();
+    assert_eq!(a.query(&all, &[]).await.unwrap().len(), 1);
+    // Another table of the name, with the same columns.
+    b.batch_execute("drop table t; create table t (id int, v text); insert into t values (1, 'new')").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "new");
+    // Another result.
+    b.batch_execute("drop table t; create table t (id int, v text, w int); insert into t values (1, 'new')")
+        .await
+        .unwrap();
+    let changed = a.query(&all, &[]).await.unwrap_err();
+    assert_eq!(changed.as_db_error().unwrap().message(), "cached plan must not change result type");
+    assert_eq!(changed.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "new");
+    b.batch_execute("drop table t").await.unwrap();
+    assert_eq!(a.query(&read, &[&1i32]).await.unwrap_err().code(), Some(&SqlState::UNDEFINED_TABLE));
+    // Names are looked up again when the search path changes, and when a nearer object comes.
+    a.batch_execute("create table t (id int, v text); insert into t values (1, 'public')").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "public");
+    b.batch_execute("create schema near; create table near.t (id int, v text); insert into near.t values (1, 'near')")
+        .await
+        .unwrap();
+    a.batch_execute("set search_path = near, public").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "near");
+    a.batch_execute("create temp table t (id int, v text); insert into t values (1, 'temporary')").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "temporary");
+    a.batch_execute("discard temp").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "near");
+}
+
+/// DDL between Bind and Execute of one session.
+#[tokio::test]
+async fn a_portal_meets_a_changed_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let mut client = server.connect().await;
+    client.batch_execute("create table t (id int, v text); insert into t values (1, 'one'), (2, 'two')").await.unwrap();
+    let block = client.transaction().await.unwrap();
+    let portal = block.bind("select id, v from t order by id", &[]).await.unwrap();
+    block.batch_execute("create index on t (id); insert into t values (0, 'zero')").await.unwrap();
+    let rows = block.query_portal(&portal, 0).await.unwrap();
+    assert!(rows.len() >= 2);
+    let portal = block.bind("select * from t order by id", &[]).await.unwrap();
+    block.batch_execute("drop table t; create table t (id int, v text, w int)").await.unwrap();
+    let changed = block.query_portal(&portal, 0).await.unwrap_err();
+    assert_eq!(changed.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+}
+
+/// FETCH of the extended protocol gives its rows in the formats that its Bind asks for.
+#[tokio::test]
+async fn fetch_shows_what_bind_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let mut client = server.connect().await;
+    client
+        .batch_execute(
+            "create table t (id int, v text); insert into t select g, 'v' || g::text from generate_series(1, 5) g",
+        )
+        .await
+        .unwrap();
+    let block = client.transaction().await.unwrap();
+    block.batch_execute("declare c scroll cursor for select id, v from t order by id").await.unwrap();
+    let rows = block.query("fetch 2 from c", &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [1, 2]);
+    let rows = block.query("fetch backward 1 from c", &[]).await.unwrap();
+    assert_eq!((rows[0].get::<_, i32>(0), rows[0].get::<_, &str>(1)), (1, "v1"));
+    block.batch_execute("prepare p as select id from t where id = 3").await.unwrap();
+    assert_eq!(block.query("execute p", &[]).await.unwrap()[0].get::<_, i32>(0), 3);
+}
+
+/// A cursor WITH HOLD keeps what it saw, whatever others do to its table.
+#[tokio::test]
+async fn held_cursors_outlive_their_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    a.batch_execute("create table t (id int); insert into t select generate_series(1, 1000)").await.unwrap();
+    a.batch_execute("declare h cursor with hold for select id from t order by id").await.unwrap();
+    b.batch_execute("drop table t").await.unwrap();
+    let rows = a.query("fetch all from h", &[]).await.unwrap();
+    assert_eq!(rows.len(), 1000);
+    a.batch_execute("close h").await.unwrap();
+}
