@@ -20,6 +20,7 @@ mod datetime;
 mod definition;
 mod formatting;
 mod inline;
+pub mod json;
 mod macros;
 mod math;
 mod pattern;

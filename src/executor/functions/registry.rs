@@ -15,6 +15,7 @@ static TABLES: &[&[Implementation]] = &[
     super::concat::ROWS,
     super::concat::TABLE,
     super::definition::TABLE,
+    super::json::TABLE,
     super::math::TABLE,
     super::pattern::TABLE,
     super::regexp::functions::SETS,

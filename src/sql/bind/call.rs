@@ -5,7 +5,7 @@ use super::coerce::{Coercion, Path, can_coerce, pathway};
 use super::overload::{Candidate, Match, matching, select};
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
-use crate::executor::functions::{Function, FunctionKind};
+use crate::executor::functions::{Function, FunctionKind, json};
 use crate::sql::ast::{self, FunctionCall};
 use crate::sql::parse;
 use crate::sql::tree::{Call, Expr, ExprKind};
@@ -86,6 +86,13 @@ impl Binder<'_> {
                 if function.symbol == "pg_typeof" {
                     let ty = Datum::Oid(args[0].ty.oid);
                     return Ok(Expr { kind: ExprKind::Const(ty), ty: Type::new(oid::REGTYPE) });
+                }
+                if matches!(function.symbol, "json_build_object" | "json_build_array")
+                    && let Some(arg) = args.iter().find(|arg| !json::is_plain(arg.ty.oid))
+                {
+                    let name = self.type_name(arg.ty);
+                    let what = format!("{}() with a value of type {name}", function.name);
+                    return Err(Error::unsupported(what).at(self.position(pos)));
                 }
                 if let Some(body) = sql_body(function) {
                     return self.inline(body, args, ty, pos);

@@ -406,8 +406,14 @@ impl Binder<'_> {
     /// An OUT column's type: polymorphic ones follow the call's first array or element argument.
     pub(crate) fn resolve_out_type(&self, declared: Oid, call: &Expr) -> Oid {
         let ExprKind::Call(call) = &call.kind else { return declared };
-        let elements = || call.args.iter().find_map(|arg| oid::element_of(arg.ty.oid));
-        let arrays = || call.args.iter().find(|arg| oid::element_of(arg.ty.oid).is_some()).map(|arg| arg.ty.oid);
+        // The vectors of the catalogs are arrays too.
+        let element = |ty: Oid| match ty {
+            oid::INT2VECTOR => Some(oid::INT2),
+            oid::OIDVECTOR => Some(oid::OID),
+            ty => oid::element_of(ty),
+        };
+        let elements = || call.args.iter().find_map(|arg| element(arg.ty.oid));
+        let arrays = || call.args.iter().find(|arg| element(arg.ty.oid).is_some()).map(|arg| arg.ty.oid);
         match declared {
             oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYCOMPATIBLE => elements().unwrap_or(declared),
             oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => arrays().unwrap_or(declared),
