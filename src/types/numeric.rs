@@ -4,6 +4,8 @@
 //! big integers. Result scales are PostgreSQL's (`numeric.c`): sums take the larger scale, products the sum of scales,
 //! quotients at least 16 significant digits counted in its base-10,000 digits; rounding is half away from zero.
 
+mod functions;
+
 use crate::error::{Error, Result, SqlState};
 use num_bigint::{BigInt, Sign};
 use num_integer::Integer;

@@ -86,6 +86,105 @@ fn bucket(v: f64, low: f64, high: f64, count: i32) -> Result<i32> {
     }
 }
 
+// The functions of degrees are exact where the value is: at multiples of 30 and 45 degrees (PostgreSQL's `float.c`).
+
+fn finite(v: f64) -> Result<f64> {
+    domain(v, v.is_finite())
+}
+
+/// sin of 0 to 30 degrees.
+fn sin_0_30(v: f64) -> f64 {
+    radians(v).sin() / radians(30.0).sin() / 2.0
+}
+
+/// cos of 0 to 60 degrees.
+fn cos_0_60(v: f64) -> f64 {
+    1.0 - (1.0 - radians(v).cos()) / (1.0 - radians(60.0).cos()) / 2.0
+}
+
+/// sin of the first quadrant.
+fn sin_quadrant(v: f64) -> f64 {
+    if v <= 30.0 { sin_0_30(v) } else { cos_0_60(90.0 - v) }
+}
+
+/// cos of the first quadrant.
+fn cos_quadrant(v: f64) -> f64 {
+    if v <= 60.0 { cos_0_60(v) } else { sin_0_30(90.0 - v) }
+}
+
+fn sin_degrees(v: f64) -> f64 {
+    let (mut v, mut sign) = (v % 360.0, 1.0);
+    if v < 0.0 {
+        (v, sign) = (-v, -sign);
+    }
+    if v > 180.0 {
+        (v, sign) = (360.0 - v, -sign);
+    }
+    if v > 90.0 {
+        v = 180.0 - v;
+    }
+    sign * sin_quadrant(v)
+}
+
+fn cos_degrees(v: f64) -> f64 {
+    let (mut v, mut sign) = ((v % 360.0).abs(), 1.0);
+    if v > 180.0 {
+        v = 360.0 - v;
+    }
+    if v > 90.0 {
+        (v, sign) = (180.0 - v, -sign);
+    }
+    sign * cos_quadrant(v)
+}
+
+/// An angle folded into the first quadrant, and the tangent's sign.
+fn tangent_quadrant(v: f64) -> (f64, f64) {
+    let (mut v, mut sign) = (v % 360.0, 1.0);
+    if v < 0.0 {
+        (v, sign) = (-v, -sign);
+    }
+    if v > 180.0 {
+        (v, sign) = (360.0 - v, -sign);
+    }
+    if v > 90.0 {
+        (v, sign) = (180.0 - v, -sign);
+    }
+    (v, sign)
+}
+
+fn tan_degrees(v: f64) -> f64 {
+    let (v, sign) = tangent_quadrant(v);
+    let at_45 = sin_quadrant(45.0) / cos_quadrant(45.0);
+    // Zero without a sign.
+    sign * ((sin_quadrant(v) / cos_quadrant(v)) / at_45) + 0.0
+}
+
+fn cot_degrees(v: f64) -> f64 {
+    let (v, sign) = tangent_quadrant(v);
+    let at_45 = cos_quadrant(45.0) / sin_quadrant(45.0);
+    sign * ((cos_quadrant(v) / sin_quadrant(v)) / at_45) + 0.0
+}
+
+fn asin_quadrant(v: f64) -> f64 {
+    if v <= 0.5 { v.asin() / 0.5f64.asin() * 30.0 } else { 90.0 - v.acos() / 0.5f64.acos() * 60.0 }
+}
+
+fn asin_degrees(v: f64) -> f64 {
+    if v >= 0.0 { asin_quadrant(v) } else { -asin_quadrant(-v) }
+}
+
+fn acos_quadrant(v: f64) -> f64 {
+    if v <= 0.5 { 90.0 - v.asin() / 0.5f64.asin() * 30.0 } else { v.acos() / 0.5f64.acos() * 60.0 }
+}
+
+fn acos_degrees(v: f64) -> f64 {
+    if v >= 0.0 { acos_quadrant(v) } else { 90.0 + asin_quadrant(-v) }
+}
+
+fn atan_degrees(v: f64) -> f64 {
+    v.atan() / 1.0f64.atan() * 45.0
+}
+
 functions! {
     TABLE:
     safe dceil(a: f64) -> f64 = a.ceil();
@@ -126,5 +225,25 @@ functions! {
     safe numeric_scale(a: &Numeric) -> Option<i32> = a.is_finite().then(|| i32::from(a.scale()));
     safe numeric_min_scale(a: &Numeric) -> Option<i32> = a.is_finite().then(|| i32::from(a.min_scale()));
     raises numeric_trim_scale(a: &Numeric) -> Numeric = a.trunc(i32::from(a.min_scale()));
+    raises round(a: &Numeric) -> Numeric = a.round(0);
+    raises trunc(a: &Numeric) -> Numeric = a.trunc(0);
+    raises numeric_sqrt(a: &Numeric) -> Numeric = a.sqrt();
+    raises numeric_exp(a: &Numeric) -> Numeric = a.exp();
+    raises numeric_ln(a: &Numeric) -> Numeric = a.ln();
+    raises numeric_log(a: &Numeric, b: &Numeric) -> Numeric = b.log(a);
+    raises log(a: &Numeric) -> Numeric = a.log(&Numeric::from(10));
+    raises log10(a: &Numeric) -> Numeric = a.log(&Numeric::from(10));
+    raises numeric_power(a: &Numeric, b: &Numeric) -> Numeric = a.power(b);
+    safe numeric_gcd(a: &Numeric, b: &Numeric) -> Numeric = a.gcd(b);
+    raises numeric_lcm(a: &Numeric, b: &Numeric) -> Numeric = a.lcm(b);
+    raises width_bucket_numeric(a: &Numeric, b: &Numeric, c: &Numeric, d: i32) -> i32 = a.width_bucket(b, c, d);
+    raises dsind(a: f64) -> f64 = finite(a).map(sin_degrees);
+    raises dcosd(a: f64) -> f64 = finite(a).map(cos_degrees);
+    raises dtand(a: f64) -> f64 = finite(a).map(tan_degrees);
+    raises dcotd(a: f64) -> f64 = finite(a).map(cot_degrees);
+    raises dasind(a: f64) -> f64 = domain(a, (-1.0..=1.0).contains(&a)).map(asin_degrees);
+    raises dacosd(a: f64) -> f64 = domain(a, (-1.0..=1.0).contains(&a)).map(acos_degrees);
+    safe datand(a: f64) -> f64 = atan_degrees(a);
+    safe datan2d(a: f64, b: f64) -> f64 = a.atan2(b) / (1.0f64).atan() * 45.0;
     raises numeric_fac(a: i64) -> Numeric = Numeric::factorial(a);
 }
