@@ -93,7 +93,7 @@ impl Session {
         let statement = Arc::new(Statement::Query(declare.query.clone()));
         let prepared = Arc::new(self.prepare_statement(declare.text.as_str().into(), Some(statement), Vec::new())?);
         if !prepared.params.is_empty() {
-            return Err(Error::new(SqlState::UndefinedParameter, "there is no parameter $1"));
+            return Err(crate::sql::parse::refuse_parameters(&declare.text, declare.query.pos));
         }
         let cursor = Cursor {
             scroll: declare.scroll,

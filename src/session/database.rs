@@ -8,7 +8,7 @@ use crate::types::Oid;
 use std::time::Duration;
 
 /// How long sessions that are ending are waited for: tries, and the time between two.
-const TRIES: u32 = 20;
+const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Session {

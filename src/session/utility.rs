@@ -447,7 +447,8 @@ impl Session {
         let ctx = self.bind_context(&image, &call, Vec::new());
         let mut values = Vec::with_capacity(exprs.len());
         for (expr, ty) in exprs.iter().zip(types) {
-            let bound = crate::sql::bind::Binder::new(&ctx, "").parameter(expr, *ty)?;
+            // The parameters stand in the client's text.
+            let bound = crate::sql::bind::Binder::new(&ctx, "execute").parameter(expr, *ty)?;
             values.push(match bound.kind {
                 crate::sql::tree::ExprKind::Const(value) => value,
                 _ => return Err(Error::unsupported("EXECUTE with a parameter that is not constant")),

@@ -31,7 +31,7 @@ impl DdlContext<'_> {
     /// PostgreSQL's; a wait.
     pub fn create_plain_table(&mut self, new: &NewTable<'_>) -> Result<Option<Arc<Relation>>> {
         let on_commit = on_commit(new.on_commit, new.temporary)?;
-        let (schema, name) = self.creation_target(new.name, new.temporary)?;
+        let (schema, name) = self.creation_target(new.name, new.temporary).map_err(super::without_position)?;
         if self.is_taken(schema, &name, new.if_not_exists)? {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl DdlContext<'_> {
     /// # Errors
     /// 42P07 without IF NOT EXISTS; what is wrong with the name.
     pub fn is_table_taken(&mut self, new: &NewTable<'_>) -> Result<bool> {
-        let (schema, name) = self.creation_target(new.name, new.temporary)?;
+        let (schema, name) = self.creation_target(new.name, new.temporary).map_err(super::without_position)?;
         self.is_taken(schema, &name, new.if_not_exists)
     }
 }

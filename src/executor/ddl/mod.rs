@@ -165,7 +165,12 @@ impl<'a> DdlContext<'a> {
 
     /// A binder over the catalog as changed so far.
     fn binder<T>(&self, bind: impl FnOnce(Binder<'_>) -> Result<T>) -> Result<T> {
-        bind(Binder::new(&self.bind_context(), ""))
+        self.binder_of("", bind)
+    }
+
+    /// As [`DdlContext::binder`], for what stands in the client's text: errors have positions.
+    fn binder_of<T>(&self, text: &str, bind: impl FnOnce(Binder<'_>) -> Result<T>) -> Result<T> {
+        bind(Binder::new(&self.bind_context(), text))
     }
 
     /// What binding over the catalog as changed so far depends on.
@@ -174,7 +179,7 @@ impl<'a> DdlContext<'a> {
             image: self.change.image.clone(),
             search_path: self.search_path(),
             temp_schema: self.temp_schema(),
-            user: self.bind.user,
+            user: self.user,
             declared_params: Vec::new(),
             call: self.bind.call,
         }
@@ -199,7 +204,7 @@ impl<'a> DdlContext<'a> {
             }
             Some(_) if temporary => {
                 let message = "cannot create temporary relation in non-temporary schema";
-                return Err(Error::new(SqlState::InvalidTableDefinition, message));
+                return Err(Error::new(SqlState::InvalidTableDefinition, message).at(name.pos));
             }
             Some(schema) => match self.image().schema_names.get(schema) {
                 Some(oid) => *oid,
@@ -307,6 +312,12 @@ impl<'a> DdlContext<'a> {
         let transaction = transaction.as_mut().ok_or_else(|| Error::internal("DDL runs outside of a transaction"))?;
         call(self.change, transaction)
     }
+}
+
+/// An error of a place that PostgreSQL does not tell.
+fn without_position(mut error: Error) -> Error {
+    error.report_mut().position = None;
+    error
 }
 
 fn missing_role(name: &str) -> Error {

@@ -12,7 +12,6 @@ use crate::types::{Datum, Oid, Type, oid, text_io};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::{digest, hmac, pbkdf2};
-use std::mem::Discriminant;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -84,10 +83,6 @@ impl DdlContext<'_> {
 
     /// Puts options into a role.
     fn apply(&mut self, role: &mut Role, options: &[RoleOption], create: bool) -> Result<()> {
-        let kinds: Vec<Discriminant<RoleOption>> = options.iter().map(std::mem::discriminant).collect();
-        if kinds.iter().enumerate().any(|(i, kind)| kinds[..i].contains(kind)) {
-            return Err(Error::new(SqlState::SyntaxError, "conflicting or redundant options"));
-        }
         for option in options {
             match option {
                 RoleOption::Superuser(on) => role.superuser = *on,

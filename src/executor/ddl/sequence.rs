@@ -11,7 +11,6 @@ use crate::sql::ast::ObjectName;
 use crate::sql::ast::utility::{AlterSequence, CreateSequence, SequenceOption};
 use crate::types::{Oid, Type, oid};
 use lightning_storage::{LockMode, ObjectId, SequenceDef};
-use std::mem::Discriminant;
 
 /// What sequence options come to.
 pub(super) struct Wanted {
@@ -28,7 +27,7 @@ impl DdlContext<'_> {
         if create.unlogged {
             return Err(Error::unsupported("unlogged sequences"));
         }
-        let (schema, name) = self.creation_target(&create.name, create.temporary)?;
+        let (schema, name) = self.creation_target(&create.name, create.temporary).map_err(super::without_position)?;
         if self.is_taken(schema, &name, create.if_not_exists)? {
             return Ok(TAG);
         }
@@ -226,7 +225,6 @@ pub(super) fn sequence_definition(
     before: Option<&Sequence>,
 ) -> Result<Wanted> {
     let invalid = |message: String| Error::new(SqlState::InvalidParameterValue, message);
-    check_once(options)?;
     let mut sequence = before.cloned().unwrap_or(Sequence {
         storage: ObjectId(0),
         ty: ty.unwrap_or(oid::INT8),
@@ -297,13 +295,4 @@ pub(super) fn sequence_definition(
     }
     let restart = restart.map(|value| value.unwrap_or(sequence.start));
     Ok(Wanted { sequence, restart, owned_by })
-}
-
-/// 42601 for an option that is given twice.
-fn check_once(options: &[SequenceOption]) -> Result<()> {
-    let kinds: Vec<Discriminant<SequenceOption>> = options.iter().map(std::mem::discriminant).collect();
-    match kinds.iter().enumerate().any(|(i, kind)| kinds[..i].contains(kind)) {
-        true => Err(Error::new(SqlState::SyntaxError, "conflicting or redundant options")),
-        false => Ok(()),
-    }
 }

@@ -28,14 +28,15 @@ impl DdlContext<'_> {
             false => (create.query.text.clone(), Statement::Query(create.query.query.clone())),
         };
         // The rewritten text of a recursive view must give no positions: it is not the client's.
-        let (output, sources) = self.binder(|binder| {
+        let client_text = if create.recursive { "" } else { create.query.text.as_str() };
+        let (output, sources) = self.binder_of(client_text, |binder| {
             let bound = binder.statement(&statement)?;
             if matches!(&statement, Statement::Query(query) if writes(query)) {
                 let message = "views must not contain data-modifying statements in WITH";
                 return Err(Error::new(SqlState::FeatureNotSupported, message));
             }
             if !bound.params.is_empty() {
-                return Err(Error::new(SqlState::UndefinedParameter, "there is no parameter $1"));
+                return Err(crate::sql::parse::refuse_parameters(&create.query.text, create.query.query.pos));
             }
             Ok((bound.output, bound.dependencies))
         })?;
@@ -48,7 +49,7 @@ impl DdlContext<'_> {
             self.notice(SqlState::SuccessfulCompletion, message);
         }
         let attributes = view_attributes(create, &output)?;
-        let (schema, name) = self.creation_target(&create.name, temporary)?;
+        let (schema, name) = self.creation_target(&create.name, temporary).map_err(super::without_position)?;
         if over_temporary && self.temp_schema() != Some(schema) {
             let message = "cannot create temporary relation in non-temporary schema";
             return Err(Error::new(SqlState::InvalidTableDefinition, message));

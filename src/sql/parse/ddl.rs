@@ -722,6 +722,7 @@ impl Parser<'_> {
             owner = Some(self.role_spec()?);
         }
         let mut elements = Vec::new();
+        let pos = self.pos();
         while matches!(self.word(), "create" | "grant") {
             elements.push(self.statement()?);
         }
@@ -729,7 +730,8 @@ impl Parser<'_> {
             return Err(crate::error::Error::new(
                 crate::error::SqlState::FeatureNotSupported,
                 "CREATE SCHEMA IF NOT EXISTS cannot include schema elements",
-            ));
+            )
+            .at(pos));
         }
         Ok(Utility::CreateSchema(CreateSchema { if_not_exists, name, owner, elements }))
     }
@@ -745,8 +747,9 @@ impl Parser<'_> {
 
     /// Sequence options in any order.
     fn sequence_options(&mut self) -> Result<Vec<SequenceOption>> {
-        let mut options = Vec::new();
+        let mut options: Vec<SequenceOption> = Vec::new();
         loop {
+            let pos = self.pos();
             let option = match self.word() {
                 "as" => {
                     self.advance();
@@ -811,6 +814,7 @@ impl Parser<'_> {
                 }
                 _ => return Ok(options),
             };
+            check_once(&options, &option, pos)?;
             options.push(option);
         }
     }
@@ -896,13 +900,16 @@ impl Parser<'_> {
 
     /// Options of CREATE ROLE, or of ALTER ROLE, which has none for membership.
     fn role_options(&mut self, alter: bool) -> Result<Vec<RoleOption>> {
-        let mut options = Vec::new();
+        let mut options: Vec<RoleOption> = Vec::new();
         while self.kind() != Kind::End && !self.is_sign(b';') {
             if alter && matches!(self.word(), "in" | "role" | "admin" | "sysid") {
                 self.take_word("in");
                 return Err(self.syntax_error());
             }
-            options.push(self.role_option()?);
+            let pos = self.pos();
+            let option = self.role_option()?;
+            check_once(&options, &option, pos)?;
+            options.push(option);
         }
         Ok(options)
     }
@@ -1481,6 +1488,15 @@ impl Parser<'_> {
         let text = if self.take_word("null") { None } else { Some(self.string()?) };
         Ok(Utility::Comment(Comment { kind, name, on, text }))
     }
+}
+
+/// 42601 for an option of a kind that is among those given.
+fn check_once<T>(given: &[T], option: &T, pos: u32) -> Result<()> {
+    let kind = std::mem::discriminant(option);
+    if !given.iter().any(|other| std::mem::discriminant(other) == kind) {
+        return Ok(());
+    }
+    Err(crate::error::Error::new(crate::error::SqlState::SyntaxError, "conflicting or redundant options").at(pos))
 }
 
 fn constraint(name: Option<String>, kind: ConstraintBody, pos: u32) -> ConstraintDef {

@@ -62,6 +62,25 @@ pub fn type_name(text: &str) -> Result<TypeName> {
     Ok(name)
 }
 
+/// The number of a text's first `$n`, and its place in characters from the text's begin.
+pub fn first_parameter(text: &str) -> Option<(u32, u32)> {
+    let mut parser = Parser::new(text).ok()?;
+    while parser.kind() != lexer::Kind::End {
+        if parser.kind() == lexer::Kind::Param {
+            let number = parser.source(parser.token()).trim_start_matches('$').parse().ok()?;
+            return Some((number, parser.pos() - 1));
+        }
+        parser.advance();
+    }
+    None
+}
+
+/// 42P02 for a statement that can have no parameters; `pos` is where `text`, its query, begins.
+pub fn refuse_parameters(text: &str, pos: u32) -> Error {
+    let (number, place) = first_parameter(text).unwrap_or((1, 0));
+    Error::new(SqlState::UndefinedParameter, format!("there is no parameter ${number}")).at(pos + place)
+}
+
 /// Splits `a."B".c` as regclass and nextval read it; `None` when it is no name.
 pub fn qualified_name(text: &str) -> Option<Vec<String>> {
     let mut parser = Parser::new(text).ok()?;
