@@ -159,8 +159,9 @@ impl DdlContext<'_> {
 
     /// The relations that each view names itself.
     pub(super) fn view_sources(&self) -> HashMap<Oid, Vec<Oid>> {
-        let views: Vec<Arc<Relation>> =
-            self.image().relations.values().filter(|r| matches!(r.body, Body::View { .. })).cloned().collect();
+        // System views name nothing that can be dropped.
+        let is_view = |r: &&Arc<Relation>| matches!(r.body, Body::View { .. }) && r.oid >= Oid::FIRST_USER;
+        let views: Vec<Arc<Relation>> = self.image().relations.values().filter(is_view).cloned().collect();
         let sources = |view: &Arc<Relation>| {
             self.binder(|mut binder| {
                 // A view that cannot be bound any more names nothing that is there.
