@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// See the module.
 pub(super) struct SessionHost {
@@ -39,7 +40,38 @@ pub(super) struct SessionHost {
     pub(super) cursors: Mutex<Vec<CursorNote>>,
     /// Changes of settings by set_config belong to a transaction when there is a block.
     pub(super) failed: AtomicBool,
+    /// random()'s state, once it was asked for or seeded.
+    random: Mutex<Option<Xoroshiro>>,
 }
+
+/// xoroshiro128** (Blackman and Vigna 2018), as PostgreSQL seeds and reads it: setseed gives the same numbers there and here.
+#[derive(Clone, Copy)]
+struct Xoroshiro(u64, u64);
+
+impl Xoroshiro {
+    fn seeded(mut seed: u64) -> Xoroshiro {
+        // splitmix64
+        let mut next = || {
+            seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            mixed ^ (mixed >> 31)
+        };
+        Xoroshiro(next(), next())
+    }
+
+    /// 52 random bits as a fraction.
+    fn next(&mut self) -> f64 {
+        let Xoroshiro(a, b) = *self;
+        let mixed = b ^ a;
+        let value = a.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
+        *self = Xoroshiro(a.rotate_left(24) ^ mixed ^ (mixed << 16), mixed.rotate_left(37));
+        (value >> 12) as f64 / (1u64 << 52) as f64
+    }
+}
+
+/// How often a sleeping session looks whether it is to stop.
+const SLEEP_SLICE: Duration = Duration::from_millis(5);
 
 impl SessionHost {
     pub(super) fn new(
@@ -66,6 +98,7 @@ impl SessionHost {
             prepared: Mutex::default(),
             cursors: Mutex::default(),
             failed: AtomicBool::new(false),
+            random: Mutex::default(),
         }
     }
 
@@ -303,6 +336,42 @@ impl Host for SessionHost {
             return Err(Error::new(SqlState::InsufficientPrivilege, message));
         }
         Ok(self.server.signal(pid, terminate))
+    }
+
+    fn random(&self) -> f64 {
+        self.random.lock().get_or_insert_with(|| Xoroshiro::seeded(rand::random())).next()
+    }
+
+    fn seed_random(&self, seed: f64) -> Result<()> {
+        let bits = ((1u64 << 52) - 1) as f64 * seed;
+        *self.random.lock() = Some(Xoroshiro::seeded(bits as i64 as u64));
+        Ok(())
+    }
+
+    fn sleep(&self, micros: i64, started: i64) -> Result<()> {
+        let until = Instant::now() + Duration::from_micros(micros.max(0) as u64);
+        let timeout = self.settings.lock().integer("statement_timeout");
+        let elapsed = (super::now() - started).max(0) as u64;
+        let deadline = (timeout > 0).then(|| {
+            Instant::now() + Duration::from_millis(timeout as u64).saturating_sub(Duration::from_micros(elapsed))
+        });
+        let sleep = || {
+            loop {
+                let now = Instant::now();
+                if self.backend.cancel.load(Ordering::Relaxed) || self.backend.terminated.load(Ordering::Relaxed) {
+                    return Err(Error::new(SqlState::QueryCanceled, "canceling statement due to user request"));
+                }
+                if deadline.is_some_and(|deadline| now >= deadline) {
+                    return Err(Error::new(SqlState::QueryCanceled, "canceling statement due to statement timeout"));
+                }
+                if now >= until {
+                    return Ok(());
+                }
+                std::thread::sleep((until - now).min(SLEEP_SLICE));
+            }
+        };
+        // The runtime gives this thread's other connections to another one.
+        tokio::task::block_in_place(sleep)
     }
 
     fn relation_size(&self, relation: Oid) -> Option<i64> {

@@ -177,6 +177,11 @@ functions! {
     safe bpchargt(a: &str, b: &str) -> bool = (blanks(a).cmp(blanks(b))).is_gt();
     safe bpcharge(a: &str, b: &str) -> bool = (blanks(a).cmp(blanks(b))).is_ge();
     safe bpcharcmp(a: &str, b: &str) -> i32 = as_i32(blanks(a).cmp(blanks(b)));
+    safe bpchar_pattern_lt(a: &str, b: &str) -> bool = (blanks(a).cmp(blanks(b))).is_lt();
+    safe bpchar_pattern_le(a: &str, b: &str) -> bool = (blanks(a).cmp(blanks(b))).is_le();
+    safe bpchar_pattern_gt(a: &str, b: &str) -> bool = (blanks(a).cmp(blanks(b))).is_gt();
+    safe bpchar_pattern_ge(a: &str, b: &str) -> bool = (blanks(a).cmp(blanks(b))).is_ge();
+    safe btbpchar_pattern_cmp(a: &str, b: &str) -> i32 = as_i32(blanks(a).cmp(blanks(b)));
     safe texteq(a: &str, b: &str) -> bool = a.cmp(b).is_eq();
     safe textne(a: &str, b: &str) -> bool = a.cmp(b).is_ne();
     safe text_lt(a: &str, b: &str) -> bool = a.cmp(b).is_lt();

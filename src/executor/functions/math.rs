@@ -215,7 +215,6 @@ functions! {
     safe degrees(a: f64) -> f64 = a / (std::f64::consts::PI / 180.0);
     safe radians(a: f64) -> f64 = radians(a);
     safe dpi() -> f64 = std::f64::consts::PI;
-    safe drandom() -> f64 = rand::random::<f64>();
     raises width_bucket_float8(a: f64, b: f64, c: f64, d: i32) -> i32 = bucket(a, b, c, d);
     raises numeric_round(a: &Numeric, b: i32) -> Numeric = a.round(b);
     raises numeric_trunc(a: &Numeric, b: i32) -> Numeric = a.trunc(b);

@@ -19,10 +19,12 @@ pub mod concat;
 mod datetime;
 mod definition;
 mod formatting;
+mod hash;
 mod inline;
 pub mod json;
 mod macros;
 mod math;
+mod misc;
 mod pattern;
 mod regexp;
 pub mod registry;
@@ -200,6 +202,18 @@ pub trait Host: Send + Sync + crate::types::text_io::Names {
     /// pg_lock_status, pg_cursor, pg_prepared_statement, show_all_settings).
     fn rows(&self, function: &str) -> Result<Vec<Vec<Datum>>> {
         Err(crate::error::Error::unsupported(format!("{function}()")))
+    }
+    /// The session's next random number, from 0 to below 1.
+    fn random(&self) -> f64 {
+        rand::random()
+    }
+    /// setseed: from here on [`Host::random`] gives the numbers of this seed.
+    fn seed_random(&self, _seed: f64) -> Result<()> {
+        Err(crate::error::Error::unsupported("setseed outside of a session"))
+    }
+    /// pg_sleep: holds up this session alone, until `micros` have passed or the statement (begun at `started`) is to end.
+    fn sleep(&self, _micros: i64, _started: i64) -> Result<()> {
+        Err(crate::error::Error::unsupported("pg_sleep outside of a session"))
     }
     /// Other facts by name ("pg_postmaster_start_time", "txid_current", "inet_server_port", …), a small open set.
     fn fact(&self, name: &str) -> Result<Datum>;

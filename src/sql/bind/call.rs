@@ -354,6 +354,12 @@ fn sql_body(function: &'static Function) -> Option<&'static str> {
         ("quote_literal", [oid::ANYELEMENT]) => "pg_catalog.quote_literal($1::text)",
         ("quote_nullable", [oid::ANYELEMENT]) => "pg_catalog.quote_nullable($1::text)",
         ("pg_relation_size", [oid::REGCLASS]) => "pg_catalog.pg_relation_size($1, 'main')",
+        ("pg_sleep_for", [oid::INTERVAL]) => {
+            "pg_catalog.pg_sleep(extract(epoch from clock_timestamp() + $1) - extract(epoch from clock_timestamp()))"
+        }
+        ("pg_sleep_until", [oid::TIMESTAMPTZ]) => {
+            "pg_catalog.pg_sleep(extract(epoch from $1) - extract(epoch from clock_timestamp()))"
+        }
         ("age", [oid::TIMESTAMPTZ]) => "pg_catalog.age(cast(current_date as timestamptz), $1)",
         ("_pg_truetypid", _) => "case when ($2).typtype = 'd' then ($2).typbasetype else ($1).atttypid end",
         ("_pg_truetypmod", _) => "case when ($2).typtype = 'd' then ($2).typtypmod else ($1).atttypmod end",

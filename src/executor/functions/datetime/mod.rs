@@ -6,7 +6,7 @@
 //! - [`make`]: make_* functions, the clock, to_timestamp(double precision).
 //! - [`zones`]: the lists of zones and abbreviations.
 //!
-//! Functions that PostgreSQL writes in SQL are entered under their proname. Absent: pg_sleep, which has to wait.
+//! Functions that PostgreSQL writes in SQL are entered under their proname.
 
 pub(super) mod arithmetic;
 pub(super) mod compare;
