@@ -183,6 +183,13 @@ impl Server {
                 && let Err(error) = self.engine.checkpoint()
             {
                 tracing::error!("a checkpoint failed: {error}");
+                if self.engine.is_data_failed() {
+                    // What the data file holds is unknown, and no retry tells (Rebello et al., 2020).
+                    tracing::error!(
+                        "the data file could not be synced: the server ends; started again, it recovers from the log"
+                    );
+                    std::process::exit(1);
+                }
             }
             match self.engine.clean_step(10_000) {
                 Ok(true) => {}

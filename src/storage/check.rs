@@ -7,11 +7,12 @@ use crate::btree::node;
 use crate::engine::{CheckReport, Shared};
 use crate::error::Result;
 use crate::table::{Index, Object, Table, entry};
-use crate::transaction::finish::any_version_has_key;
+use crate::transaction::finish::{any_version_has_key, object_pages};
 use crate::transaction::version::is_deleted;
-use crate::types::Position;
 use crate::types::key::split_entry;
 use crate::types::row::Cells;
+use crate::types::{PageId, Position};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Walks everything.
@@ -25,7 +26,32 @@ pub(crate) fn check(shared: &Shared) -> Result<CheckReport> {
             Object::Sequence(_) => {}
         }
     }
+    check_room(shared, &mut report)?;
     Ok(report)
+}
+
+/// Every page is reached from an object, every block is named by somebody. Only of an engine that has nothing in progress.
+fn check_room(shared: &Shared, report: &mut CheckReport) -> Result<()> {
+    if !shared.is_settled() || !report.damage.is_empty() {
+        return Ok(());
+    }
+    let mut in_use: HashSet<PageId> = shared.pool.store().page_ids().into_iter().collect();
+    for object in shared.objects.read().values().cloned().collect::<Vec<_>>() {
+        for page in object_pages(shared, &object)? {
+            if !in_use.remove(&page) {
+                report.damage.push(format!("page {page} is reached twice, or free"));
+            }
+        }
+    }
+    for page in in_use {
+        report.damage.push(format!("page {page} is in use, but no object reaches it"));
+    }
+    if let Some((used, named)) = shared.pool.blocks_used_and_named()
+        && used != named
+    {
+        report.damage.push(format!("{used} blocks of the data file are in use, {named} of them named"));
+    }
+    Ok(())
 }
 
 /// The table's tree; every row readable, and found in every index that should have it.

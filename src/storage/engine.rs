@@ -194,6 +194,15 @@ impl Shared {
         self.snapshots.horizon(now)
     }
 
+    /// Whether no transaction is open, and nothing is left to be cleaned up.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.counters.live.load(Ordering::SeqCst) == 0
+            && self.versions.live.load(Ordering::SeqCst) == 0
+            && self.garbage.lock().is_empty()
+            && self.unfinished.lock().is_empty()
+            && self.leftovers.lock().is_empty()
+    }
+
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.log().is_poisoned() { Err(Error::Poisoned) } else { Ok(()) }
     }
@@ -323,6 +332,11 @@ impl Engine {
     /// Whether a sync has failed: commits that were not durable by then may be lost.
     pub fn is_poisoned(&self) -> bool {
         self.0.log().is_poisoned()
+    }
+
+    /// Whether a sync of the data file has failed: the process should end, and recover from the log when it starts again.
+    pub fn is_data_failed(&self) -> bool {
+        self.0.pool.store().is_failed()
     }
 
     /// One write and sync of the log for all who wait. The log thread calls it in a loop.

@@ -194,7 +194,7 @@ impl World {
         trace!(self, "background: {error}");
         // Clean-up draws on what is kept back as far as it may; a checkpoint gives that back.
         assert!(self.tolerates(&error) && (clean || error_is_io(&error)), "background work failed: {error}");
-        if matches!(error, Error::Poisoned) || self.engine.is_poisoned() {
+        if self.engine.is_data_failed() || self.engine.is_poisoned() {
             self.crash();
         }
     }
@@ -230,7 +230,7 @@ impl World {
 
     fn end_trouble(&mut self) {
         trace!(self, "end of trouble");
-        if self.trouble == Trouble::Dying || self.engine.is_poisoned() {
+        if self.trouble == Trouble::Dying || self.engine.is_poisoned() || self.engine.is_data_failed() {
             return self.crash();
         }
         self.io.set_faults(Faults::default());
@@ -1193,7 +1193,7 @@ fn run_and_name(seed: u64) {
 }
 
 /// Seeds that once found a bug.
-const ONCE_FAILED: [u64; 8] =
+const ONCE_FAILED: [u64; 12] =
     [496969743113, 262924351209, 538430229429, 100581102319, 385795462474, 1052351124987, 602141225899, 165098812654];
 
 #[test]

@@ -415,7 +415,10 @@ impl Pool {
         let state = &mut *self.cut.lock();
         if let Some((mut bytes, place)) = state.copies.remove(&page) {
             let map = state.map.as_mut().expect("there is a cut");
-            self.store.write_page(page, &mut bytes[..], place, Some(map))?;
+            if let Err(error) = self.store.write_page(page, &mut bytes[..], place, Some(map)) {
+                state.copies.insert(page, (bytes, place)); // its place is given back with it
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -430,6 +433,17 @@ impl Pool {
         let map = self.cut.lock().map.take().expect("there is a cut");
         self.store.sync()?;
         self.store.complete(map, position, notes)
+    }
+
+    /// Blocks of the store in use, and how many of them something names; `None` while a checkpoint is under way.
+    pub(crate) fn blocks_used_and_named(&self) -> Option<(u64, u64)> {
+        let _closed = self.gate.close();
+        if self.cut.lock().map.is_some() {
+            return None;
+        }
+        let reserved = self.frames.iter().filter(|frame| frame.latch.read().dirty).count() as u64;
+        let (used, named) = self.store.blocks_used_and_named();
+        Some((used, named + reserved))
     }
 
     /// Gives up a checkpoint that cannot be completed: its pages are dirty again, for the next one.

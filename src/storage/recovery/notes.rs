@@ -189,7 +189,7 @@ pub(crate) fn restore(shared: &Shared, notes: &[u8]) -> Result<()> {
         take_away(shared, each, entries)?;
     }
     for (id, noted) in objects {
-        free_unnamed(shared, id, &noted)?;
+        free_unnamed(shared, id, &noted, &chains)?;
     }
     Ok(())
 }
@@ -370,17 +370,20 @@ fn take_away(shared: &Shared, leftover: &Noticed<'_>, entries: Vec<(Arc<Index>, 
 }
 
 /// Frees an object that the catalog does not name: temporary, created in vain, or dropped and not yet gone.
-fn free_unnamed(shared: &Shared, id: ObjectId, noted: &Noted) -> Result<()> {
-    match noted {
+fn free_unnamed(shared: &Shared, id: ObjectId, noted: &Noted, chains: &[Chain<'_>]) -> Result<()> {
+    let pool = &shared.pool;
+    let pages = match noted {
         Noted::Table { root, .. } => {
-            let table = Table::new(id, Tree::open(*root), definition::catalog());
-            finish::free_object(shared, &Object::Table(Arc::new(table)))
+            let chains = chains.iter().filter(|chain| chain.table == id);
+            let images = chains.flat_map(|chain| chain.images.iter().copied().chain(chain.restore));
+            let mut values = images.flat_map(externals).collect();
+            let mut pages = finish::table_pages(pool, &Tree::open(*root), &mut values)?;
+            finish::add_value_pages(pool, values, &mut pages)?;
+            pages
         }
-        Noted::Index { root } => {
-            let pages = Tree::open(*root).all_pages(&shared.pool, &mut |_| Ok(()))?;
-            pages.into_iter().for_each(|page| shared.pool.free(page));
-            Ok(())
-        }
-        Noted::Sequence { .. } => Ok(()),
-    }
+        Noted::Index { root } => Tree::open(*root).all_pages(pool, &mut |_| Ok(()))?,
+        Noted::Sequence { .. } => Vec::new(),
+    };
+    pages.into_iter().for_each(|page| pool.free(page));
+    Ok(())
 }

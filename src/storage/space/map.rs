@@ -5,8 +5,8 @@ use super::{Extent, read_extent};
 use crate::error::{Error, Result};
 use crate::io::File;
 use crate::types::PageId;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// No block: the page is not on disk.
 pub(super) const NOWHERE: u32 = 0;
@@ -76,12 +76,23 @@ impl Map {
         self.len().saturating_sub(1 + self.free.len() as u32)
     }
 
+    pub(super) fn ids(&self) -> Vec<PageId> {
+        let free: HashSet<u32> = self.free.iter().copied().collect();
+        (1..self.len()).filter(|page| !free.contains(page)).map(PageId).collect()
+    }
+
     pub(super) fn get(&self, page: u32) -> Place {
         at(&self.current, page)
     }
 
     pub(super) fn places(&self) -> impl Iterator<Item = u32> {
         self.current.iter().map(|place| place.block).filter(|&block| block != NOWHERE)
+    }
+
+    /// Blocks that are a page's now, or were when the newest checkpoint was made.
+    pub(super) fn all_places(&self) -> impl Iterator<Item = u32> {
+        let places = self.current.iter().chain(&self.stable);
+        places.map(|place| place.block).filter(|&block| block != NOWHERE)
     }
 
     pub(super) fn allocate(&mut self) -> PageId {

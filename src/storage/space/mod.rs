@@ -29,7 +29,7 @@ use allocator::Allocator;
 use map::{Map, NOWHERE, Place};
 use parking_lot::Mutex;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -472,13 +472,34 @@ impl Store {
         (total - state.allocator.free_blocks(), total)
     }
 
+    /// Blocks in use, and those that the superblocks, the map or the log name. Places reserved for dirty pages are not.
+    pub(crate) fn blocks_used_and_named(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let mut named: HashSet<u32> = state.map.all_places().chain([0, 1]).collect();
+        let extents = state.current.deltas.iter().chain([&state.current.notes, &state.current.base]);
+        let extents = extents.chain(state.logged.iter().map(|(_, extent)| extent)).filter(|extent| extent.place != 0);
+        let runs = extents.map(|extent| (extent.place, extent.blocks().max(1))).chain(state.retired.iter().copied());
+        runs.for_each(|(place, blocks)| named.extend(place..place + blocks));
+        (state.allocator.total() - state.allocator.free_blocks(), named.len() as u64)
+    }
+
+    /// Ids of the pages in use.
+    pub(crate) fn page_ids(&self) -> Vec<PageId> {
+        self.state.lock().map.ids()
+    }
+
     /// Pages that have an id.
     pub fn pages(&self) -> u32 {
         self.state.lock().map.live()
     }
 
+    /// Whether a sync, or the write of a superblock, has failed.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
     fn check(&self) -> Result<()> {
-        if self.failed.load(Ordering::Acquire) { Err(Error::Poisoned) } else { Ok(()) }
+        if self.is_failed() { Err(Error::Poisoned) } else { Ok(()) }
     }
 
     /// Writes the current superblock to the slot that does not hold the newest one.

@@ -10,7 +10,8 @@ use super::lock::Owner;
 use super::state::TxnState;
 use super::version::{self, RowKey, TOMBSTONE, Version, is_deleted, is_settled};
 use super::{Transaction, Undo, redo};
-use crate::btree::node;
+use crate::btree::{Tree, node};
+use crate::buffer::Pool;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
@@ -620,17 +621,39 @@ pub(crate) fn free_object(shared: &Shared, object: &Object) -> Result<()> {
 }
 
 /// The pages of an object's tree, and of the values in it.
-fn object_pages(shared: &Shared, object: &Object) -> Result<Vec<PageId>> {
+pub(crate) fn object_pages(shared: &Shared, object: &Object) -> Result<Vec<PageId>> {
     let pool = &shared.pool;
     let mut values = Vec::new();
     let mut pages = match object {
-        Object::Table(table) => table.tree.all_pages(pool, &mut |leaf| {
-            (0..node::count(leaf)).for_each(|at| values.append(&mut externals(node::value(leaf, at))));
-            Ok(())
-        })?,
+        Object::Table(table) => {
+            // Before-images may have values of their own.
+            shared.versions.each(|(of, _), entry| {
+                let mut each = entry.head.as_deref().filter(|_| of == table.id.0);
+                while let Some(version) = each {
+                    values.append(&mut externals(&version.before));
+                    each = version.next.as_deref();
+                }
+            });
+            table_pages(pool, &table.tree, &mut values)?
+        }
         Object::Index(index) => index.tree.all_pages(pool, &mut |_| Ok(()))?,
         Object::Sequence(_) => Vec::new(),
     };
-    values.into_iter().try_for_each(|place| overflow::pages(pool, place, &mut pages))?;
+    add_value_pages(pool, values, &mut pages)?;
     Ok(pages)
+}
+
+/// The pages of a table's tree; `values` gets those of its rows.
+pub(crate) fn table_pages(pool: &Pool, tree: &Tree, values: &mut Vec<External>) -> Result<Vec<PageId>> {
+    tree.all_pages(pool, &mut |leaf| {
+        (0..node::count(leaf)).for_each(|at| values.append(&mut externals(node::value(leaf, at))));
+        Ok(())
+    })
+}
+
+/// The pages of values, of which some may be there twice.
+pub(crate) fn add_value_pages(pool: &Pool, mut values: Vec<External>, pages: &mut Vec<PageId>) -> Result<()> {
+    values.sort_unstable_by_key(|place| place.page);
+    values.dedup_by_key(|place| place.page);
+    values.into_iter().try_for_each(|place| overflow::pages(pool, place, pages))
 }

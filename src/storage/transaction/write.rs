@@ -318,12 +318,15 @@ impl Transaction {
         let head = found.entry.and_then(|entry| entry.head.as_deref());
         let mine = |txn: &TxnState| txn.id == self.state.id;
         let mut blocked: Vec<Arc<TxnState>> = Vec::new();
-        if let Some(head) = head
-            && !mine(&head.txn)
-            && head.txn.is_active()
-            && head.mode.conflicts(mode)
-        {
-            blocked.push(head.txn.clone());
+        let theirs = |version: &&Version| version.txn.is_active() && !mine(&version.txn);
+        // A change of the key counts, though a weaker change of the same transaction came after it.
+        let mut each = head.filter(theirs);
+        while let Some(version) = each {
+            if version.mode.conflicts(mode) {
+                blocked.push(version.txn.clone());
+                break;
+            }
+            each = version.next.as_deref().filter(theirs);
         }
         for lock in found.entry.map_or(&[][..], |entry| &entry.locks) {
             if !mine(&lock.txn) && lock.txn.is_active() && lock.mode.conflicts(mode) {
@@ -335,7 +338,7 @@ impl Transaction {
         }
         // The newest version that counts: below those of somebody else in progress who leaves room for this mode.
         let (mut each, mut image) = (head, found.image);
-        while let Some(version) = each.filter(|version| version.txn.is_active() && !mine(&version.txn)) {
+        while let Some(version) = each.filter(theirs) {
             (each, image) = (version.next.as_deref(), &version.before);
         }
         let (writer, command, stamp) = match (each, found.run) {
