@@ -1,6 +1,7 @@
 //! CREATE TABLE, and the constraints that ALTER TABLE adds.
 
 use super::DdlContext;
+use super::expression::ColumnExpr;
 use crate::catalog::image::{
     Attribute, Body, Constraint, ConstraintKind, Identity, Index, IndexKey, Relation, RelationKind, Sequence,
 };
@@ -45,12 +46,18 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::TooManyColumns, message));
         }
         let (mut attributes, mut constraints, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
+        let mut texts = Vec::new();
         for column in &likes.columns {
             if attributes.iter().any(|a: &Attribute| a.name == column.def.name) {
                 let message = format!("column \"{}\" specified more than once", column.def.name);
                 return Err(Error::new(SqlState::DuplicateColumn, message));
             }
-            attributes.push(self.attribute(column, attributes.len(), &mut constraints, &mut sequences)?);
+            attributes.push(self.attribute(
+                column,
+                &name,
+                attributes.len(),
+                (&mut constraints, &mut sequences, &mut texts),
+            )?);
         }
         constraints.append(&mut likes.constraints);
         constraints.extend(create.constraints.iter().cloned());
@@ -59,7 +66,7 @@ impl DdlContext<'_> {
         let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary }))?;
         let (oid, row_type) = (self.new_oid()?, self.new_oid()?);
         let schema_name = self.image().schemas.get(&schema).map_or_else(String::new, |s| s.name.clone());
-        self.put_relation(Relation {
+        let relation = Relation {
             oid,
             schema,
             schema_name,
@@ -74,7 +81,9 @@ impl DdlContext<'_> {
             indexes: Vec::new(),
             body: Body::Table { storage, on_commit },
             row_estimate: -1.0,
-        })?;
+        };
+        texts.iter().try_for_each(|text| self.check_column_expr(&relation, text))?;
+        self.put_relation(relation)?;
         self.lock(oid, LockMode::AccessExclusive)?;
         for sequence in sequences {
             self.own_sequence(oid, sequence)?;
@@ -91,9 +100,9 @@ impl DdlContext<'_> {
     fn attribute(
         &mut self,
         column: &super::like::Column,
+        table: &str,
         at: usize,
-        constraints: &mut Vec<ConstraintDef>,
-        sequences: &mut Vec<OwnSequence>,
+        (constraints, sequences, texts): (&mut Vec<ConstraintDef>, &mut Vec<OwnSequence>, &mut Vec<ColumnExpr>),
     ) -> Result<Attribute> {
         let number = at as i16 + 1;
         let (taken_over, column) = (column.ty, &column.def);
@@ -139,12 +148,18 @@ impl DdlContext<'_> {
             match &constraint.kind {
                 ConstraintBody::Null => {}
                 ConstraintBody::NotNull => attribute.not_null = true,
-                ConstraintBody::Default(expr) => attribute.default = Some(expr.text.clone()),
-                ConstraintBody::Generated(expr) => {
+                ConstraintBody::Default(expr) | ConstraintBody::Generated(expr) => {
+                    once(&attribute, constraint, table)?;
                     attribute.default = Some(expr.text.clone());
-                    attribute.generated = true;
+                    attribute.generated = matches!(constraint.kind, ConstraintBody::Generated(_));
+                    texts.push(ColumnExpr { number, expr: expr.clone(), generated: attribute.generated });
                 }
                 ConstraintBody::Identity { always, options } => {
+                    once(&attribute, constraint, table)?;
+                    if !matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8) {
+                        let message = "identity column type must be smallint, integer, or bigint";
+                        return Err(Error::new(SqlState::InvalidParameterValue, message));
+                    }
                     attribute.identity = Some(if *always { Identity::Always } else { Identity::ByDefault });
                     attribute.not_null = true;
                     sequences.push(OwnSequence {
@@ -196,7 +211,7 @@ impl DdlContext<'_> {
                     let message = format!("multiple primary keys for table \"{}\" are not allowed", relation.name);
                     return Err(Error::new(SqlState::InvalidTableDefinition, message).at(def.pos));
                 }
-                let columns = numbers(&relation, columns)?;
+                let columns = key_columns(&relation, columns, "primary key", def.pos)?;
                 let mut changed = (*relation).clone();
                 for column in &columns {
                     changed.attributes[*column as usize - 1].not_null = true;
@@ -209,10 +224,14 @@ impl DdlContext<'_> {
                     return Err(Error::unsupported("INCLUDE in a constraint"));
                 }
                 let names = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join("_");
-                (Key::Unique(numbers(&relation, columns)?, *nulls_not_distinct), "key", Some(names))
+                (
+                    Key::Unique(key_columns(&relation, columns, "unique", def.pos)?, *nulls_not_distinct),
+                    "key",
+                    Some(names),
+                )
             }
             ConstraintBody::Check(expr) => {
-                let names = self.check_columns(&relation, &expr.text)?;
+                let names = self.check_columns(&relation, expr)?;
                 let column = match &names[..] {
                     [one] => Some(relation.attributes[*one as usize - 1].name.clone()),
                     _ => None,
@@ -267,29 +286,6 @@ impl DdlContext<'_> {
         let mut changed = (*self.table(table)?).clone();
         changed.constraints.push(Arc::new(constraint));
         self.put_relation(changed)
-    }
-
-    /// The attributes that a CHECK expression names; binding it shows that it is a bool over this table.
-    fn check_columns(&self, relation: &Arc<Relation>, text: &str) -> Result<Vec<i16>> {
-        let probe = Arc::new(Relation {
-            constraints: vec![Arc::new(Constraint {
-                oid: Oid::NONE,
-                name: String::new(),
-                table: relation.oid,
-                kind: ConstraintKind::Check { expression: text.to_owned(), columns: Vec::new(), no_inherit: false },
-                deferrable: false,
-                deferred: false,
-                validated: true,
-            })],
-            ..(**relation).clone()
-        });
-        self.binder(|mut binder| {
-            let row = binder.row_columns(&probe);
-            let checks = binder.write_checks(&probe, &row)?;
-            let mut used = crate::planner::columns::ColumnSet::new();
-            checks.checks.iter().for_each(|(_, expr)| crate::planner::columns::used_by(expr, &mut used));
-            Ok(row.iter().filter(|(_, column)| used.contains(*column)).map(|(number, _)| *number).collect())
-        })
     }
 
     fn foreign_key(&self, relation: &Relation, key: &ForeignKey) -> Result<ConstraintKind> {
@@ -504,6 +500,9 @@ impl DdlContext<'_> {
                 }
                 AlterTableAction::RenameColumn { from, to } => self.rename_column(relation.oid, from, to)?,
                 AlterTableAction::SetDefault { name, expr } => {
+                    let table = self.table(relation.oid)?;
+                    let text = ColumnExpr { number: number(&table, name)?, expr: expr.clone(), generated: false };
+                    self.check_column_expr(&table, &text)?;
                     self.change_attribute(relation.oid, name, |a| a.default = Some(expr.text.clone()))?;
                 }
                 AlterTableAction::DropDefault { name } => {
@@ -570,14 +569,52 @@ fn number(relation: &Relation, name: &Ident) -> Result<i16> {
     })
 }
 
+/// Columns of a foreign key.
 fn numbers(relation: &Relation, names: &[Ident]) -> Result<Vec<i16>> {
     let find = |name: &Ident| {
         relation.attribute(&name.name).map(|attribute| attribute.number).ok_or_else(|| {
-            let message = format!("column \"{}\" named in key does not exist", name.name);
-            Error::new(SqlState::UndefinedColumn, message).at(name.pos)
+            let message = format!("column \"{}\" referenced in foreign key constraint does not exist", name.name);
+            Error::new(SqlState::UndefinedColumn, message)
         })
     };
     names.iter().map(find).collect()
+}
+
+/// Columns of a PRIMARY KEY or UNIQUE constraint, which stands at `pos`.
+fn key_columns(relation: &Relation, names: &[Ident], what: &str, pos: u32) -> Result<Vec<i16>> {
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(attribute) = relation.attribute(&name.name) else {
+            let message = format!("column \"{}\" named in key does not exist", name.name);
+            return Err(Error::new(SqlState::UndefinedColumn, message).at(pos));
+        };
+        if columns.contains(&attribute.number) {
+            let message = format!("column \"{}\" appears twice in {what} constraint", name.name);
+            return Err(Error::new(SqlState::DuplicateColumn, message).at(pos));
+        }
+        columns.push(attribute.number);
+    }
+    Ok(columns)
+}
+
+/// 42601 when a column that has a default, a generation expression or an identity gets another.
+fn once(attribute: &Attribute, constraint: &ConstraintDef, table: &str) -> Result<()> {
+    let what = match (&constraint.kind, attribute.identity.is_some(), attribute.default.is_some(), attribute.generated)
+    {
+        (_, false, false, _) => return Ok(()),
+        (ConstraintBody::Default(_), false, _, false) => "multiple default values specified",
+        (ConstraintBody::Generated(_), false, _, true) => "multiple generation clauses specified",
+        (ConstraintBody::Identity { .. }, true, ..) => "multiple identity specifications",
+        (ConstraintBody::Generated(_), true, ..) | (ConstraintBody::Identity { .. }, false, _, true) => {
+            "both identity and generation expression specified"
+        }
+        (ConstraintBody::Default(_), true, ..) | (ConstraintBody::Identity { .. }, ..) => {
+            "both default and identity specified"
+        }
+        _ => "both default and generation expression specified",
+    };
+    let message = format!("{what} for column \"{}\" of table \"{table}\"", attribute.name);
+    Err(Error::new(SqlState::SyntaxError, message).at(constraint.pos))
 }
 
 pub(super) fn storage_column(attribute: &Attribute) -> ColumnDef {

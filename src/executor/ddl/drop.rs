@@ -165,9 +165,6 @@ impl DdlContext<'_> {
     }
 
     pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<&'static str> {
-        if truncate.cascade {
-            return Err(Error::unsupported("TRUNCATE CASCADE"));
-        }
         let mut targets = Vec::new();
         for name in &truncate.names {
             let relation = self.find_required(name)?;
@@ -176,7 +173,25 @@ impl DdlContext<'_> {
             self.check_owner(&relation)?;
             targets.push(relation);
         }
-        let oids: Vec<Oid> = targets.iter().map(|target| target.oid).collect();
+        let mut oids: Vec<Oid> = targets.iter().map(|target| target.oid).collect();
+        // With CASCADE the tables that refer to these go too, and those that refer to them.
+        let mut next = 0;
+        while truncate.cascade && next < targets.len() {
+            let mut referring: Vec<Oid> =
+                targets[next].referenced_by.iter().map(|constraint| constraint.table).collect();
+            referring.sort();
+            next += 1;
+            for table in referring {
+                if oids.contains(&table) {
+                    continue;
+                }
+                let other = self.table(table)?;
+                self.notice(SqlState::SuccessfulCompletion, format!("truncate cascades to table \"{}\"", other.name));
+                self.check_owner(&other)?;
+                oids.push(table);
+                targets.push(other);
+            }
+        }
         for target in &targets {
             self.lock(target.oid, LockMode::AccessExclusive)?;
             if let Some(constraint) = target.referenced_by.iter().find(|c| !oids.contains(&c.table)) {

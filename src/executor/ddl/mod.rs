@@ -10,6 +10,7 @@ mod create_table;
 mod database;
 mod dependency;
 mod drop;
+mod expression;
 mod index;
 mod like;
 mod owner;
@@ -33,6 +34,9 @@ use crate::types::{Oid, Type};
 use lightning_storage::{LockMode, LockScope, LockTag, Transaction, WaitPolicy};
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
+
+/// Stands for the client's text, whose places the syntax tree has: binding what the client wrote tells places.
+const CLIENT_TEXT: &str = "the client's";
 
 /// What a DDL statement works with.
 pub struct DdlContext<'a> {
@@ -186,7 +190,7 @@ impl<'a> DdlContext<'a> {
     }
 
     fn bind_type(&self, name: &crate::sql::ast::TypeName) -> Result<Type> {
-        self.binder(|mut binder| binder.bind_type(name))
+        self.binder_of(CLIENT_TEXT, |mut binder| binder.bind_type(name))
     }
 
     /// The schema that a new object goes to, and its name; `temporary`: written TEMP.

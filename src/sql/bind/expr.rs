@@ -176,11 +176,11 @@ impl Binder<'_> {
                 Ok(Expr { kind: ExprKind::Row(values), ty: Type::new(oid::RECORD) })
             }
             Ast::Exists(query) => {
-                let (rel, columns) = self.query_inside(query)?;
+                let (rel, columns) = self.query_inside(query, pos)?;
                 Ok(boolean(subquery(rel, &columns, SubqueryKind::Exists)))
             }
             Ast::Scalar(query) => {
-                let (rel, columns) = self.query_inside(query)?;
+                let (rel, columns) = self.query_inside(query, pos)?;
                 let [column] = &columns[..] else {
                     let message = "subquery must return only one column";
                     return Err(Error::new(SqlState::SyntaxError, message).at(self.position(pos)));
@@ -197,8 +197,8 @@ impl Binder<'_> {
         }
     }
 
-    fn query_inside(&mut self, query: &ast::Query) -> Result<(Rel, Vec<OutputColumn>)> {
-        self.outermost(|binder| binder.subquery(query))
+    fn query_inside(&mut self, query: &ast::Query, pos: u32) -> Result<(Rel, Vec<OutputColumn>)> {
+        self.outermost(|binder| binder.subquery(query, pos))
     }
 
     // --- leaves ---
@@ -615,7 +615,7 @@ impl Binder<'_> {
         for place in &places {
             values.push(self.expr(place)?);
         }
-        let (rel, columns) = self.query_inside(query)?;
+        let (rel, columns) = self.query_inside(query, pos)?;
         if columns.len() != values.len() {
             let few = if columns.len() < values.len() { "few" } else { "many" };
             let message = format!("subquery has too {few} columns");
@@ -667,7 +667,7 @@ impl Binder<'_> {
     }
 
     fn array_query(&mut self, query: &ast::Query, pos: u32) -> Result<Expr> {
-        let (rel, columns) = self.query_inside(query)?;
+        let (rel, columns) = self.query_inside(query, pos)?;
         let [column] = &columns[..] else {
             let message = "subquery must return only one column";
             return Err(Error::new(SqlState::SyntaxError, message).at(self.position(pos)));

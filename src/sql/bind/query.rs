@@ -180,13 +180,13 @@ impl Binder<'_> {
         self.query(&merged, resolve)
     }
 
-    /// A query in an expression: a scope of its own inside the present ones.
-    pub(crate) fn subquery(&mut self, query: &ast::Query) -> Result<(Rel, Vec<OutputColumn>)> {
+    /// A query in an expression, which stands at `pos`: a scope of its own inside the present ones.
+    pub(crate) fn subquery(&mut self, query: &ast::Query, pos: u32) -> Result<(Rel, Vec<OutputColumn>)> {
         if let Some(scope) = self.scopes.last()
             && let Some(place) = scope.clause.refuses_subquery()
         {
             let message = format!("cannot use subquery in {place}");
-            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(query.pos)));
+            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
         let bound = self.behind(true, "a subquery", |binder| binder.query(query, true))?;
         Ok((bound.rel, bound.columns))

@@ -303,6 +303,10 @@ impl Binder<'_> {
     ///
     /// `a`, `t.a`, `schema.t.a`, `database.schema.t.a`; a name that is no column may be an item's whole row.
     pub(crate) fn resolve_name(&mut self, parts: &[String], span: u32) -> Result<Expr> {
+        if self.scope().clause == Clause::Default {
+            let message = "cannot use column reference in DEFAULT expression";
+            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(span)));
+        }
         match parts {
             [name] => {
                 if let Some(found) = self.bare_column(name, span)? {

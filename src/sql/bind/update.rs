@@ -189,7 +189,7 @@ impl Binder<'_> {
                     self.may_be_set(attribute(target, *number))?;
                 }
                 self.scope().clause = Clause::UpdateSet;
-                let (rel, columns) = self.subquery(query)?;
+                let (rel, columns) = self.subquery(query, query.pos)?;
                 if columns.len() != numbers.len() {
                     return Err(mismatch());
                 }

@@ -75,6 +75,28 @@ impl Binder<'_> {
         self.apart(None, |binder| binder.expression_over(&expr, relation, columns, clause, expected))
     }
 
+    /// An expression of a definition in the client's text, over a row's columns (none for a DEFAULT), and the columns that it
+    /// names with their places; `condition`: it must be a bool, and this is its name in messages.
+    pub(crate) fn definition(
+        &mut self,
+        expr: &ast::Expr,
+        relation: &Relation,
+        columns: &[(i16, ColumnId)],
+        clause: Clause,
+        condition: Option<&str>,
+    ) -> Result<(Expr, Vec<(ColumnId, u32)>)> {
+        self.push_scope();
+        let item = Self::row_item(relation, &relation.name, columns);
+        self.own_item(&item);
+        self.scope().items.push(item);
+        let bound = match condition {
+            Some(what) => self.bind_bool(expr, clause, what),
+            None => self.bind_expr(expr, clause),
+        };
+        let named = self.pop_scope().references.iter().map(|named| (named.column, named.span)).collect();
+        Ok((bound?, named))
+    }
+
     /// An expression over a row's columns, in a scope of its own.
     pub(crate) fn expression_over(
         &mut self,
