@@ -149,8 +149,8 @@ impl Session {
                 Ended::Suspended => return Err(Error::internal("a simple query was suspended")),
             };
             drop(portal);
-            if (i + 1 == count || controls) && self.block == Block::Implicit {
-                self.commit().await?;
+            if i + 1 == count || controls {
+                self.end_implicit().await?;
             }
             self.tell(stream);
             backend::command_complete(&mut stream.out, &tag);
@@ -210,10 +210,19 @@ impl Session {
     /// # Errors
     /// Of COMMIT.
     pub async fn sync(&mut self) -> Result<()> {
-        if self.block == Block::Implicit {
-            self.commit().await?;
+        self.end_implicit().await
+    }
+
+    /// Ends an implicit transaction. SET and its like begin none, but what they have set stays as if they had.
+    async fn end_implicit(&mut self) -> Result<()> {
+        match self.block {
+            Block::Implicit => self.commit().await.map(|_| ()),
+            Block::None => {
+                self.settings.lock().commit();
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// 25P02 for everything but the end of a failed block.

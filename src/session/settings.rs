@@ -645,7 +645,11 @@ fn check(name: &str, value: &str) -> Result<(String, String)> {
             Some(choice) => (*choice).to_owned(),
             None => return Err(Error::unsupported(format!("setting \"{}\" to \"{value}\"", d.name))),
         },
-        Kind::DateStyle => parse_date_style(value).ok_or_else(invalid)?,
+        Kind::DateStyle => parse_date_style(value).ok_or_else(|| {
+            let known = |word: &&str| parse_date_style(word).is_none();
+            let word = value.split(',').map(str::trim).find(known).unwrap_or(value);
+            invalid().detail(format!("Unrecognized key word: \"{word}\"."))
+        })?,
         Kind::TimeZone => crate::session::time_zone(value).map(|(_, name)| name).ok_or_else(invalid)?,
         Kind::ClientEncoding => match value.to_ascii_uppercase().replace(['-', '_'], "").as_str() {
             "UTF8" | "UNICODE" | "AUTO" => "UTF8".to_owned(),

@@ -502,7 +502,11 @@ impl DdlContext<'_> {
                 AlterTableAction::SetDefault { name, expr } => {
                     let table = self.table(relation.oid)?;
                     let text = ColumnExpr { number: number(&table, name)?, expr: expr.clone(), generated: false };
-                    self.check_column_expr(&table, &text)?;
+                    // PostgreSQL tells no place here.
+                    self.check_column_expr(&table, &text).map_err(|mut error| {
+                        error.report_mut().position = None;
+                        error
+                    })?;
                     self.change_attribute(relation.oid, name, |a| a.default = Some(expr.text.clone()))?;
                 }
                 AlterTableAction::DropDefault { name } => {

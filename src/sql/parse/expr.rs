@@ -764,12 +764,12 @@ impl Parser<'_> {
                 Expr::new(ExprKind::Cast { expr, ty }, pos)
             }
             "array" if self.is_sign(b'[') => {
-                let array = self.array_items(pos)?;
-                return self.indirection(array);
+                // Subscripts need parentheses around the constructor.
+                return self.array_items(pos);
             }
             "array" if self.is_query_in_parentheses() => {
                 let query = self.query_in_parentheses()?;
-                return self.indirection(Expr::new(ExprKind::ArrayQuery(Box::new(query)), pos));
+                return Ok(Expr::new(ExprKind::ArrayQuery(Box::new(query)), pos));
             }
             "array" => return Err(self.syntax_error()),
             "current_date" => simple(SqlValue::CurrentDate),
