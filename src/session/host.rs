@@ -389,6 +389,11 @@ impl Host for SessionHost {
         self.with_transaction(|transaction| Ok(transaction.row_estimate(storage) as i64)).ok()
     }
 
+    fn sequence_state(&self, sequence: Oid) -> Result<(i64, bool)> {
+        let (_, storage) = self.sequence(sequence)?;
+        self.with_transaction(|transaction| transaction.sequence_state(storage))
+    }
+
     fn sequence_value(&self, sequence: Oid) -> Result<Datum> {
         let (_, storage) = self.sequence(sequence)?;
         let (value, called) = self.with_transaction(|transaction| transaction.sequence_state(storage))?;

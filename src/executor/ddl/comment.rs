@@ -32,7 +32,8 @@ impl DdlContext<'_> {
             ObjectKind::Database => {
                 let Some(database) = self.image().database_named(name.name()).cloned() else {
                     let message = format!("database \"{}\" does not exist", name.name());
-                    return Err(Error::new(SqlState::InvalidCatalogName, message));
+                    self.notice(SqlState::InvalidCatalogName, message);
+                    return Ok("COMMENT");
                 };
                 if !self.image().acts_for(self.user, database.owner) {
                     return Err(super::not_owner("database", name.name()));

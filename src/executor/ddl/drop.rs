@@ -8,7 +8,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{Drop, ObjectKind, Truncate};
 use crate::sql::ast::{Ident, ObjectName};
 use crate::types::Oid;
-use lightning_storage::{IndexDef, KeyColumn, LockMode, TableDef};
+use lightning_storage::{IndexDef, LockMode};
 use std::sync::Arc;
 
 impl DdlContext<'_> {
@@ -165,41 +165,32 @@ impl DdlContext<'_> {
     }
 
     pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<&'static str> {
-        let mut targets = Vec::new();
+        let mut targets: Vec<Arc<Relation>> = Vec::new();
         for name in &truncate.names {
             let relation = self.find_required(name)?;
             super::check_kind(&relation, RelationKind::Table)?;
-            self.image().check_access(self.user, &relation)?;
-            self.check_owner(&relation)?;
-            targets.push(relation);
-        }
-        let mut oids: Vec<Oid> = targets.iter().map(|target| target.oid).collect();
-        // With CASCADE the tables that refer to these go too, and those that refer to them.
-        let mut next = 0;
-        while truncate.cascade && next < targets.len() {
-            let mut referring: Vec<Oid> =
-                targets[next].referenced_by.iter().map(|constraint| constraint.table).collect();
-            referring.sort();
-            next += 1;
-            for table in referring {
-                if oids.contains(&table) {
-                    continue;
-                }
-                let other = self.table(table)?;
-                self.notice(SqlState::SuccessfulCompletion, format!("truncate cascades to table \"{}\"", other.name));
-                self.check_owner(&other)?;
-                oids.push(table);
-                targets.push(other);
+            self.check_truncate(&relation)?;
+            if !targets.iter().any(|target| target.oid == relation.oid) {
+                targets.push(relation);
             }
         }
-        for target in &targets {
+        let mut at = 0;
+        while let Some(target) = targets.get(at).cloned() {
+            at += 1;
             self.lock(target.oid, LockMode::AccessExclusive)?;
-            if let Some(constraint) = target.referenced_by.iter().find(|c| !oids.contains(&c.table)) {
+            for constraint in &target.referenced_by {
+                if targets.iter().any(|other| other.oid == constraint.table) {
+                    continue;
+                }
                 let other = self.table(constraint.table)?;
-                let message = "cannot truncate a table referenced in a foreign key constraint";
-                let detail = format!("Table \"{}\" references \"{}\".", other.name, target.name);
-                let hint = format!("Truncate table \"{}\" at the same time, or use TRUNCATE ... CASCADE.", other.name);
-                return Err(Error::new(SqlState::FeatureNotSupported, message).detail(detail).hint(hint));
+                // Without CASCADE it may still be named further on, but then it is among the targets already.
+                if !truncate.cascade {
+                    return Err(referenced(&other, &target));
+                }
+                self.check_truncate(&other)?;
+                let message = format!("truncate cascades to table \"{}\"", other.name);
+                self.notice(SqlState::SuccessfulCompletion, message);
+                targets.push(other);
             }
         }
         for target in targets {
@@ -211,39 +202,25 @@ impl DdlContext<'_> {
         Ok("TRUNCATE TABLE")
     }
 
+    /// 42501 unless the user may empty a table.
+    fn check_truncate(&self, relation: &Relation) -> Result<()> {
+        self.image().check_access(self.user, relation)?;
+        self.check_owner(relation)
+    }
+
     /// A new, empty storage object for a table and its indexes; the old ones go when no snapshot needs them.
     fn replace_storage(&mut self, relation: &Arc<Relation>) -> Result<()> {
         let Body::Table { storage: old, on_commit } = relation.body else { return Ok(()) };
-        let column = |attribute: &crate::catalog::image::Attribute| lightning_storage::ColumnDef {
-            no: lightning_storage::ColumnNo(attribute.storage),
-            ty: crate::types::physical::column_type(attribute.ty),
-            default: lightning_storage::OwnedValue::Null,
-            dropped: attribute.dropped,
-        };
-        let columns = relation.attributes.iter().map(column).collect();
-        let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary: relation.temporary }))?;
+        let storage = self.with(|tx| {
+            let def = tx.table_def(old)?;
+            tx.create_table(def)
+        })?;
         let mut changed = (**relation).clone();
         changed.body = Body::Table { storage, on_commit };
         self.put_relation(changed)?;
         for index in &relation.indexes {
-            let key = |key: &crate::catalog::image::IndexKey| KeyColumn {
-                column: lightning_storage::ColumnNo(key.storage),
-                descending: key.descending,
-                nulls_first: key.nulls_first,
-            };
-            let def = IndexDef {
-                table: storage,
-                columns: index.keys.iter().map(key).collect(),
-                unique: match (index.unique, index.deferrable) {
-                    (false, _) => lightning_storage::Unique::No,
-                    (true, false) => lightning_storage::Unique::Immediate,
-                    (true, true) => lightning_storage::Unique::Deferrable,
-                },
-                nulls_distinct: !index.nulls_not_distinct,
-                predicate: None,
-            };
             let new = self.with(|tx| {
-                let new = tx.create_index(def)?;
+                let new = tx.create_index(IndexDef { table: storage, ..tx.index_def(index.storage)? })?;
                 let snapshot = tx.snapshot();
                 while !tx.build_index(&snapshot, new, 10_000)? {}
                 tx.drop_object(index.storage)?;
@@ -269,6 +246,13 @@ impl DdlContext<'_> {
             .collect();
         owned.into_iter().try_for_each(|(sequence, start)| self.restart_sequence(sequence, start, false))
     }
+}
+
+fn referenced(other: &Relation, target: &Relation) -> Error {
+    let message = "cannot truncate a table referenced in a foreign key constraint";
+    let detail = format!("Table \"{}\" references \"{}\".", other.name, target.name);
+    let hint = format!("Truncate table \"{}\" at the same time, or use TRUNCATE ... CASCADE.", other.name);
+    Error::new(SqlState::FeatureNotSupported, message).detail(detail).hint(hint)
 }
 
 fn constraint_index(constraint: &Constraint) -> Option<Oid> {

@@ -176,6 +176,10 @@ pub trait Host: Send + Sync + crate::types::text_io::Names {
     fn sequence_value(&self, sequence: Oid) -> Result<Datum> {
         Err(crate::error::Error::unsupported(format!("the value of sequence {sequence} here")))
     }
+    /// A sequence's last value (or its first), and whether it has been given out.
+    fn sequence_state(&self, sequence: Oid) -> Result<(i64, bool)> {
+        Err(crate::error::Error::unsupported(format!("the value of sequence {sequence} here")))
+    }
     /// The `pg_advisory_*` family: returns whether the lock was taken (or released).
     fn advisory(&self, request: AdvisoryRequest) -> Result<bool>;
     /// pg_cancel_backend / pg_terminate_backend.

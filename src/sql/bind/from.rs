@@ -7,13 +7,14 @@ use super::Binder;
 use super::query::{Bound, column_expr, one_row, syntax, truth};
 use super::scope::{Clause, CteState, Item, Lateral, ScopeColumn};
 use crate::catalog::builtin;
-use crate::catalog::image::{Body, Relation, RelationKind};
+use crate::catalog::image::{Attribute, Body, Relation};
 use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::{self, Function, FunctionKind, Volatility};
 use crate::sql::ast::{self, JoinCondition, TableRef};
-use crate::sql::tree::{Expr, ExprKind, JoinKind, Rel, RelationLock, ScanColumn};
+use crate::sql::tree::{Call, Expr, ExprKind, JoinKind, Rel, RelationLock, ScanColumn};
 use crate::sql::visit;
-use crate::types::{Oid, Type, oid};
-use std::sync::Arc;
+use crate::types::{Datum, Oid, Type, oid};
+use std::sync::{Arc, LazyLock};
 
 /// A FROM item's rows and names.
 pub(crate) struct FromItem {
@@ -126,9 +127,7 @@ impl Binder<'_> {
         self.check_access(&relation)?;
         match (&relation.body, relation.kind) {
             (Body::View { .. }, _) => self.view_item(&relation, alias),
-            (Body::Sequence(_), _) | (_, RelationKind::Sequence) => {
-                Err(Error::unsupported(format!("reading the sequence \"{}\" as a table", relation.name)))
-            }
+            (Body::Sequence(_), _) => self.sequence_item(&relation, alias),
             _ => {
                 self.lock(relation.oid, RelationLock::Read);
                 let (rel, item) = self.scan(&relation);
@@ -136,6 +135,27 @@ impl Binder<'_> {
                 Ok(FromItem { rel, items: vec![item], lateral: false })
             }
         }
+    }
+
+    /// A sequence read as a table: one row with its value.
+    fn sequence_item(&mut self, sequence: &Arc<Relation>, alias: Option<&ast::Alias>) -> Result<FromItem> {
+        self.lock(sequence.oid, RelationLock::Read);
+        let mut columns = Vec::new();
+        let mut row = Vec::new();
+        for attribute in sequence.live_attributes() {
+            let column = self.column(attribute.ty);
+            row.push(sequence_column(sequence.oid, attribute));
+            columns.push(ScopeColumn {
+                name: attribute.name.clone(),
+                column,
+                ty: attribute.ty,
+                origin: Some((sequence.oid, attribute.number)),
+            });
+        }
+        let rel = Rel::Values { columns: columns.iter().map(|column| column.column).collect(), rows: vec![row] };
+        let item = Item { relation: Some(sequence.clone()), ..Item::new(&sequence.name, columns) };
+        let item = self.named(item, alias)?;
+        Ok(FromItem { rel, items: vec![item], lateral: false })
     }
 
     /// PostgreSQL's help for a WITH part that is named before its place.
@@ -613,6 +633,40 @@ impl Binder<'_> {
         let item = self.named(item, alias)?;
         Ok(FromItem { rel: bound.rel, items: vec![item], lateral: false })
     }
+}
+
+/// The functions behind a sequence's columns, which are none of pg_proc's.
+static SEQUENCE_FUNCTIONS: LazyLock<[Function; 2]> = LazyLock::new(|| {
+    let function = |symbol, result| Function {
+        oid: Oid::NONE,
+        name: symbol,
+        symbol,
+        args: &[oid::OID],
+        result,
+        set: false,
+        strict: true,
+        volatility: Volatility::Volatile,
+        variadic: Oid::NONE,
+        kind: FunctionKind::Function,
+        implementation: functions::implementation(symbol),
+    };
+    [function("lightning_sequence_value", oid::INT8), function("lightning_sequence_called", oid::BOOL)]
+});
+
+/// A column of a sequence: its value and whether it was given out are read when the row is made. `log_cnt` is 0: values
+/// that PostgreSQL's log is ahead by are no property of this log.
+fn sequence_column(sequence: Oid, attribute: &Attribute) -> Expr {
+    let [value, called] = &*SEQUENCE_FUNCTIONS;
+    let call = |function: &'static Function| {
+        let number = Expr { kind: ExprKind::Const(Datum::Oid(sequence)), ty: Type::new(oid::OID) };
+        ExprKind::Call(Call { function, args: vec![number] })
+    };
+    let kind = match attribute.name.as_str() {
+        "last_value" => call(value),
+        "is_called" => call(called),
+        _ => ExprKind::Const(Datum::Int8(0)),
+    };
+    Expr { kind, ty: attribute.ty }
 }
 
 /// What USING makes of two sides.
