@@ -79,6 +79,8 @@ pub fn execute(ctx: &mut DdlContext<'_>, utility: &Utility) -> Result<Option<&'s
         Utility::Comment(comment) => ctx.comment(comment)?,
         Utility::Analyze(analyze) => ctx.analyze(analyze)?,
         Utility::Vacuum(vacuum) => ctx.vacuum(vacuum)?,
+        Utility::ReassignOwned { roles, to } => ctx.reassign_owned(roles, to)?,
+        Utility::DropOwned { roles, cascade } => ctx.drop_owned(roles, *cascade)?,
         Utility::CreateRole(create) => ctx.create_role(create)?,
         Utility::AlterRole(alter) => ctx.alter_role(alter)?,
         Utility::AlterDatabase(alter) => ctx.alter_database(alter)?,

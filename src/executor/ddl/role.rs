@@ -3,8 +3,9 @@
 //! A password is kept as its SCRAM-SHA-256 verifier (RFC 5803), never as it is. Membership in other roles, and the attributes
 //! REPLICATION and BYPASSRLS, are refused.
 
+use super::dependency::Target;
 use super::{DdlContext, missing_role};
-use crate::catalog::image::{Image, Role};
+use crate::catalog::image::{Database, Image, Relation, RelationKind, Role, Schema};
 use crate::catalog::store::fixed;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{AlterRole, CreateRole, Drop, RoleOption, RoleSpec};
@@ -179,10 +180,7 @@ impl DdlContext<'_> {
         let image = self.image();
         let mut lines: Vec<(Oid, String)> = Vec::new();
         for relation in image.relations.values().filter(|relation| owns(role, relation)) {
-            lines.push((
-                relation.oid,
-                format!("owner of {}", self.describe(super::dependency::Target::Relation(relation.oid))),
-            ));
+            lines.push((relation.oid, format!("owner of {}", self.describe(Target::Relation(relation.oid)))));
         }
         for schema in image.schemas.values().filter(|schema| schema.owner == role.oid) {
             lines.push((schema.oid, format!("owner of schema {}", schema.name)));
@@ -208,6 +206,61 @@ impl DdlContext<'_> {
         let message = format!("role \"{}\" cannot be dropped because some objects depend on it", role.name);
         let detail = lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n");
         Err(Error::new(SqlState::DependentObjectsStillExist, message).detail(detail))
+    }
+
+    /// REASSIGN OWNED: in this database, and databases themselves.
+    pub(super) fn reassign_owned(&mut self, roles: &[RoleSpec], to: &RoleSpec) -> Result<&'static str> {
+        let from = self.owners(roles, "reassign objects", "reassign ownership of objects")?;
+        let to = self.role_oid(to)?;
+        if to != self.user && !self.user_role().superuser {
+            return Err(refused("permission denied to reassign objects"));
+        }
+        let image = self.image().clone();
+        for relation in image.relations.values().filter(|relation| from.contains(&relation.owner)) {
+            self.give(relation.oid, to)?;
+        }
+        for schema in image.schemas.values().filter(|schema| from.contains(&schema.owner)) {
+            let given = Schema { owner: to, ..(**schema).clone() };
+            self.change(|change, tx| change.put_schema(tx, given))?;
+        }
+        for database in image.databases.values().filter(|database| from.contains(&database.owner)) {
+            let given = Database { owner: to, ..(**database).clone() };
+            self.change(|change, tx| change.put_database(tx, given))?;
+        }
+        Ok("REASSIGN OWNED")
+    }
+
+    /// DROP OWNED: what the roles own in this database.
+    pub(super) fn drop_owned(&mut self, roles: &[RoleSpec], cascade: bool) -> Result<&'static str> {
+        let from = self.owners(roles, "drop objects", "drop objects")?;
+        let image = self.image();
+        let own = |relation: &&Arc<Relation>| from.contains(&relation.owner) && relation.kind != RelationKind::Index;
+        let mut targets: Vec<Target> =
+            image.relations.values().filter(own).map(|relation| Target::Relation(relation.oid)).collect();
+        let schemas = image.schemas.values().filter(|schema| from.contains(&schema.owner));
+        targets.extend(schemas.map(|schema| Target::Schema(schema.oid)));
+        self.drop_all(targets, cascade, false)?;
+        Ok("DROP OWNED")
+    }
+
+    /// The roles whose objects are meant: the user's own, or any for a superuser; none of the system's.
+    fn owners(&self, roles: &[RoleSpec], what: &str, message: &str) -> Result<Vec<Oid>> {
+        let superuser = self.user_role().superuser;
+        let mut owners = Vec::with_capacity(roles.len());
+        for role in roles {
+            let oid = self.role_oid(role)?;
+            if oid != self.user && !superuser {
+                return Err(refused(&format!("permission denied to {what}")));
+            }
+            if oid < Oid::FIRST_USER {
+                let name = self.image().roles.get(&oid).map_or("", |role| role.name.as_str());
+                let message =
+                    format!("cannot {message} owned by role {name} because they are required by the database system");
+                return Err(Error::new(SqlState::DependentObjectsStillExist, message));
+            }
+            owners.push(oid);
+        }
+        Ok(owners)
     }
 
     pub(super) fn rename_role(&mut self, name: &str, to: &str) -> Result<()> {

@@ -29,6 +29,15 @@ pub enum Utility {
         owner: RoleSpec,
     },
     Drop(Drop),
+    /// REASSIGN OWNED BY … TO
+    ReassignOwned {
+        roles: Vec<RoleSpec>,
+        to: RoleSpec,
+    },
+    DropOwned {
+        roles: Vec<RoleSpec>,
+        cascade: bool,
+    },
     Truncate(Truncate),
     Comment(Comment),
     Transaction(Transaction),

@@ -1400,9 +1400,15 @@ impl Parser<'_> {
             "type" => ObjectKind::Type,
             "domain" => ObjectKind::Domain,
             "extension" => ObjectKind::Extension,
+            "owned" => {
+                self.advance();
+                self.expect_word("by")?;
+                let roles = self.list(Self::role_spec)?;
+                return Ok(Utility::DropOwned { roles, cascade: self.behavior() });
+            }
             "function" | "procedure" | "routine" | "aggregate" | "trigger" | "rule" | "policy" | "operator"
             | "cast" | "collation" | "conversion" | "language" | "statistics" | "publication" | "subscription"
-            | "tablespace" | "server" | "foreign" | "text" | "owned" | "event" | "access" | "transform" | "trusted"
+            | "tablespace" | "server" | "foreign" | "text" | "event" | "access" | "transform" | "trusted"
             | "procedural" => {
                 return self.refuse_statement(&format!("DROP {}", word.to_uppercase()));
             }

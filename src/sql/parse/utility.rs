@@ -102,10 +102,16 @@ impl Parser<'_> {
                 Ok(Utility::Grant(Grant { revoke: word == "revoke", pos }))
             }
             "reindex" => self.reindex(),
-            "do" | "call" | "cluster" | "refresh" | "reassign" | "security" | "import" | "load" => {
+            "reassign" => {
+                self.advance();
+                self.expect_words(&["owned", "by"])?;
+                let roles = self.list(Self::role_spec)?;
+                self.expect_word("to")?;
+                Ok(Utility::ReassignOwned { roles, to: self.role_spec()? })
+            }
+            "do" | "call" | "cluster" | "refresh" | "security" | "import" | "load" => {
                 let what = match word {
                     "refresh" => "REFRESH MATERIALIZED VIEW".to_owned(),
-                    "reassign" => "REASSIGN OWNED".to_owned(),
                     "security" => "SECURITY LABEL".to_owned(),
                     "import" => "IMPORT FOREIGN SCHEMA".to_owned(),
                     _ => word.to_uppercase(),
