@@ -1,8 +1,10 @@
 //! Tests of the server as its users meet it: the real program over its protocol.
 
 mod logic;
+mod pgbench;
 mod psql;
 mod roles;
 mod server;
 mod session;
 mod support;
+mod tpcc;

@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// A server of the test's own; killed with -9 when dropped.
 pub(crate) struct Server {
-    child: Child,
+    child: Mutex<Child>,
     pub(crate) url: String,
 }
 
@@ -29,7 +30,7 @@ impl Server {
         let stdout = child.stdout.take().expect("its output is piped");
         BufReader::new(stdout).read_line(&mut line).expect("it says something");
         let url = line.trim().strip_prefix("ready: ").unwrap_or_else(|| panic!("not ready: {line}")).to_owned();
-        Server { child, url }
+        Server { child: Mutex::new(child), url }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -39,10 +40,18 @@ impl Server {
     }
 }
 
+impl Server {
+    /// With SIGKILL, while others may still use it.
+    pub(crate) fn kill(&self) {
+        let mut child = self.child.lock().expect("nobody panics with it");
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

@@ -1,0 +1,122 @@
+//! PostgreSQL's own pgbench against the real program: no error in any protocol mode, and money is neither made nor lost,
+//! by `kill -9` neither.
+//!
+//! `LIGHTNING_LONG=1` runs scale 10 for 30 seconds each instead of scale 1 for 2.
+
+use crate::server::Server;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const MODES: [&str; 3] = ["simple", "extended", "prepared"];
+
+/// Where PostgreSQL's packages put it; a machine without it skips these tests, CI does not.
+fn pgbench() -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .chain(["/usr/lib/postgresql/15/bin".into()])
+        .map(|folder| folder.join("pgbench"))
+        .find(|path| path.exists());
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "pgbench is missing");
+    found
+}
+
+struct Bench {
+    program: PathBuf,
+    long: bool,
+}
+
+impl Bench {
+    fn new() -> Option<Bench> {
+        Some(Bench { program: pgbench()?, long: std::env::var_os("LIGHTNING_LONG").is_some() })
+    }
+
+    fn seconds(&self) -> u64 {
+        if self.long { 30 } else { 2 }
+    }
+
+    fn command(&self, server: &Server, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).arg(&server.url).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn initialise(&self, server: &Server) {
+        let scale = if self.long { "10" } else { "1" };
+        succeed(self.command(server, &["-i", "-I", "dtgvpf", "-q", "-s", scale]).output());
+    }
+
+    /// Eight clients for a while; every transaction must succeed.
+    fn run(&self, server: &Server, args: &[&str]) {
+        let seconds = self.seconds().to_string();
+        let args = [&["-c", "8", "-j", "2", "-T", &seconds][..], args].concat();
+        let text = succeed(self.command(server, &args).output());
+        assert!(text.contains("number of failed transactions: 0 (0.000%)"), "{args:?}: {text}");
+        let processed = text.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
+        assert!(processed.is_some_and(|count| count != "0"), "{args:?}: {text}");
+    }
+}
+
+fn succeed(output: std::io::Result<Output>) -> String {
+    let output = output.expect("pgbench starts");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+/// All four sums are the same number, which comes back with the count of history's rows.
+fn balanced(server: &Server) -> (i64, i64) {
+    let sums = async {
+        let row = server
+            .connect()
+            .await
+            .query_one(
+                "select (select sum(abalance) from pgbench_accounts), (select sum(tbalance) from pgbench_tellers),
+                    (select sum(bbalance) from pgbench_branches), (select coalesce(sum(delta), 0) from pgbench_history),
+                    (select count(*) from pgbench_history)",
+                &[],
+            )
+            .await
+            .expect("the sums");
+        [0, 1, 2, 3, 4].map(|column| row.get::<_, i64>(column))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let [accounts, tellers, branches, history, rows] = runtime.block_on(sums);
+    assert_eq!([accounts, tellers, branches], [history; 3], "after {rows} rows of history");
+    (history, rows)
+}
+
+#[test]
+fn pgbench_runs_in_every_mode_and_the_sums_agree() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    bench.initialise(&server);
+    for mode in MODES {
+        bench.run(&server, &["-M", mode]);
+        let before = balanced(&server);
+        assert!(before.1 > 0);
+        bench.run(&server, &["-S", "-M", mode]);
+        assert_eq!(balanced(&server), before, "reading changes nothing");
+    }
+}
+
+#[test]
+fn pgbench_sums_agree_after_kill_9() {
+    let Some(bench) = Bench::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    bench.initialise(&server);
+    let mut history = 0;
+    for mode in MODES {
+        let running =
+            bench.command(&server, &["-n", "-c", "8", "-T", "600", "-M", mode]).spawn().expect("pgbench starts");
+        std::thread::sleep(Duration::from_secs(bench.seconds()));
+        server.kill();
+        assert!(!running.wait_with_output().expect("pgbench ends").status.success());
+        server = Server::start(folder.path());
+        let (_, rows) = balanced(&server);
+        assert!(rows > history, "{rows} rows of history, {history} before");
+        history = rows;
+    }
+}
