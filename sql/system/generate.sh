@@ -59,6 +59,7 @@ rows pg_constraint "SELECT k.* FROM pg_constraint k JOIN pg_class c ON c.oid = c
 rows system_views "SELECT c.oid, pg_get_viewdef(c.oid) AS definition FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE $system AND relkind = 'v' ORDER BY c.oid"
 rows pg_description "SELECT objoid, classoid, objsubid, description FROM pg_description WHERE objoid < 16384 ORDER BY objoid, classoid, objsubid"
+rows pg_shdescription "SELECT objoid, classoid, description FROM pg_shdescription WHERE objoid < 16384 ORDER BY objoid, classoid"
 
 # What settings are, for pg_settings, and the keywords.
 rows pg_settings "SELECT name, unit, category, short_desc, extra_desc, context, vartype, min_val, max_val, enumvals FROM pg_settings

@@ -13,7 +13,7 @@
 //! | any file's rows | [`rows`], for pg_catalog |
 
 use crate::executor::functions::{Function, FunctionKind, Volatility, registry};
-use crate::types::{Oid, oid};
+use crate::types::{Oid, Type, oid};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -142,7 +142,7 @@ macro_rules! files {
 files! {
     "pg_type", "pg_proc", "pg_operator", "pg_cast", "pg_aggregate", "pg_am", "pg_opfamily", "pg_opclass", "pg_amop",
     "pg_amproc", "pg_collation", "pg_language", "pg_range", "pg_class", "pg_attribute", "pg_index", "pg_constraint", "system_views",
-    "pg_description", "pg_settings", "pg_get_keywords",
+    "pg_description", "pg_shdescription", "pg_settings", "pg_get_keywords",
 }
 
 /// The rows of a catalog's file as text fields (`\N` is NULL), and the names of its columns; empty for other names.
@@ -401,6 +401,14 @@ pub fn type_in_schema(schema: &str, name: &str) -> Option<&'static BuiltinType> 
 /// The type of pg_catalog of a name.
 pub fn type_by_name(name: &str) -> Option<&'static BuiltinType> {
     type_in_schema("pg_catalog", name)
+}
+
+/// What a domain is over, with the domain's modifier; other types are themselves.
+pub fn base_type(ty: Type) -> Type {
+    match type_by_oid(ty.oid) {
+        Some(row) if row.kind == b'd' => base_type(Type::with_typmod(row.base, row.base_typmod)),
+        _ => ty,
+    }
 }
 
 /// The array type over a type; `None` when it has none.

@@ -16,6 +16,9 @@ pub struct Namespace<'a> {
     pub path: &'a [Oid],
 }
 
+/// array_subscript_handler: what true arrays are subscripted by.
+const ARRAY_SUBSCRIPT: Oid = Oid(6179);
+
 /// A type of either world.
 enum Known {
     BuiltIn(&'static BuiltinType),
@@ -110,9 +113,7 @@ impl Namespace<'_> {
         let array = |element: Oid| format!("{}[]", self.format_type(element, modifier));
         match known {
             // name, point and their like have elements but are no arrays.
-            Known::BuiltIn(row) if row.category == b'A' && row.element != Oid::NONE && row.storage != b'p' => {
-                array(row.element)
-            }
+            Known::BuiltIn(row) if row.subscript == ARRAY_SUBSCRIPT && row.storage != b'p' => array(row.element),
             Known::BuiltIn(row) => match sql_name(ty, modifier) {
                 Some(name) => name,
                 None => self.qualified(self.type_is_visible(ty) == Some(true), row.schema, row.name),

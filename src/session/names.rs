@@ -109,7 +109,12 @@ fn find_relation(names: Namespace<'_>, parts: &[String]) -> Result<Option<Oid>> 
         [schema, name] if schema == "pg_temp" => {
             names.temporary_schema().and_then(|schema| image.relation(schema, name)).map(|relation| relation.oid)
         }
-        [schema, name] => relation_in(image, schema, name),
+        [schema, name] => {
+            if !image.schema_names.contains_key(schema) {
+                return Err(Error::new(SqlState::InvalidSchemaName, format!("schema \"{schema}\" does not exist")));
+            }
+            relation_in(image, schema, name)
+        }
         [database, schema, name] => {
             let own = image.databases.get(&image.database).is_none_or(|own| own.name == *database);
             if !own {
@@ -144,7 +149,11 @@ fn collation(name: &str) -> Option<Oid> {
 }
 
 fn read_type(names: Namespace<'_>, text: &str) -> Result<Oid> {
-    let parsed = crate::sql::parse::type_name(text)?;
+    let parsed = crate::sql::parse::type_name(text).map_err(|mut error| {
+        // The position is in a text of its own.
+        error.report_mut().position = None;
+        error
+    })?;
     let parts: Vec<&str> = parsed.names.iter().map(String::as_str).collect();
     let found = match parts[..] {
         [name] => names.find_type(None, name),

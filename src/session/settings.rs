@@ -789,9 +789,13 @@ pub fn split_identifiers(text: &str) -> Vec<String> {
 /// 42602 for an empty part.
 pub fn split_dotted(text: &str) -> Result<Vec<String>> {
     let mut parts = vec![String::new()];
-    let mut quoted = false;
-    let mut chars = text.chars().peekable();
+    let (mut quoted, mut ended) = (false, false);
+    let mut chars = text.trim().chars().peekable();
     while let Some(c) = chars.next() {
+        // Behind white space a name is at its end.
+        if ended && c != '.' && !c.is_whitespace() {
+            return Err(Error::new(SqlState::InvalidName, "invalid name syntax"));
+        }
         let part = parts.last_mut().expect("there is always one part");
         match c {
             '"' if quoted && chars.peek() == Some(&'"') => {
@@ -799,9 +803,12 @@ pub fn split_dotted(text: &str) -> Result<Vec<String>> {
                 chars.next();
             }
             '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
+            '.' if !quoted => {
+                parts.push(String::new());
+                ended = false;
+            }
             c if quoted => part.push(c),
-            c if c.is_whitespace() => {}
+            c if c.is_whitespace() => ended = !part.is_empty(),
             c => part.extend(c.to_lowercase()),
         }
     }

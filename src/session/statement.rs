@@ -316,13 +316,15 @@ fn one_each(codes: &[i16], count: usize, what: &str) -> Result<Vec<bool>> {
 pub(super) fn fields(output: &[OutputColumn], binary: &[bool]) -> Vec<Field> {
     let field = |(i, column): (usize, &OutputColumn)| {
         let (table, attribute) = column.origin.unwrap_or((Oid::NONE, 0));
+        // A domain's values are told as what it is over.
+        let ty = crate::catalog::builtin::base_type(column.ty);
         Field {
             name: column.name.clone(),
             table,
             attribute,
-            ty: column.ty.oid,
-            size: type_size(column.ty.oid),
-            typmod: column.ty.typmod,
+            ty: ty.oid,
+            size: type_size(ty.oid),
+            typmod: ty.typmod,
             format: i16::from(binary.get(i).copied().unwrap_or(false)),
         }
     };

@@ -67,12 +67,13 @@ pub fn send_sized(value: &Datum, ty: Type, out: &mut BytesMut) {
 fn send_array(array: &Array, ty: Type, out: &mut BytesMut) {
     out.put_i32(array.dims.len() as i32);
     out.put_i32(i32::from(array.items.iter().any(Datum::is_null)));
-    out.put_u32(array.element.0);
+    let element = super::array_element(array, ty);
+    out.put_u32(element.0);
     for dim in &array.dims {
         out.put_i32(dim.len);
         out.put_i32(dim.lower);
     }
-    let element = Type::with_typmod(array.element, ty.typmod);
+    let element = Type::with_typmod(element, ty.typmod);
     array.items.iter().for_each(|item| send_sized(item, element, out));
 }
 

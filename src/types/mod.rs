@@ -17,5 +17,10 @@ pub mod text_io;
 pub mod timezone;
 pub mod typmod;
 
+/// The type by which an array's elements are shown: the declared one, when the array was relabelled.
+fn array_element(array: &Array, ty: Type) -> Oid {
+    oid::element_of(ty.oid).unwrap_or(array.element)
+}
+
 pub use datum::{Array, ArrayDim, Datum, Interval, Text};
 pub use oid::{Oid, Type};

@@ -97,7 +97,7 @@ fn oid_out(value: Oid, ty: Oid, ctx: &TextContext<'_>, out: &mut String) {
     let reg = !matches!(ty, oid::OID | oid::XID | oid::CID);
     match reg.then(|| ctx.names.show(ty, value)).flatten() {
         Some(name) => out.push_str(&name),
-        None if reg && value == Oid::NONE => out.push('-'),
+        None if reg && value == Oid::NONE && !matches!(ty, oid::REGOPER | oid::REGOPERATOR) => out.push('-'),
         None => push(out, format_args!("{value}")),
     }
 }
@@ -215,7 +215,7 @@ fn array_out(array: &Array, ty: Type, ctx: &TextContext<'_>, out: &mut String) {
         array.dims.iter().for_each(|dim| push(out, format_args!("[{}:{}]", dim.lower, dim.lower + dim.len - 1)));
         out.push('=');
     }
-    let element = Type::with_typmod(array.element, ty.typmod);
+    let element = Type::with_typmod(super::array_element(array, ty), ty.typmod);
     let mut items = array.items.iter();
     dimension_out(&array.dims, &mut items, element, ctx, out);
 }

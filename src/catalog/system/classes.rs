@@ -321,12 +321,8 @@ pub(super) fn pg_index(
 fn index_row(index: &Index, image: &Image) -> Vec<Datum> {
     let table = image.relations.get(&index.table);
     let keys: Vec<i16> = index.keys.iter().map(|key| key.attribute).chain(index.include.iter().copied()).collect();
-    let collations: Vec<Oid> = index
-        .keys
-        .iter()
-        .map(|key| builtin::type_by_oid(key.ty.oid).map_or(Oid::NONE, |ty| ty.collation))
-        .chain(index.include.iter().map(|_| Oid::NONE))
-        .collect();
+    let collations: Vec<Oid> =
+        index.keys.iter().map(|key| builtin::type_by_oid(key.ty.oid).map_or(Oid::NONE, |ty| ty.collation)).collect();
     let classes: Vec<Oid> = index.keys.iter().map(|key| operator_class(key.ty.oid)).collect();
     let options: Vec<i16> =
         index.keys.iter().map(|key| i16::from(key.descending) | i16::from(key.nulls_first) << 1).collect();

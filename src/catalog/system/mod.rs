@@ -136,17 +136,19 @@ pub fn relations() -> &'static [Arc<Relation>] {
 
 /// The built-in comment on an object.
 pub(crate) fn built_in_comment(object: Oid, class: Option<Oid>, sub: i32) -> Option<String> {
-    let description = table("pg_description")?;
     let value = Datum::Oid(object);
-    let key = Key { attribute: description.attribute("objoid")?, name: "objoid", value: &value };
-    files::table(description).rows(Some(key)).filter_map(Result::ok).find_map(|row| match &row[..] {
-        [_, Datum::Oid(of), Datum::Int4(at), Datum::Text(text)]
-            if class.is_none_or(|class| class == *of) && *at == sub =>
-        {
-            Some(text.to_string())
-        }
-        _ => None,
-    })
+    let of_class = |of: &Datum| matches!(of, Datum::Oid(of) if class.is_none_or(|class| class == *of));
+    let find = |catalog: &str| {
+        let description = table(catalog)?;
+        let key = Key { attribute: description.attribute("objoid")?, name: "objoid", value: &value };
+        files::table(description).rows(Some(key)).filter_map(Result::ok).find_map(|row| match &row[..] {
+            [_, of, Datum::Int4(at), Datum::Text(text)] if of_class(of) && *at == sub => Some(text.to_string()),
+            // Shared objects have no parts.
+            [_, of, Datum::Text(text)] if of_class(of) => Some(text.to_string()),
+            _ => None,
+        })
+    };
+    find("pg_description").or_else(|| find("pg_shdescription"))
 }
 
 /// The name of a built-in object of a catalog whose first columns are oid and name.

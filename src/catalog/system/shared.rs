@@ -105,11 +105,11 @@ pub(super) fn pg_description(
 }
 
 pub(super) fn pg_shdescription(
-    _: &'static SystemRelation,
+    relation: &'static SystemRelation,
     ctx: &CallContext,
     key: Option<Key<'_>>,
 ) -> Result<SystemRows> {
-    Ok(only(key, comments(ctx, true)))
+    Ok(and_built_in(relation, key, comments(ctx, true)))
 }
 
 fn comments(ctx: &CallContext, shared: bool) -> Vec<Vec<Datum>> {

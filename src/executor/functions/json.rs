@@ -97,8 +97,13 @@ fn json_build_array(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     Ok(Datum::Text(out.into()))
 }
 
+use json_build_array as json_build_array_noargs;
+use json_build_object as json_build_object_noargs;
+
 strict! {
     TABLE:
+    json_build_object_noargs = row;
+    json_build_array_noargs = row;
     json_build_object = row;
     json_build_array = row;
 }

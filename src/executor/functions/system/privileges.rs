@@ -249,6 +249,22 @@ fn tablespace_privilege(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     })
 }
 
+/// Foreign-data wrappers and servers: there are none.
+fn absent_privilege(ctx: &CallContext, args: &[Datum], what: &str) -> Result<Datum> {
+    on_object(ctx, args, &USAGE_KIND, |datum| match datum {
+        Datum::Text(name) => Err(Error::new(SqlState::UndefinedObject, format!("{what} \"{name}\" does not exist"))),
+        _ => Ok(None),
+    })
+}
+
+fn wrapper_privilege(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
+    absent_privilege(ctx, args, "foreign-data wrapper")
+}
+
+fn server_privilege(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
+    absent_privilege(ctx, args, "server")
+}
+
 /// pg_has_role([user,] role, privilege): oneself, and for superusers every role.
 fn has_role(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     let (member, args) = role(ctx, args, 2)?;
@@ -382,7 +398,12 @@ pub(super) static ROWS: &[Implementation] = variants! {
         tablespace_privilege: "has_tablespace_privilege_name_name", "has_tablespace_privilege_name_id",
             "has_tablespace_privilege_id_name", "has_tablespace_privilege_id_id", "has_tablespace_privilege_name",
             "has_tablespace_privilege_id";
-        has_role: "pg_has_role_name_name", "pg_has_role_name_id", "pg_has_role_id_name", "pg_has_role_id_id",
+        wrapper_privilege: "has_foreign_data_wrapper_privilege_name_name", "has_foreign_data_wrapper_privilege_name_id",
+        "has_foreign_data_wrapper_privilege_id_name", "has_foreign_data_wrapper_privilege_id_id",
+        "has_foreign_data_wrapper_privilege_name", "has_foreign_data_wrapper_privilege_id";
+    server_privilege: "has_server_privilege_name_name", "has_server_privilege_name_id", "has_server_privilege_id_name",
+        "has_server_privilege_id_id", "has_server_privilege_name", "has_server_privilege_id";
+    has_role: "pg_has_role_name_name", "pg_has_role_name_id", "pg_has_role_id_name", "pg_has_role_id_id",
             "pg_has_role_name", "pg_has_role_id";
         acldefault: "acldefault_sql";
 };

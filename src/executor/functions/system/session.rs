@@ -3,7 +3,7 @@
 use super::super::inline::functions;
 use super::super::macros::scalar;
 use super::super::{AdvisoryAction, AdvisoryRequest, CallContext, Implementation};
-use super::{invalid, relation};
+use super::relation;
 use crate::catalog::image::{Body, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::types::{Array, Datum, Oid, oid};
@@ -140,8 +140,7 @@ fn method_property(method: Oid, property: &str) -> Option<bool> {
         return None;
     }
     Some(match property.to_ascii_lowercase().as_str() {
-        "can_order" | "can_unique" | "can_multi_col" | "can_include" => true,
-        "can_exclude" => false,
+        "can_order" | "can_unique" | "can_multi_col" | "can_exclude" | "can_include" => true,
         _ => return None,
     })
 }
@@ -163,7 +162,7 @@ fn index_column_property(ctx: &CallContext, index: Oid, column: i32, property: &
     let Some(key) = index.keys.get(at) else {
         index.include.get(at - index.keys.len())?;
         return match property.as_str() {
-            "orderable" | "distance_orderable" | "search_array" | "search_nulls" => Some(false),
+            "orderable" | "distance_orderable" => Some(false),
             "returnable" => Some(true),
             _ => None,
         };
@@ -223,13 +222,11 @@ fn signal(ctx: &CallContext, pid: i32, terminate: bool) -> Result<bool> {
 fn terminate(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     match (&args[0], args.get(1)) {
         (Datum::Int4(pid), None | Some(Datum::Int8(0))) => signal(ctx, *pid, true).map(Datum::Bool),
-        (_, Some(Datum::Int8(timeout))) if *timeout < 0 => Err(invalid("\"timeout\" must not be negative".to_owned())),
+        (_, Some(Datum::Int8(timeout))) if *timeout < 0 => {
+            Err(Error::new(SqlState::NumericValueOutOfRange, "\"timeout\" must not be negative"))
+        }
         _ => Err(Error::unsupported("pg_terminate_backend() that waits")),
     }
-}
-
-fn exists(ctx: &CallContext, oid: Oid) -> Option<Oid> {
-    relation(ctx, oid).map(|relation| relation.oid)
 }
 
 /// The file node of what is stored; a relation's is its oid.
@@ -286,7 +283,7 @@ functions! {
     safe(ctx) pg_relation_is_publishable(relation: Oid) -> Option<bool> = is_publishable(ctx, relation);
     safe pg_partition_root(relation: Oid) -> Option<Oid> = None;
     safe(ctx) pg_get_replica_identity_index(relation: Oid) -> Option<Oid> = primary_key(ctx, relation);
-    safe(ctx) row_security_active(relation: Oid) -> Option<bool> = exists(ctx, relation).map(|_| false);
+    safe row_security_active(relation: Oid) -> bool = false;
     raises(ctx) row_security_active_name(relation: &str) -> bool = super::relation_named(ctx, relation).map(|_| false);
     safe(ctx) pg_relation_is_updatable(relation: Oid, triggers: bool) -> i32 = updatable(ctx, relation);
     safe(ctx) pg_column_is_updatable(relation: Oid, column: i16, triggers: bool) -> bool =

@@ -75,8 +75,15 @@ fn pg_options_to_table(_: &CallContext, args: &[Datum]) -> Result<Rows> {
     Ok(records("pg_options_to_table", rows.collect()))
 }
 
+/// (name, setting): how the server was built, as far as there is anything to say.
+fn pg_config(ctx: &CallContext, _: &[Datum]) -> Result<Rows> {
+    let version = ctx.host.setting("server_version").unwrap_or_default();
+    Ok(records("pg_config", vec![vec![text("VERSION"), text(format!("PostgreSQL {version}"))]]))
+}
+
 strict! {
     TABLE:
+    pg_config = set;
     show_all_settings = set;
     pg_stat_get_activity = set;
     pg_lock_status = set;
@@ -97,6 +104,8 @@ macro_rules! empty {
 /// kind, progress reports, memory contexts.
 pub(super) static EMPTY: &[Implementation] = empty! {
     "pg_available_extensions",
+    "pg_get_backend_memory_contexts",
+    "pg_get_shmem_allocations",
     "pg_available_extension_versions",
     "pg_get_replication_slots",
     "pg_get_publication_tables",
