@@ -276,6 +276,12 @@ impl Error {
         self
     }
 
+    /// Without field P: positions in a text that is not the client's mean nothing to it.
+    pub fn without_position(mut self) -> Error {
+        self.0.position = None;
+        self
+    }
+
     /// Sets field W.
     pub fn context(mut self, context: impl Into<String>) -> Error {
         self.0.context = Some(context.into());

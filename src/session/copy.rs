@@ -79,7 +79,7 @@ impl Session {
         let image = self.image()?;
         let call = self.call_context(&image);
         let ctx = self.bind_context(&image, &call, Vec::new());
-        let relation = crate::sql::bind::Binder::new(&ctx, "").relation(name).map_err(without_position)?;
+        let relation = crate::sql::bind::Binder::new(&ctx, "").relation(name).map_err(Error::without_position)?;
         check_kind(&relation, copy.from)?;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let attributes = copied_columns(&relation, &names)?;
@@ -96,7 +96,7 @@ impl Session {
         }
         let text = insert_text(&relation, &attributes, copy.filter.as_ref())?;
         let declared = attributes.iter().map(|column| Some(column.ty.oid)).collect();
-        let prepared = self.prepare(&text, declared).map_err(without_position)?;
+        let prepared = self.prepare(&text, declared).map_err(Error::without_position)?;
         let (plan, ctx) = self.locked_plan(&prepared).await?;
         let call = ctx.call.clone();
         let mut inserter = Inserter::start(plan, ctx)?;
@@ -212,7 +212,7 @@ impl Session {
             CopySource::Table { .. } => {
                 let (relation, attributes) = self.copy_table(copy)?;
                 let text = select_text(&relation, &attributes);
-                (self.prepare(&text, Vec::new()).map_err(without_position)?, Some(relation))
+                (self.prepare(&text, Vec::new()).map_err(Error::without_position)?, Some(relation))
             }
             CopySource::Statement(statement) => (self.prepare_copied(text, statement)?, None),
         };
@@ -390,12 +390,6 @@ fn shown(bytes: &[u8]) -> String {
     }
     let end = (0..=SHOWN_BYTES).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     format!("{}...", &text[..end])
-}
-
-/// Positions in a text that was made here mean nothing to the client.
-fn without_position(mut error: Error) -> Error {
-    error.report_mut().position = None;
-    error
 }
 
 fn check_kind(relation: &Relation, from: bool) -> Result<()> {

@@ -262,7 +262,7 @@ impl Session {
         }
     }
 
-    fn statement_context(&mut self, image: &Arc<Image>, call: &Arc<CallContext>) -> Result<StatementContext> {
+    fn statement_context(&self, image: &Arc<Image>, call: &Arc<CallContext>) -> Result<StatementContext> {
         let snapshot = match self.transaction.lock().as_mut() {
             Some(transaction) => transaction.snapshot(),
             None => return Err(Error::internal("a statement runs outside of a transaction")),

@@ -194,46 +194,8 @@ impl Session {
     ) -> Result<T> {
         self.ensure_transaction()?;
         loop {
-            self.refresh_change()?;
-            let image = self.image()?;
-            let call = self.call_context(&image);
-            let bind = self.bind_context(&image, &call, Vec::new());
-            let (fresh, mut change) = match &self.change {
-                Some(change) => (false, change.clone()),
-                None => (true, Change::new(image.clone())),
-            };
-            let before = change.image.version;
-            let (server, pid) = (self.server.clone(), self.backend.pid);
-            let others = move |database| server.sessions_in(database, pid);
-            let start = self.transaction.lock().as_mut().map(lightning_storage::Transaction::savepoint);
-            let mut ctx = DdlContext {
-                transaction: &self.transaction,
-                catalog: &self.server.catalog,
-                change: &mut change,
-                user: bind.user,
-                session_user: self.host.session_user(&image),
-                bind,
-                creating: None,
-                others: &others,
-                notices: Vec::new(),
-            };
-            let result = tokio::task::block_in_place(|| body(&mut ctx));
-            let notices = std::mem::take(&mut ctx.notices);
-            drop(ctx);
-            if let (Some(transaction), Some(start)) = (self.transaction.lock().as_mut(), start) {
-                match &result {
-                    Ok(_) => transaction.release(start),
-                    Err(_) => transaction.rollback_to(start)?,
-                }
-            }
-            match result {
-                Ok(value) => {
-                    self.notices.extend(notices);
-                    if !fresh || change.shared || change.image.version != before {
-                        self.change = Some(change);
-                    }
-                    return Ok(value);
-                }
+            match tokio::task::block_in_place(|| self.try_ddl(&mut body)) {
+                Ok(value) => return Ok(value),
                 Err(error) => match error.waiter() {
                     Some(waiter) => {
                         let waiter = waiter.clone();
@@ -243,6 +205,53 @@ impl Session {
                 },
             }
         }
+    }
+
+    /// One try of a change of the catalog; undone if it fails or has to wait.
+    fn try_ddl<T>(&mut self, body: &mut impl FnMut(&mut DdlContext<'_>) -> Result<T>) -> Result<T> {
+        self.refresh_change()?;
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let bind = self.bind_context(&image, &call, Vec::new());
+        let (fresh, mut change) = match &self.change {
+            Some(change) => (false, change.clone()),
+            None => (true, Change::new(image.clone())),
+        };
+        let before = change.image.version;
+        let (server, pid) = (self.server.clone(), self.backend.pid);
+        let others = move |database| server.sessions_in(database, pid);
+        let start = self.transaction.lock().as_mut().map(lightning_storage::Transaction::savepoint);
+        let statement = |image: Arc<crate::catalog::image::Image>| {
+            self.host.set_image(image.clone());
+            self.statement_context(&image, &call)
+        };
+        let mut ctx = DdlContext {
+            transaction: &self.transaction,
+            catalog: &self.server.catalog,
+            change: &mut change,
+            user: bind.user,
+            session_user: self.host.session_user(&image),
+            bind,
+            creating: None,
+            statement: &statement,
+            others: &others,
+            notices: Vec::new(),
+        };
+        let result = body(&mut ctx);
+        let notices = std::mem::take(&mut ctx.notices);
+        drop(ctx);
+        if let (Some(transaction), Some(start)) = (self.transaction.lock().as_mut(), start) {
+            match &result {
+                Ok(_) => transaction.release(start),
+                Err(_) => transaction.rollback_to(start)?,
+            }
+        }
+        let value = result?;
+        self.notices.extend(notices);
+        if !fresh || change.shared || change.image.version != before {
+            self.change = Some(change);
+        }
+        Ok(value)
     }
 
     async fn transaction_statement(&mut self, statement: &Transaction) -> Result<String> {

@@ -7,20 +7,20 @@ use crate::catalog::image::{
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::Ident;
-use crate::sql::ast::utility::{AlterTable, AlterTableAction, ConstraintBody, ConstraintDef, CreateTable, ForeignKey};
+use crate::sql::ast::utility::{ConstraintBody, ConstraintDef, CreateTable, ForeignKey};
 use crate::types::{Oid, Type, oid, physical};
-use lightning_storage::{ColumnDef, ColumnNo, IndexDef, KeyColumn, LockMode, ObjectId, OwnedValue, TableDef, Unique};
+use lightning_storage::{ColumnDef, ColumnNo, LockMode, ObjectId, OwnedValue, TableDef};
 use std::sync::Arc;
 
 /// Columns that a table may have.
 const COLUMNS_MAX: usize = 1600;
 
 /// A sequence to be made for a serial or identity column.
-struct OwnSequence {
-    attribute: i16,
-    ty: Oid,
-    identity: bool,
-    options: Vec<crate::sql::ast::utility::SequenceOption>,
+pub(super) struct OwnSequence {
+    pub(super) attribute: i16,
+    pub(super) ty: Oid,
+    pub(super) identity: bool,
+    pub(super) options: Vec<crate::sql::ast::utility::SequenceOption>,
 }
 
 impl DdlContext<'_> {
@@ -97,7 +97,7 @@ impl DdlContext<'_> {
         Ok(TAG)
     }
 
-    fn attribute(
+    pub(super) fn attribute(
         &mut self,
         column: &super::like::Column,
         table: &str,
@@ -176,7 +176,7 @@ impl DdlContext<'_> {
     }
 
     /// The sequence behind a serial or identity column: `table_column_seq`.
-    fn own_sequence(&mut self, table: Oid, own: OwnSequence) -> Result<()> {
+    pub(super) fn own_sequence(&mut self, table: Oid, own: OwnSequence) -> Result<()> {
         let relation = self.table(table)?;
         let column = relation.attributes[own.attribute as usize - 1].name.clone();
         let name = self.change.choose_name(relation.schema, &relation.name, Some(&column), "seq");
@@ -200,7 +200,7 @@ impl DdlContext<'_> {
     }
 
     /// Adds a constraint; with `validate`, existing rows must satisfy it.
-    fn add_constraint(&mut self, table: Oid, def: &ConstraintDef, validate: bool) -> Result<()> {
+    pub(super) fn add_constraint(&mut self, table: Oid, def: &ConstraintDef, validate: bool) -> Result<()> {
         let relation = self.table(table)?;
         let (kind, label, column) = match &def.kind {
             ConstraintBody::PrimaryKey { columns, index } => {
@@ -212,11 +212,9 @@ impl DdlContext<'_> {
                     return Err(Error::new(SqlState::InvalidTableDefinition, message).at(def.pos));
                 }
                 let columns = key_columns(&relation, columns, "primary key", def.pos)?;
-                let mut changed = (*relation).clone();
                 for column in &columns {
-                    changed.attributes[*column as usize - 1].not_null = true;
+                    self.require_not_null(table, *column, validate)?;
                 }
-                self.put_relation(changed)?;
                 (Key::Primary(columns), "pkey", None)
             }
             ConstraintBody::Unique { columns, nulls_not_distinct, index } => {
@@ -242,7 +240,11 @@ impl DdlContext<'_> {
             }
             ConstraintBody::ForeignKey(key) => {
                 let names = key.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join("_");
-                (Key::Other(self.foreign_key(&relation, key)?), "fkey", Some(names))
+                let name = match &def.name {
+                    Some(name) => name.clone(),
+                    None => self.change.choose_name(relation.schema, &relation.name, Some(&names), "fkey"),
+                };
+                (Key::Other(self.foreign_key(&relation, key, &name)?), "fkey", Some(names))
             }
             ConstraintBody::UsingIndex { .. } => return Err(Error::unsupported("ADD CONSTRAINT USING INDEX")),
             ConstraintBody::Exclude => return Err(Error::unsupported("exclusion constraints").at(def.pos)),
@@ -268,12 +270,6 @@ impl DdlContext<'_> {
             }
             Key::Other(kind) => kind,
         };
-        if validate
-            && !def.not_valid
-            && matches!(kind, ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. })
-        {
-            self.require_empty(table, "adding such a constraint to a table with rows (add it NOT VALID)")?;
-        }
         let constraint = Constraint {
             oid: self.new_oid()?,
             name,
@@ -283,12 +279,14 @@ impl DdlContext<'_> {
             deferred: def.initially_deferred == Some(true),
             validated: !def.not_valid,
         };
+        let oid = constraint.oid;
         let mut changed = (*self.table(table)?).clone();
         changed.constraints.push(Arc::new(constraint));
-        self.put_relation(changed)
+        self.put_relation(changed)?;
+        if validate && !def.not_valid { self.validate(table, oid) } else { Ok(()) }
     }
 
-    fn foreign_key(&self, relation: &Relation, key: &ForeignKey) -> Result<ConstraintKind> {
+    fn foreign_key(&self, relation: &Relation, key: &ForeignKey, constraint: &str) -> Result<ConstraintKind> {
         let Some(target) = self.find(&key.references) else {
             let message = format!("relation \"{}\" does not exist", key.references.display());
             return Err(Error::new(SqlState::UndefinedTable, message));
@@ -334,8 +332,18 @@ impl DdlContext<'_> {
         }
         for (column, referenced) in columns.iter().zip(&referenced_columns) {
             let (a, b) = (relation.attributes[*column as usize - 1].ty, target.attributes[*referenced as usize - 1].ty);
-            if a.oid != b.oid {
-                return Err(Error::unsupported("a foreign key between columns of different types"));
+            if !can_refer(a.oid, b.oid) {
+                let names = (
+                    &relation.attributes[*column as usize - 1].name,
+                    &target.attributes[*referenced as usize - 1].name,
+                );
+                let types = self.binder(|binder| Ok((binder.type_name(a), binder.type_name(b))))?;
+                let detail = format!(
+                    "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                    names.0, names.1, types.0, types.1
+                );
+                let message = format!("foreign key constraint \"{constraint}\" cannot be implemented");
+                return Err(Error::new(SqlState::DatatypeMismatch, message).detail(detail));
             }
         }
         Ok(ConstraintKind::ForeignKey {
@@ -395,40 +403,12 @@ impl DdlContext<'_> {
 
     /// Makes an index in storage, fills it, and puts it into the catalog.
     pub(super) fn build(&mut self, relation: &Arc<Relation>, mut index: Index) -> Result<Oid> {
-        let Body::Table { storage: table, .. } = relation.body else {
-            return Err(Error::unsupported("an index on this kind of relation"));
-        };
-        let key = |key: &IndexKey| KeyColumn {
-            column: ColumnNo(key.storage),
-            descending: key.descending,
-            nulls_first: key.nulls_first,
-        };
-        let def = IndexDef {
-            table,
-            columns: index.keys.iter().map(key).collect(),
-            unique: match (index.unique, index.deferrable) {
-                (false, _) => Unique::No,
-                (true, false) => Unique::Immediate,
-                (true, true) => Unique::Deferrable,
-            },
-            nulls_distinct: !index.nulls_not_distinct,
-            predicate: None,
-        };
-        index.storage = self.with(|tx| tx.create_index(def))?;
-        let built = self.with(|tx| {
-            let snapshot = tx.snapshot();
-            while !tx.build_index(&snapshot, index.storage, 10_000)? {}
-            Ok(())
-        });
-        if let Err(error) = built {
-            if error.code() == SqlState::UniqueViolation {
-                let message = format!("could not create unique index \"{}\"", index.name);
-                return Err(Error::new(SqlState::UniqueViolation, message)
-                    .table(relation.schema_name.clone(), relation.name.clone())
-                    .constraint(index.name.clone()));
-            }
-            return Err(error);
-        }
+        index.storage = self.fill_index(relation, &index)?;
+        self.register_index(relation, index)
+    }
+
+    /// Puts an index into the catalog.
+    pub(super) fn register_index(&mut self, relation: &Arc<Relation>, index: Index) -> Result<Oid> {
         let attributes = index.keys.iter().enumerate().map(|(i, key)| Attribute {
             number: i as i16 + 1,
             name: match relation.attributes.get(usize::try_from(key.attribute - 1).unwrap_or(usize::MAX)) {
@@ -464,86 +444,13 @@ impl DdlContext<'_> {
         self.put_relation(entry)?;
         Ok(oid)
     }
+}
 
-    fn require_empty(&self, table: Oid, what: &str) -> Result<()> {
-        let relation = self.table(table)?;
-        let Body::Table { storage, .. } = relation.body else { return Ok(()) };
-        let empty = self.with(|tx| {
-            let snapshot = tx.snapshot();
-            let mut rows = lightning_storage::RowBuffer::new();
-            let range = lightning_storage::RowId(1)..lightning_storage::RowId(u64::MAX);
-            tx.scan(&snapshot, storage, range, 1, &mut rows)?;
-            Ok(rows.is_empty())
-        })?;
-        if empty { Ok(()) } else { Err(Error::unsupported(what)) }
-    }
-
-    pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<&'static str> {
-        const TAG: &str = "ALTER TABLE";
-        if alter.kind != crate::sql::ast::utility::ObjectKind::Table {
-            return Err(Error::unsupported("ALTER of anything but a table"));
-        }
-        if alter.if_exists && self.find(&alter.name).is_none() {
-            let message = format!("relation \"{}\" does not exist, skipping", alter.name.display());
-            self.notice(SqlState::SuccessfulCompletion, message);
-            return Ok(TAG);
-        }
-        let relation = self.owned(&alter.name, RelationKind::Table)?;
-        self.lock(relation.oid, LockMode::AccessExclusive)?;
-        for action in &alter.actions {
-            match action {
-                AlterTableAction::AddConstraint(def) => self.add_constraint(relation.oid, def, true)?,
-                AlterTableAction::RenameTable { .. }
-                | AlterTableAction::OwnerTo(_)
-                | AlterTableAction::SetSchema(_) => {
-                    self.alter_shared(&relation, action)?;
-                }
-                AlterTableAction::RenameColumn { from, to } => self.rename_column(relation.oid, from, to)?,
-                AlterTableAction::SetDefault { name, expr } => {
-                    let table = self.table(relation.oid)?;
-                    let text = ColumnExpr { number: number(&table, name)?, expr: expr.clone(), generated: false };
-                    // PostgreSQL tells no place here.
-                    self.check_column_expr(&table, &text).map_err(|mut error| {
-                        error.report_mut().position = None;
-                        error
-                    })?;
-                    self.change_attribute(relation.oid, name, |a| a.default = Some(expr.text.clone()))?;
-                }
-                AlterTableAction::DropDefault { name } => {
-                    self.change_attribute(relation.oid, name, |a| a.default = None)?
-                }
-                AlterTableAction::DropNotNull { name } => {
-                    self.change_attribute(relation.oid, name, |a| a.not_null = false)?;
-                }
-                AlterTableAction::SetNotNull { name } => {
-                    self.require_empty(relation.oid, "SET NOT NULL on a table with rows")?;
-                    self.change_attribute(relation.oid, name, |a| a.not_null = true)?;
-                }
-                AlterTableAction::DropConstraint { if_exists, name, cascade } => {
-                    self.drop_constraint(relation.oid, name, *if_exists, *cascade)?;
-                }
-                AlterTableAction::Unsupported(what) => return Err(Error::unsupported(what)),
-                _ => return Err(Error::unsupported("this form of ALTER TABLE")),
-            }
-        }
-        Ok(TAG)
-    }
-
-    fn change_attribute(&mut self, table: Oid, name: &Ident, change: impl FnOnce(&mut Attribute)) -> Result<()> {
-        let mut relation = (*self.table(table)?).clone();
-        let number = number(&relation, name)?;
-        change(&mut relation.attributes[number as usize - 1]);
-        self.put_relation(relation)
-    }
-
-    fn rename_column(&mut self, table: Oid, from: &Ident, to: &Ident) -> Result<()> {
-        let relation = self.table(table)?;
-        if relation.attribute(&to.name).is_some() {
-            let message = format!("column \"{}\" of relation \"{}\" already exists", to.name, relation.name);
-            return Err(Error::new(SqlState::DuplicateColumn, message));
-        }
-        self.change_attribute(table, from, |a| a.name = to.name.clone())
-    }
+/// Whether a column of one type may refer to one of another: their values compare by the referenced type's index order.
+pub(super) fn can_refer(from: Oid, to: Oid) -> bool {
+    let integer = |ty| matches!(ty, oid::INT2 | oid::INT4 | oid::INT8);
+    let text = |ty| matches!(ty, oid::TEXT | oid::VARCHAR);
+    from == to || (integer(from) && (integer(to) || to == oid::NUMERIC)) || (text(from) && text(to))
 }
 
 enum Key {
@@ -566,7 +473,7 @@ fn with_column(constraint: &ConstraintDef, name: &str, pos: u32) -> ConstraintDe
     constraint
 }
 
-fn number(relation: &Relation, name: &Ident) -> Result<i16> {
+pub(super) fn number(relation: &Relation, name: &Ident) -> Result<i16> {
     relation.attribute(&name.name).map(|attribute| attribute.number).ok_or_else(|| {
         let message = format!("column \"{}\" of relation \"{}\" does not exist", name.name, relation.name);
         Error::new(SqlState::UndefinedColumn, message)

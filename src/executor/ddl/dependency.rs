@@ -3,6 +3,7 @@
 //! | object | goes along silently | stands in the way, or goes with CASCADE |
 //! |---|---|---|
 //! | table | its indexes, owned sequences, constraints, defaults | foreign keys that refer to it, views over it |
+//! | column | indexes, constraints of its table and owned sequences that name it | foreign keys that refer to it, views and generated columns that name it |
 //! | view | | views over it |
 //! | sequence | | defaults that call it |
 //! | schema | | everything in it |
@@ -26,6 +27,8 @@ pub(super) enum Target {
     Constraint(Oid, Oid),
     /// Table and attribute number.
     Default(Oid, i16),
+    /// Table and attribute number.
+    Column(Oid, i16),
     Schema(Oid),
 }
 
@@ -43,7 +46,7 @@ impl Found {
     /// Whether the table that a target is part of is dropped too.
     fn owner_goes(&self, target: Target) -> bool {
         match target {
-            Target::Constraint(table, _) | Target::Default(table, _) => {
+            Target::Constraint(table, _) | Target::Default(table, _) | Target::Column(table, _) => {
                 self.silent.contains_key(&Target::Relation(table))
             }
             Target::Relation(_) | Target::Schema(_) => false,
@@ -100,7 +103,17 @@ impl DdlContext<'_> {
         let image = self.image();
         let mut list = Vec::new();
         match target {
-            Target::Constraint(..) | Target::Default(..) => {}
+            Target::Constraint(table, oid) => {
+                let relation = self.table(table)?;
+                let own = relation.constraints.iter().find(|constraint| constraint.oid == oid);
+                let index = own.and_then(|constraint| super::drop::constraint_index(constraint));
+                list.extend(index.map(|index| (Target::Relation(index), true)));
+                let uses = |key: &&Arc<Constraint>| matches!(key.kind, ConstraintKind::ForeignKey { index: used, .. } if Some(used) == index);
+                let referring = relation.referenced_by.iter().filter(uses);
+                list.extend(referring.map(|key| (Target::Constraint(key.table, key.oid), false)));
+            }
+            Target::Default(..) => {}
+            Target::Column(table, number) => list = self.dependents_of_column(table, number, &found.views)?,
             Target::Schema(schema) => {
                 let inside = image.relations.values().filter(|relation| relation.schema == schema);
                 let named = inside.filter(|relation| relation.kind != RelationKind::Index);
@@ -226,6 +239,10 @@ impl DdlContext<'_> {
                 let name = found.map_or("", |constraint| &constraint.name);
                 format!("constraint {name} on {}", relation(table))
             }
+            Target::Column(table, number) => {
+                let column = image.relations.get(&table).and_then(|table| table.attributes.get(number as usize - 1));
+                format!("column {} of {}", column.map_or("", |column| &column.name), relation(table))
+            }
             Target::Default(table, number) => {
                 let column = image.relations.get(&table).and_then(|table| table.attributes.get(number as usize - 1));
                 let name = column.map_or("", |column| &column.name);
@@ -254,6 +271,7 @@ impl DdlContext<'_> {
                 changed.constraints.retain(|constraint| constraint.oid != oid);
                 self.put_relation(changed)
             }
+            Target::Column(table, number) => self.remove_column(table, number),
             Target::Default(table, number) => {
                 let Some(relation) = self.image().relations.get(&table) else { return Ok(()) };
                 let mut changed = (**relation).clone();
@@ -271,7 +289,11 @@ impl DdlContext<'_> {
                 if let Some(storage) = storage {
                     self.with(|tx| tx.drop_object(storage))?;
                 }
-                self.remove_relation(oid)
+                self.remove_relation(oid)?;
+                match &relation.body {
+                    Body::Index(index) => self.drop_hidden_columns(index),
+                    _ => Ok(()),
+                }
             }
         }
     }
@@ -295,7 +317,7 @@ const LINES_MAX: usize = 100;
 fn age(target: Target) -> (Oid, i16) {
     match target {
         Target::Relation(oid) | Target::Constraint(_, oid) | Target::Schema(oid) => (oid, 0),
-        Target::Default(table, number) => (table, number),
+        Target::Default(table, number) | Target::Column(table, number) => (table, number),
     }
 }
 

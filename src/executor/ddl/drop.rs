@@ -1,6 +1,7 @@
 //! DROP, TRUNCATE, and the dependencies that stand in their way.
 
 use super::dependency::Target;
+use super::rewrite::storage_columns;
 use super::{DdlContext, kind_name};
 use crate::catalog::image::{Body, Constraint, ConstraintKind, Relation, RelationKind};
 use crate::catalog::store::fixed;
@@ -121,17 +122,6 @@ impl DdlContext<'_> {
         Ok("DROP SCHEMA")
     }
 
-    /// Drops a relation and what belongs to it.
-    fn drop_relation(&mut self, relation: &Arc<Relation>) -> Result<()> {
-        self.drop_all(vec![Target::Relation(relation.oid)], false, false)
-    }
-
-    fn remove_constraint(&mut self, table: Oid, constraint: Oid) -> Result<()> {
-        let mut changed = (*self.table(table)?).clone();
-        changed.constraints.retain(|c| c.oid != constraint);
-        self.put_relation(changed)
-    }
-
     pub(super) fn drop_constraint(&mut self, table: Oid, name: &Ident, if_exists: bool, cascade: bool) -> Result<()> {
         let relation = self.table(table)?;
         let Some(constraint) = relation.constraints.iter().find(|c| c.name == name.name).cloned() else {
@@ -142,26 +132,7 @@ impl DdlContext<'_> {
             }
             return Err(Error::new(SqlState::UndefinedObject, message));
         };
-        let index = constraint_index(&constraint);
-        let uses = |c: &&Arc<Constraint>| matches!(c.kind, ConstraintKind::ForeignKey { index: used, .. } if Some(used) == index);
-        let referring: Vec<Arc<Constraint>> = relation.referenced_by.iter().filter(uses).cloned().collect();
-        if !referring.is_empty() && !cascade {
-            let message = format!(
-                "cannot drop constraint {} on table {} because other objects depend on it",
-                constraint.name, relation.name
-            );
-            return Err(Error::new(SqlState::DependentObjectsStillExist, message)
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
-        }
-        for other in referring {
-            self.remove_constraint(other.table, other.oid)?;
-        }
-        self.remove_constraint(table, constraint.oid)?;
-        if let Some(index) = index {
-            let index = self.table(index)?;
-            self.drop_relation(&index)?;
-        }
-        Ok(())
+        self.drop_all(vec![Target::Constraint(table, constraint.oid)], cascade, false)
     }
 
     pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<&'static str> {
@@ -255,7 +226,7 @@ fn referenced(other: &Relation, target: &Relation) -> Error {
     Error::new(SqlState::FeatureNotSupported, message).detail(detail).hint(hint)
 }
 
-fn constraint_index(constraint: &Constraint) -> Option<Oid> {
+pub(super) fn constraint_index(constraint: &Constraint) -> Option<Oid> {
     match constraint.kind {
         ConstraintKind::PrimaryKey { index, .. } | ConstraintKind::Unique { index, .. } => Some(index),
         _ => None,

@@ -1,10 +1,21 @@
 //! CREATE INDEX.
+//!
+//! An expression among the keys, and a partial index's predicate, are hidden columns of the table: each row carries their values, so
+//! that storage keeps the index without knowing SQL. A table that has rows is written anew for them, which keeps readers away
+//! meanwhile; a plain index only keeps writers away.
 
 use super::DdlContext;
-use crate::catalog::image::{Index, IndexKey, RelationKind};
+use crate::catalog::image::{Index, IndexKey, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
-use crate::sql::ast::utility::CreateIndex;
+use crate::executor::functions::Volatility;
+use crate::sql::ast::utility::{CreateIndex, IndexKeyDef};
+use crate::sql::bind::scope::Clause;
+use crate::sql::columns::for_parts;
+use crate::sql::tree::{Expr, ExprKind};
+use crate::types::{Type, oid};
 use lightning_storage::{LockMode, ObjectId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Key columns that an index may have.
 const KEYS_MAX: usize = 32;
@@ -12,12 +23,6 @@ const KEYS_MAX: usize = 32;
 impl DdlContext<'_> {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
         const TAG: &str = "CREATE INDEX";
-        if create.predicate.is_some() {
-            return Err(Error::unsupported("partial indexes"));
-        }
-        if create.keys.iter().any(|key| key.expr.is_some()) {
-            return Err(Error::unsupported("indexes on expressions"));
-        }
         if let Some(method) = create.method.as_ref().filter(|method| method.name != "btree") {
             return Err(Error::unsupported(format!("index access method \"{}\"", method.name)).at(method.pos));
         }
@@ -28,44 +33,47 @@ impl DdlContext<'_> {
             return Err(Error::unsupported(format!("index parameter \"{}\"", option.name)).at(option.pos));
         }
         let relation = self.owned(&create.table, RelationKind::Table)?;
-        if create.keys.len() > KEYS_MAX {
+        if create.keys.len() + create.include.len() > KEYS_MAX {
             let message = format!("cannot use more than {KEYS_MAX} columns in an index");
             return Err(Error::new(SqlState::TooManyColumns, message));
         }
-        self.lock(relation.oid, LockMode::Share)?;
-        let mut keys = Vec::new();
-        for key in &create.keys {
-            if let Some(class) = &key.operator_class {
-                return Err(Error::unsupported(format!("operator class \"{}\"", class.display())).at(class.pos));
-            }
-            let Some(column) = &key.column else { continue };
-            let Some(attribute) = relation.attribute(&column.name) else {
-                let message = format!("column \"{}\" does not exist", column.name);
-                return Err(Error::new(SqlState::UndefinedColumn, message).at(column.pos));
-            };
-            let descending = key.descending.unwrap_or(false);
-            keys.push(IndexKey {
-                attribute: attribute.number,
-                expression: None,
-                storage: attribute.storage,
-                ty: attribute.ty,
-                descending,
-                nulls_first: key.nulls_first.unwrap_or(descending),
-            });
-        }
+        let hidden = create.predicate.is_some() || create.keys.iter().any(|key| key.expr.is_some());
+        self.lock(relation.oid, if hidden { LockMode::AccessExclusive } else { LockMode::Share })?;
+        let keys = create.keys.iter().map(|key| self.index_key(&relation, key)).collect::<Result<Vec<_>>>()?;
         let mut include = Vec::new();
-        for column in create.include.iter().filter_map(|key| key.column.as_ref()) {
+        for key in &create.include {
+            let Some(column) = &key.column else {
+                let message = "expressions are not supported in included columns";
+                return Err(Error::new(SqlState::FeatureNotSupported, message));
+            };
             let Some(attribute) = relation.attribute(&column.name) else {
                 let message = format!("column \"{}\" does not exist", column.name);
-                return Err(Error::new(SqlState::UndefinedColumn, message).at(column.pos));
+                return Err(Error::new(SqlState::UndefinedColumn, message));
             };
             include.push(attribute.number);
         }
+        let predicate = match &create.predicate {
+            None => None,
+            Some(filter) => {
+                let bound = self.index_text(&relation, &filter.text, Clause::IndexPredicate)?;
+                check_immutable(&bound, "functions in index predicate must be marked IMMUTABLE")?;
+                Some((filter.text.clone(), 0))
+            }
+        };
         let name = match &create.name {
             Some(name) => name.name.clone(),
             None => {
-                let columns: Vec<&str> =
-                    create.keys.iter().filter_map(|key| key.column.as_ref()).map(|c| c.name.as_str()).collect();
+                let mut columns: Vec<String> = Vec::new();
+                for key in create.keys.iter().chain(&create.include) {
+                    columns.push(match (&key.column, &key.expr) {
+                        (Some(column), _) => column.name.clone(),
+                        (None, Some(expr)) => {
+                            let name = self.binder(|binder| Ok(binder.output_name(&expr.expr)))?;
+                            numbered(if name == "?column?" { "expr".to_owned() } else { name }, &columns)
+                        }
+                        (None, None) => "expr".to_owned(),
+                    });
+                }
                 self.change.choose_name(relation.schema, &relation.name, Some(&columns.join("_")), "idx")
             }
         };
@@ -83,9 +91,86 @@ impl DdlContext<'_> {
             nulls_not_distinct: create.nulls_not_distinct,
             primary: false,
             deferrable: false,
-            predicate: None,
+            predicate,
         };
-        self.build(&relation, index)?;
+        if hidden {
+            self.build_hidden(&relation, index)?
+        } else {
+            self.build(&relation, index).map(|_| ())?
+        }
         Ok(TAG)
     }
+
+    fn index_key(&self, relation: &Arc<Relation>, key: &IndexKeyDef) -> Result<IndexKey> {
+        if let Some(class) = &key.operator_class {
+            return Err(Error::unsupported(format!("operator class \"{}\"", class.display())).at(class.pos));
+        }
+        if let Some(collation) = &key.collation
+            && !matches!(collation.name(), "C" | "POSIX" | "default" | "ucs_basic")
+        {
+            return Err(Error::unsupported(format!("collation \"{}\"", collation.display())).at(collation.pos));
+        }
+        let descending = key.descending.unwrap_or(false);
+        let nulls_first = key.nulls_first.unwrap_or(descending);
+        let blank =
+            IndexKey { attribute: 0, expression: None, storage: 0, ty: Type::new(oid::TEXT), descending, nulls_first };
+        if let Some(expr) = &key.expr {
+            let bound = self.index_expression(relation, &expr.text)?;
+            check_immutable(&bound, "functions in index expression must be marked IMMUTABLE")?;
+            return Ok(IndexKey { expression: Some(expr.text.clone()), ty: bound.ty, ..blank });
+        }
+        let name = key.column.as_ref().map_or("", |column| &column.name);
+        let Some(attribute) = relation.attribute(name) else {
+            return Err(Error::new(SqlState::UndefinedColumn, format!("column \"{name}\" does not exist")));
+        };
+        Ok(IndexKey { attribute: attribute.number, storage: attribute.storage, ty: attribute.ty, ..blank })
+    }
+
+    /// An index's expression over its table's row.
+    pub(super) fn index_expression(&self, relation: &Arc<Relation>, text: &str) -> Result<Expr> {
+        self.index_text(relation, text, Clause::IndexExpression)
+    }
+
+    fn index_text(&self, relation: &Arc<Relation>, text: &str, clause: Clause) -> Result<Expr> {
+        let expected = (clause == Clause::IndexPredicate).then_some(Type::new(oid::BOOL));
+        self.binder(|mut binder| {
+            let row = binder.row_columns(relation);
+            binder.stored_expression(text, relation, &row, clause, expected)
+        })
+        .map_err(Error::without_position)
+    }
+
+    /// An index with hidden columns: the table is written anew with them.
+    fn build_hidden(&mut self, relation: &Arc<Relation>, index: Index) -> Result<()> {
+        // The catalog knows the index before it has storage: writing anew gives it some.
+        self.register_index(relation, index.clone())?;
+        let mut indexes: Vec<Index> = relation.indexes.iter().map(|other| (**other).clone()).collect();
+        indexes.push(index);
+        self.rewrite((*self.table(relation.oid)?).clone(), indexes, &HashMap::new(), &[])
+    }
+}
+
+/// PostgreSQL's `ChooseIndexColumnNames`: a name that is there already is numbered.
+fn numbered(name: String, taken: &[String]) -> String {
+    let mut candidate = name.clone();
+    let mut number = 1;
+    while taken.contains(&candidate) {
+        candidate = format!("{name}{number}");
+        number += 1;
+    }
+    candidate
+}
+
+/// 42P17 for an expression whose value may change while its row does not.
+fn check_immutable(expr: &Expr, message: &str) -> Result<()> {
+    fn is_immutable(expr: &Expr) -> bool {
+        let mut immutable = match &expr.kind {
+            ExprKind::Call(call) => call.function.volatility == Volatility::Immutable,
+            ExprKind::NextValue(_) => false,
+            _ => true,
+        };
+        for_parts(expr, &mut |part| immutable = immutable && is_immutable(part));
+        immutable
+    }
+    if is_immutable(expr) { Ok(()) } else { Err(Error::new(SqlState::InvalidObjectDefinition, message)) }
 }

@@ -3,6 +3,7 @@
 //! Everything here is synchronous and may be called again from the start: when a storage call has to wait, the session rolls
 //! back to where the statement began, waits, and runs it anew.
 
+mod alter;
 mod analyze;
 mod comment;
 mod create_as;
@@ -14,11 +15,13 @@ mod expression;
 mod index;
 mod like;
 mod owner;
+mod rewrite;
 mod role;
 mod schema;
 mod sequence;
 mod temporary;
 mod text;
+mod validate;
 mod view;
 
 pub use create_as::NewTable;
@@ -26,7 +29,7 @@ pub use create_as::NewTable;
 use crate::catalog::image::{Image, Relation, RelationKind};
 use crate::catalog::store::{Catalog, Change, TEMPORARY_SCHEMA, fixed};
 use crate::error::{Error, Report, Result, SqlState};
-use crate::executor::SharedTransaction;
+use crate::executor::{SharedTransaction, StatementContext};
 use crate::sql::ast::ObjectName;
 use crate::sql::ast::utility::{ObjectKind, RoleSpec, Utility};
 use crate::sql::bind::{BindContext, Binder};
@@ -54,6 +57,8 @@ pub struct DdlContext<'a> {
     pub session_user: Oid,
     /// Inside CREATE SCHEMA: the schema that unqualified new objects go to.
     pub creating: Option<Oid>,
+    /// Gives the surroundings of statements that DDL runs itself, on the catalog as changed so far.
+    pub statement: &'a dyn Fn(Arc<Image>) -> Result<StatementContext>,
     /// Counts the other sessions that are in a database.
     pub others: &'a (dyn Fn(Oid) -> usize + Send + Sync),
     /// What the client is told besides.

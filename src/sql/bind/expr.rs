@@ -95,6 +95,10 @@ impl Binder<'_> {
         match &expr.kind {
             Ast::Literal(literal) => self.literal(literal, pos),
             Ast::Param(number) => self.param(*number),
+            Ast::Column(_) if self.scope().clause == Clause::Default => {
+                let message = "cannot use column reference in DEFAULT expression";
+                Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)))
+            }
             Ast::Column(parts) => self.resolve_name(parts, pos),
             Ast::Star(qualifier) if !qualifier.is_empty() => {
                 let (table, schema) = (&qualifier[qualifier.len() - 1], qualifier.iter().rev().nth(1));

@@ -40,6 +40,7 @@ pub(crate) enum Clause {
     Generated,
     IndexExpression,
     IndexPredicate,
+    AlterType,
     ExecuteParameter,
 }
 
@@ -70,6 +71,7 @@ impl Clause {
             Clause::Generated => "column generation expressions",
             Clause::IndexExpression => "index expressions",
             Clause::IndexPredicate => "index predicates",
+            Clause::AlterType => "transform expressions",
             Clause::ExecuteParameter => "EXECUTE parameters",
         }
     }

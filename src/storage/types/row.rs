@@ -219,7 +219,9 @@ pub(crate) fn value_bytes(value: Value<'_>) -> usize {
 
 /// Checks that `values` fit the table: their number, their forms.
 pub(crate) fn check_values(def: &TableDef, values: &[Value<'_>]) -> Result<()> {
-    let fits = values.len() == def.columns.len()
+    // Dropped columns at the end need no value: the row ends before them.
+    let fits = values.len() <= def.columns.len()
+        && def.columns[values.len()..].iter().all(|column| column.dropped)
         && values.iter().zip(&def.columns).all(|(value, column)| matches_type(*value, column.ty));
     if fits { Ok(()) } else { Err(Error::corrupt("a row does not have the table's columns")) }
 }
