@@ -10,6 +10,7 @@
 
 use super::create_table::{OwnSequence, can_refer, number};
 use super::dependency::Target;
+use super::expression::ColumnExpr;
 use super::rewrite::hidden_columns;
 use super::{DdlContext, RelationKind};
 use crate::catalog::image::{Attribute, Body, ConstraintKind, Identity, Index, Relation};
@@ -79,9 +80,9 @@ impl DdlContext<'_> {
             A::SetDefault { name, expr } => {
                 self.refuse_identity_or_generated(table, name, "")?;
                 let relation = self.table(table)?;
-                let probe =
-                    Attribute { default: Some(expr.text.clone()), ..self.attribute_of(&relation, name)?.clone() };
-                self.binder(|mut binder| binder.default_value(&relation, &probe)).map_err(|e| e.without_position())?;
+                let text = ColumnExpr { number: number(&relation, name)?, expr: expr.clone(), generated: false };
+                // PostgreSQL tells no place here.
+                self.check_column_expr(&relation, &text).map_err(Error::without_position)?;
                 self.change_attribute(table, name, |a| a.default = Some(expr.text.clone()))
             }
             A::DropDefault { name } => {
@@ -166,12 +167,19 @@ impl DdlContext<'_> {
             }
             return Err(Error::new(SqlState::DuplicateColumn, message));
         }
-        let (mut constraints, mut sequences) = (Vec::new(), Vec::new());
+        let (mut constraints, mut sequences, mut texts) = (Vec::new(), Vec::new(), Vec::new());
         let column = super::like::Column { def: def.clone(), ty: None };
-        let mut attribute = self.attribute(&column, relation.attributes.len(), &mut constraints, &mut sequences)?;
+        let mut attribute = self.attribute(
+            &column,
+            &relation.name,
+            relation.attributes.len(),
+            (&mut constraints, &mut sequences, &mut texts),
+        )?;
         let not_null = std::mem::take(&mut attribute.not_null);
         let number = attribute.number;
-        self.check_new_column(&relation, &attribute)?;
+        let mut probe = (*relation).clone();
+        probe.attributes.push(attribute.clone());
+        texts.iter().try_for_each(|text| self.check_column_expr(&probe, text))?;
         if sequences.is_empty() && !attribute.generated && self.append_column(&relation, &mut attribute)? {
             // Rows stay as they are.
         } else {
@@ -182,24 +190,6 @@ impl DdlContext<'_> {
         }
         constraints.sort_by_key(|constraint| matches!(constraint.kind, ConstraintBody::ForeignKey(_)));
         constraints.iter().try_for_each(|constraint| self.add_constraint(table, constraint, true))
-    }
-
-    /// Binds a new column's default or expression, for its errors.
-    fn check_new_column(&self, relation: &Relation, attribute: &Attribute) -> Result<()> {
-        let mut probe = relation.clone();
-        probe.attributes.push(attribute.clone());
-        let probe = Arc::new(probe);
-        self.binder(|mut binder| {
-            if attribute.generated {
-                let row = binder.row_columns(&probe);
-                binder.generated(&probe, &row).map(|_| ())
-            } else if attribute.identity.is_none() {
-                binder.default_value(&probe, attribute).map(|_| ())
-            } else {
-                Ok(())
-            }
-        })
-        .map_err(Error::without_position)
     }
 
     /// Adds a column whose default is one value for all rows; `false`: it is not.

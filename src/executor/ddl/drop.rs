@@ -1,7 +1,6 @@
 //! DROP, TRUNCATE, and the dependencies that stand in their way.
 
 use super::dependency::Target;
-use super::rewrite::storage_columns;
 use super::{DdlContext, kind_name};
 use crate::catalog::image::{Body, Constraint, ConstraintKind, Relation, RelationKind};
 use crate::catalog::store::fixed;

@@ -4,11 +4,11 @@
 //! that storage keeps the index without knowing SQL. A table that has rows is written anew for them, which keeps readers away
 //! meanwhile; a plain index only keeps writers away.
 
-use super::DdlContext;
+use super::{CLIENT_TEXT, DdlContext};
 use crate::catalog::image::{Index, IndexKey, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Volatility;
-use crate::sql::ast::utility::{CreateIndex, IndexKeyDef};
+use crate::sql::ast::utility::{CreateIndex, ExprText, IndexKeyDef};
 use crate::sql::bind::scope::Clause;
 use crate::sql::columns::for_parts;
 use crate::sql::tree::{Expr, ExprKind};
@@ -55,7 +55,7 @@ impl DdlContext<'_> {
         let predicate = match &create.predicate {
             None => None,
             Some(filter) => {
-                let bound = self.index_text(&relation, &filter.text, Clause::IndexPredicate)?;
+                let bound = self.index_source(&relation, filter, Clause::IndexPredicate)?;
                 check_immutable(&bound, "functions in index predicate must be marked IMMUTABLE")?;
                 Some((filter.text.clone(), 0))
             }
@@ -115,7 +115,7 @@ impl DdlContext<'_> {
         let blank =
             IndexKey { attribute: 0, expression: None, storage: 0, ty: Type::new(oid::TEXT), descending, nulls_first };
         if let Some(expr) = &key.expr {
-            let bound = self.index_expression(relation, &expr.text)?;
+            let bound = self.index_source(relation, expr, Clause::IndexExpression)?;
             check_immutable(&bound, "functions in index expression must be marked IMMUTABLE")?;
             return Ok(IndexKey { expression: Some(expr.text.clone()), ty: bound.ty, ..blank });
         }
@@ -126,18 +126,22 @@ impl DdlContext<'_> {
         Ok(IndexKey { attribute: attribute.number, storage: attribute.storage, ty: attribute.ty, ..blank })
     }
 
-    /// An index's expression over its table's row.
+    /// A stored expression of an index over its table's row.
     pub(super) fn index_expression(&self, relation: &Arc<Relation>, text: &str) -> Result<Expr> {
-        self.index_text(relation, text, Clause::IndexExpression)
-    }
-
-    fn index_text(&self, relation: &Arc<Relation>, text: &str, clause: Clause) -> Result<Expr> {
-        let expected = (clause == Clause::IndexPredicate).then_some(Type::new(oid::BOOL));
         self.binder(|mut binder| {
             let row = binder.row_columns(relation);
-            binder.stored_expression(text, relation, &row, clause, expected)
+            binder.stored_expression(text, relation, &row, Clause::IndexExpression, None)
         })
         .map_err(Error::without_position)
+    }
+
+    /// An expression as the client wrote it.
+    fn index_source(&self, relation: &Arc<Relation>, source: &ExprText, clause: Clause) -> Result<Expr> {
+        let expected = (clause == Clause::IndexPredicate).then_some(Type::new(oid::BOOL));
+        self.binder_of(CLIENT_TEXT, |mut binder| {
+            let row = binder.row_columns(relation);
+            binder.expression_over(&source.expr, relation, &row, clause, expected)
+        })
     }
 
     /// An index with hidden columns: the table is written anew with them.

@@ -18,9 +18,10 @@ impl DdlContext<'_> {
         let ctx = (self.statement)(self.image().clone())?;
         let statement = crate::sql::parse::parse_one(text)?;
         let bound = Binder::new(&self.bind_context(), text).statement(&statement).map_err(Error::without_position)?;
-        let transaction = self.transaction.clone();
+        let (transaction, image) = (self.transaction.clone(), self.image().clone());
         let plan = planner::physical::plan_sized(&bound, &|relation| {
-            transaction.lock().as_ref().and_then(|transaction| planner::physical::size_now(relation, transaction))
+            let transaction = transaction.lock();
+            transaction.as_ref().and_then(|transaction| planner::physical::size_now(relation, &image, transaction))
         })?;
         let mut execution = Execution::start(Arc::new(plan), Arc::new([]), ctx)?;
         execution.run_blocking(|execution| row(execution)).map_err(Error::without_position)
