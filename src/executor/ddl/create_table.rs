@@ -211,6 +211,10 @@ impl DdlContext<'_> {
                     let message = format!("multiple primary keys for table \"{}\" are not allowed", relation.name);
                     return Err(Error::new(SqlState::InvalidTableDefinition, message).at(def.pos));
                 }
+                if validate {
+                    // ALTER TABLE looks for the columns to make NOT NULL first.
+                    columns.iter().try_for_each(|column| number(&relation, column).map(|_| ()))?;
+                }
                 let columns = key_columns(&relation, columns, "primary key", def.pos)?;
                 for column in &columns {
                     self.require_not_null(table, *column, validate)?;
