@@ -94,6 +94,15 @@ async fn prepared_statements_follow_their_tables() {
     assert_eq!(a.query_one(&read, &[&2i32]).await.unwrap().get::<_, &str>(0), "two");
     let refused = a.execute(&write, &[&200i32, &"x"]).await.unwrap_err();
     assert_eq!(refused.code(), Some(&SqlState::CHECK_VIOLATION));
+    // DDL elsewhere changes nothing; rights and views do.
+    b.batch_execute("create table elsewhere (a int); create role reader; alter table t owner to reader").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&2i32]).await.unwrap().get::<_, &str>(0), "two");
+    a.batch_execute("create role other; set role other").await.unwrap();
+    let refused = a.query(&read, &[&2i32]).await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    b.batch_execute("alter table t owner to other").await.unwrap();
+    assert_eq!(a.query_one(&read, &[&2i32]).await.unwrap().get::<_, &str>(0), "two");
+    a.batch_execute("reset role").await.unwrap();
     b.batch_execute("truncate t; insert into t values (7, 'seven')").await.unwrap();
     assert_eq!(a.query(&all, &[]).await.unwrap().len(), 1);
     // Another table of the name, with the same columns.
@@ -121,6 +130,33 @@ async fn prepared_statements_follow_their_tables() {
     assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "temporary");
     a.batch_execute("discard temp").await.unwrap();
     assert_eq!(a.query_one(&read, &[&1i32]).await.unwrap().get::<_, &str>(0), "near");
+}
+
+/// A plan made over a catalog that was rolled back serves no later transaction.
+#[tokio::test]
+async fn plans_of_a_transaction_with_ddl_end_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client.batch_execute("create table t (v text); insert into t values ('kept')").await.unwrap();
+    let read = client.prepare("select v from t").await.unwrap();
+    for value in ["first", "second"] {
+        client.batch_execute("begin; drop table t; create table t (v text)").await.unwrap();
+        client.batch_execute(&format!("insert into t values ('{value}')")).await.unwrap();
+        assert_eq!(client.query_one(&read, &[]).await.unwrap().get::<_, &str>(0), value);
+        client.batch_execute("rollback").await.unwrap();
+        assert_eq!(client.query_one(&read, &[]).await.unwrap().get::<_, &str>(0), "kept");
+    }
+    client
+        .batch_execute("begin; drop table t; create table t (v text); insert into t values ('new'); commit")
+        .await
+        .unwrap();
+    assert_eq!(client.query_one(&read, &[]).await.unwrap().get::<_, &str>(0), "new");
+    // Constants that name objects follow them.
+    client.batch_execute("create sequence s; prepare n as select nextval('s')").await.unwrap();
+    assert_eq!(client.query_one("execute n", &[]).await.unwrap().get::<_, i64>(0), 1);
+    client.batch_execute("drop sequence s; create sequence s start 100").await.unwrap();
+    assert_eq!(client.query_one("execute n", &[]).await.unwrap().get::<_, i64>(0), 100);
 }
 
 /// DDL between Bind and Execute of one session.

@@ -7,6 +7,7 @@ use crate::types::{Datum, Oid, Type};
 use lightning_storage::ObjectId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// One database's catalog at one point of the log.
@@ -30,6 +31,8 @@ pub struct Image {
     pub roles: HashMap<Oid, Arc<Role>>,
     /// All databases (shared).
     pub databases: HashMap<Oid, Arc<Database>>,
+    /// What stands in each user's relation's row, hashed: of committed images, to tell whether a relation is as it was.
+    pub stamps: HashMap<Oid, u64>,
     /// What ANALYZE has found, by table.
     pub statistics: HashMap<Oid, Arc<TableStatistics>>,
     /// COMMENT: (object, class oid, subid) to text.
@@ -356,6 +359,32 @@ impl Relation {
 }
 
 impl Image {
+    /// A hash of all that a plan over these relations depends on: the relations with their indexes and the tables that foreign
+    /// keys tie to them, their schemas, what their names mean on the search path, and the user's rights. Of committed images only.
+    pub fn fingerprint(&self, relations: &[Oid], path: &[Oid], user: Oid) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let owner = self.databases.get(&self.database).map(|database| database.owner);
+        (path, user, self.is_superuser(user), owner).hash(&mut hasher);
+        let stamp = |oid: &Oid| self.stamps.get(oid).copied();
+        for oid in relations {
+            (oid, stamp(oid)).hash(&mut hasher);
+            let Some(relation) = self.relations.get(oid) else { continue };
+            if let Some(schema) = self.schemas.get(&relation.schema) {
+                (schema.oid, &schema.name, schema.owner).hash(&mut hasher);
+            }
+            let found = path.iter().find_map(|schema| self.relation(*schema, &relation.name));
+            found.map(|relation| relation.oid).hash(&mut hasher);
+            relation.indexes.iter().for_each(|index| (index.oid, stamp(&index.oid)).hash(&mut hasher));
+            relation.referenced_by.iter().for_each(|key| (key.oid, stamp(&key.table)).hash(&mut hasher));
+            for constraint in &relation.constraints {
+                if let ConstraintKind::ForeignKey { references, .. } = &constraint.kind {
+                    (references, stamp(references)).hash(&mut hasher);
+                }
+            }
+        }
+        hasher.finish()
+    }
+
     /// The relation of this schema and name.
     pub fn relation(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
         self.relations.get(self.relation_names.get(&(schema, name.to_owned()))?)

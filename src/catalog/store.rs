@@ -15,6 +15,7 @@ use lightning_storage::{
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -300,7 +301,7 @@ impl Catalog {
         let base = self.image(change.image.database)?.version;
         if base != change.base {
             let mut image = self.rows.image(tx, change.image.database)?;
-            image.version = change.image.version + (1 << 32);
+            image.version = private_version();
             change.image = Arc::new(image);
             change.base = base;
         }
@@ -433,6 +434,9 @@ impl Image {
             k if k == Kind::Relation as i16 => {
                 let relation: Relation = decode(body)?;
                 self.relations.insert(oid, Arc::new(relation));
+                let mut hasher = std::hash::DefaultHasher::new();
+                body.hash(&mut hasher);
+                self.stamps.insert(oid, hasher.finish());
             }
             k if k == Kind::Role as i16 => {
                 self.roles.insert(oid, Arc::new(decode(body)?));
@@ -497,6 +501,12 @@ impl Image {
     }
 }
 
+/// A version that no other image has: plans made over a private image that was rolled back must not serve a later one.
+fn private_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The catalog as one transaction changes it: its private image, written through to storage.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -524,7 +534,7 @@ impl Change {
         self.rows.put(tx, &snapshot, (Kind::Relation, self.image.database, relation.oid, 0), &relation)?;
         let image = Arc::make_mut(&mut self.image);
         image.relations.insert(relation.oid, Arc::new(relation));
-        image.version += 1 << 32;
+        image.version = private_version();
         image.link();
         Ok(())
     }
@@ -543,7 +553,7 @@ impl Change {
         let image = Arc::make_mut(&mut self.image);
         image.statistics.remove(&oid);
         image.relations.remove(&oid);
-        image.version += 1 << 32;
+        image.version = private_version();
         image.link();
         Ok(())
     }
@@ -557,7 +567,7 @@ impl Change {
         self.rows.put(tx, &snapshot, (Kind::Statistics, self.image.database, table, 0), &statistics)?;
         let image = Arc::make_mut(&mut self.image);
         image.statistics.insert(table, Arc::new(statistics));
-        image.version += 1 << 32;
+        image.version = private_version();
         Ok(())
     }
 
@@ -571,7 +581,7 @@ impl Change {
         let image = Arc::make_mut(&mut self.image);
         image.schema_names.retain(|_, oid| *oid != schema.oid);
         image.put_schema(schema);
-        image.version += 1 << 32;
+        image.version = private_version();
         image.link();
         Ok(())
     }
@@ -587,7 +597,7 @@ impl Change {
         let image = Arc::make_mut(&mut self.image);
         image.schemas.remove(&oid);
         image.schema_names.retain(|_, schema| *schema != oid);
-        image.version += 1 << 32;
+        image.version = private_version();
         Ok(())
     }
 
@@ -606,7 +616,7 @@ impl Change {
     fn shared_image(&mut self) -> &mut Image {
         self.shared = true;
         let image = Arc::make_mut(&mut self.image);
-        image.version += 1 << 32;
+        image.version = private_version();
         image
     }
 
@@ -697,7 +707,7 @@ impl Change {
         self.shared |= shared;
         let key = (Kind::Comment, if shared { Oid::NONE } else { self.image.database }, object, sub);
         let image = Arc::make_mut(&mut self.image);
-        image.version += 1 << 32;
+        image.version = private_version();
         match text {
             Some(text) => {
                 self.rows.put(tx, &snapshot, key, &(class.0, text))?;

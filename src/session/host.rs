@@ -16,7 +16,7 @@ use lightning_storage::{LockMode, LockScope, LockTag, SessionId, WaitPolicy};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -33,6 +33,9 @@ pub(super) struct SessionHost {
     transaction: SharedTransaction,
     notifications: Arc<Mutex<Notifications>>,
     image: Mutex<Arc<Image>>,
+    /// Counts names that were looked up for values of the reg types: a plan with such a constant depends on more than its
+    /// relations.
+    pub(super) names_read: AtomicU64,
     /// nextval's last value per sequence, and the sequence used last.
     values: Mutex<(HashMap<Oid, i64>, Option<Oid>)>,
     /// What pg_prepared_statements and pg_cursors show, noted when a statement reads them.
@@ -94,6 +97,7 @@ impl SessionHost {
             transaction: transaction.clone(),
             notifications: notifications.clone(),
             image: Mutex::default(),
+            names_read: AtomicU64::new(0),
             values: Mutex::default(),
             prepared: Mutex::default(),
             cursors: Mutex::default(),
@@ -204,6 +208,7 @@ impl SessionHost {
 
 impl Names for SessionHost {
     fn read(&self, ty: Oid, text: &str) -> Result<Oid> {
+        self.names_read.fetch_add(1, Ordering::Relaxed);
         let image = self.image.lock().clone();
         let path = self.resolve_path(&image, true);
         super::names::read(Namespace { image: &image, path: &path }, ty, text)

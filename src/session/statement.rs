@@ -13,6 +13,7 @@ use crate::wire::backend::Field;
 use crate::wire::frontend::{Bind, utf8};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A prepared statement.
 pub(super) struct Prepared {
@@ -37,6 +38,9 @@ struct Cached {
     plan: Arc<Plan>,
     image_version: u64,
     settings_version: u64,
+    /// What it depends on, and how that was ([`Image::fingerprint`]); `None`: on more than its relations, or it was made over a
+    /// catalog that is not committed.
+    basis: Option<(Vec<Oid>, u64)>,
     /// About the rows of its tables when it was made.
     sizes: Vec<f64>,
     /// How often it was taken since.
@@ -149,9 +153,10 @@ impl Session {
         let image = self.image()?;
         let settings_version = self.settings.lock().version;
         if let Some(cached) = &mut *prepared.cached.lock()
-            && cached.image_version == image.version
             && cached.settings_version == settings_version
+            && (cached.image_version == image.version || self.is_as_it_was(cached, &image))
         {
+            cached.image_version = image.version;
             // A table that was empty when it was planned for wants another plan once it is full; looking costs little, but
             // not nothing.
             cached.uses += 1;
@@ -171,6 +176,7 @@ impl Session {
             prepared.params.iter().map(|ty| Some(ty.oid)).collect()
         };
         let ctx = self.bind_context(&image, &call, declared);
+        let names_read = self.host.names_read.load(Ordering::Relaxed);
         let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
         let plan = Arc::new(planner::physical::plan_sized(&bound, &|relation| {
             let transaction = self.transaction.lock();
@@ -180,9 +186,20 @@ impl Session {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
         }
         let sizes = self.sizes(&plan, &image);
-        let image_version = image.version;
-        *prepared.cached.lock() = Some(Cached { plan: plan.clone(), image_version, settings_version, sizes, uses: 0 });
+        let private = self.change.is_some() || self.host.names_read.load(Ordering::Relaxed) != names_read;
+        let fingerprint = image.fingerprint(&bound.dependencies, &ctx.search_path, ctx.user);
+        let basis = (!private).then_some((bound.dependencies, fingerprint));
+        let (plan_kept, image_version) = (plan.clone(), image.version);
+        let cached = Cached { plan: plan_kept, image_version, settings_version, basis, sizes, uses: 0 };
+        *prepared.cached.lock() = Some(cached);
         Ok(plan)
+    }
+
+    /// Whether what a plan depends on is as it was, though the catalog has changed.
+    fn is_as_it_was(&self, cached: &Cached, image: &Image) -> bool {
+        let Some((relations, fingerprint)) = &cached.basis else { return false };
+        let path = self.host.resolve_path(image, true);
+        self.change.is_none() && image.fingerprint(relations, &path, self.user(image)) == *fingerprint
     }
 
     /// About the rows of a plan's tables.

@@ -247,7 +247,7 @@ impl DdlContext<'_> {
         let present = sampled - nulls;
         let mut statistics = ColumnStatistics {
             null_fraction: nulls as f32 / sampled as f32,
-            width: if present == 0 { fixed.max(0).into() } else { (bytes / present) as i32 },
+            width: bytes.checked_div(present).map_or(fixed.max(0).into(), |width| width as i32),
             ..ColumnStatistics::default()
         };
         if kept.is_empty() {
