@@ -297,3 +297,46 @@ fn a_wait_that_is_over_closes_no_circle() {
     drop((behind, second));
     check(&engine);
 }
+
+/// Rows of one page, changed by many at once, read by everybody: only the same row makes anybody wait.
+#[test]
+fn rows_of_one_page_are_changed_side_by_side_and_readers_wait_for_nobody() {
+    let (engine, table, unique, first, second) = setup();
+    let (mut a, mut b) = (begin(&engine), begin(&engine));
+    assert_eq!(update(&mut a, table, first, 100).unwrap(), WriteOutcome::Done);
+    assert_eq!(update(&mut b, table, second, 200).unwrap(), WriteOutcome::Done);
+    waiter(update(&mut b, table, first, 300));
+    // Readers of either kind see the rows as they were, through every road.
+    for isolation in [Isolation::ReadCommitted, Isolation::RepeatableRead] {
+        let mut reader = engine.begin(isolation);
+        assert_eq!(all(&mut reader, table), [(1, 10), (2, 20)]);
+        assert_eq!(by_index(&mut reader, unique, Direction::Backward), [(2, 20), (1, 10)]);
+    }
+    commit(&engine, b);
+    commit(&engine, a);
+    assert_eq!(all(&mut begin(&engine), table), [(1, 100), (2, 200)]);
+    // In threads: each has a row of the same page to itself, and one reads all the time. Nobody ever waits.
+    let mut t = begin(&engine);
+    let rows: Vec<RowId> = (10..18).map(|id| insert(&mut t, table, id, 0).unwrap()).collect();
+    commit(&engine, t);
+    std::thread::scope(|scope| {
+        for row in &rows {
+            let engine = &engine;
+            scope.spawn(move || {
+                for value in 1..=200 {
+                    let mut t = begin(engine);
+                    assert_eq!(update(&mut t, table, *row, value).unwrap(), WriteOutcome::Done);
+                    t.commit_async().unwrap();
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..200 {
+                assert_eq!(all(&mut begin(&engine), table).len(), 10);
+            }
+        });
+    });
+    let values = all(&mut begin(&engine), table);
+    assert!(values[2..].iter().all(|(_, value)| *value == 200));
+    check(&engine);
+}

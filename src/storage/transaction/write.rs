@@ -53,7 +53,8 @@ struct KeyChange {
 }
 
 impl Transaction {
-    /// Puts a row in. `values` are the table's columns in order, dropped ones NULL.
+    /// Puts a row in. `values` are the table's columns in order, dropped ones NULL, or left out at
+    /// the end.
     ///
     /// # Errors
     /// `Duplicate`, `Wait` (a transaction in progress has, or had, the key), `TooLarge`, `Full`, `NotFound`.
