@@ -6,13 +6,13 @@
 use crate::btree::node;
 use crate::engine::{CheckReport, Shared};
 use crate::error::Result;
+use crate::hash::HashSet;
 use crate::table::{Index, Object, Table, entry};
 use crate::transaction::finish::{any_version_has_key, object_pages};
 use crate::transaction::version::is_deleted;
 use crate::types::key::split_entry;
 use crate::types::row::Cells;
 use crate::types::{PageId, Position};
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Walks everything.

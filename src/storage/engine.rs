@@ -7,10 +7,13 @@ use crate::btree::Tree;
 use crate::buffer::{Cut, Pool};
 use crate::check;
 use crate::error::{Error, Result};
+use crate::hash::{HashMap, Hasher};
 use crate::io::{Clock, Io};
 use crate::recovery::{Redo, notes};
 use crate::space::{Draw, Store};
 use crate::sync::Waiter;
+use crate::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 use crate::table::definition::{self, CATALOG, FIRST_OBJECT};
 use crate::table::{Index, Object, Sequence, Table};
 use crate::transaction::finish::{self, Garbage, Leftover, Unfinished};
@@ -21,11 +24,8 @@ use crate::transaction::version::Versions;
 use crate::transaction::{Isolation, LockInfo, LockMode, LockTag, SessionId, Transaction};
 use crate::types::{ObjectId, Position, TxnId};
 use crate::wal::{self, Log};
-use hashbrown::{DefaultHashBuilder, HashMap};
-use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What the engine may use.
@@ -98,7 +98,7 @@ pub(crate) struct Shared {
     pub(crate) objects: RwLock<HashMap<ObjectId, Object>>,
     /// Held while a unique key is judged and its entry put in.
     pub(crate) stripes: Box<[Mutex<()>]>,
-    hasher: DefaultHashBuilder,
+    hasher: Hasher,
     next_transaction: AtomicU64,
     next_object: AtomicU32,
     /// Acknowledged ahead of the disk, by synchronous_commit = off.
@@ -139,7 +139,7 @@ pub(crate) struct Counters {
     pub(crate) live: AtomicI64,
 }
 
-const STRIPES: usize = 1024;
+const STRIPES: usize = if cfg!(feature = "shuttle") { 4 } else { 1024 };
 const FIRST_OID: u32 = 16384;
 
 impl Shared {
@@ -156,7 +156,7 @@ impl Shared {
             snapshots: Arc::new(Snapshots::new()),
             objects: RwLock::default(),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
-            hasher: DefaultHashBuilder::default(),
+            hasher: Hasher::default(),
             next_transaction: AtomicU64::new(1),
             next_object: AtomicU32::new(FIRST_OBJECT),
             ahead: AtomicU64::new(0),

@@ -6,6 +6,7 @@ pub mod buffer;
 mod check;
 pub mod engine;
 pub mod error;
+mod hash;
 pub mod io;
 mod recovery;
 pub mod space;

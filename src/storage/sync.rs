@@ -1,12 +1,15 @@
-//! [`Waiter`]: the one-shot event that every wait of the engine is made of.
+//! [`Waiter`]: the one-shot event that every wait of the engine is made of; and the primitives below everything.
 //!
 //! The engine never blocks a caller: it hands out a waiter and the caller decides how to wait (a session registers its
 //! task's waker, a test blocks its thread, a simulator schedules something else).
 
-use parking_lot::{Condvar, Mutex};
+mod primitives;
+
+pub(crate) use primitives::*;
+
+use atomic::{AtomicBool, Ordering};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 #[derive(Default)]
@@ -59,10 +62,19 @@ impl Waiter {
     }
 
     /// Blocks the thread until the event comes.
+    #[cfg(not(feature = "shuttle"))]
     pub fn block(&self) {
         let mut state = self.0.state.lock();
         while !state.ready {
             self.0.changed.wait(&mut state);
+        }
+    }
+
+    /// Gives others their turn until the event comes.
+    #[cfg(feature = "shuttle")]
+    pub fn block(&self) {
+        while !self.is_ready() {
+            yield_now();
         }
     }
 

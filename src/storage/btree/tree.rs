@@ -10,8 +10,8 @@
 use super::node::{self, Bytes};
 use crate::buffer::{PageRead, PageWrite, Pool};
 use crate::error::{Error, Result};
+use crate::sync::Mutex;
 use crate::types::{ObjectId, PageId};
-use parking_lot::Mutex;
 
 /// Levels beyond which a tree must be damaged.
 const LEVELS_MAX: usize = 24;

@@ -1,6 +1,6 @@
 //! The gate: what a checkpoint's cut waits for.
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Everybody who changes page structure, or takes a commit position, is inside for that one operation; the cut closes it.
 #[derive(Debug, Default)]

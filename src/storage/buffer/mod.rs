@@ -22,19 +22,19 @@ mod tests;
 pub use gate::{Gate, GateClosed, GatePass};
 
 use crate::error::{Error, Result};
+use crate::hash::HashMap;
 use crate::space::{MapCut, Store};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::types::{PAGE_SIZE, PageId, Position};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Bytes of a page.
 pub type PageBytes = [u8; PAGE_SIZE];
 
 const NONE: u32 = u32::MAX;
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = if cfg!(feature = "shuttle") { 1 << 8 } else { 1 << 16 };
 const LOAD_SHARDS: usize = 64;
 
 /// Page id to frame: chunks that come to be when a page in them does.
@@ -344,7 +344,7 @@ impl Pool {
                 continue;
             }
             let Some(mut content) = frame.latch.try_write() else {
-                std::thread::yield_now();
+                crate::sync::yield_now();
                 continue;
             };
             if content.page.0 != 0 {

@@ -9,6 +9,9 @@ pub(crate) mod notes;
 use crate::btree::{Tree, node};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
+use crate::hash::HashMap;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Mutex, RwLock};
 use crate::table::definition::{CATALOG, Definition};
 use crate::table::{self, Index, Object, Sequence, SequenceState, Table, fence_row, row_key};
 use crate::transaction::finish;
@@ -16,10 +19,7 @@ use crate::transaction::redo::{self, Change, Changes, Record};
 use crate::transaction::version::TOMBSTONE;
 use crate::types::row::{Cell, Cells, Field, decode};
 use crate::types::{ObjectId, Value};
-use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 /// Redo under way.
 pub(crate) struct Redo<'a> {
@@ -30,7 +30,7 @@ pub(crate) struct Redo<'a> {
 
 impl<'a> Redo<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Redo<'a> {
-        Redo { shared, sequences: HashMap::new() }
+        Redo { shared, sequences: HashMap::default() }
     }
 
     /// Applies a record.

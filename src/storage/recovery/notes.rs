@@ -16,16 +16,16 @@
 use crate::btree::Tree;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
+use crate::hash::HashMap;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Mutex, RwLock};
 use crate::table::definition::{self, CATALOG, Definition, Reader};
 use crate::table::{self, Index, Object, Sequence, SequenceState, Table, externals, overflow, row_key};
 use crate::transaction::finish;
 use crate::transaction::version::{Entry, is_deleted, may_be_external};
 use crate::types::row::{Cell, Cells, External};
 use crate::types::{ObjectId, PageId};
-use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 const TABLE: u8 = 1;
 const INDEX: u8 = 2;

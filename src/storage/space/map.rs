@@ -3,10 +3,10 @@
 use super::allocator::Allocator;
 use super::{Extent, read_extent};
 use crate::error::{Error, Result};
+use crate::hash::{HashMap, HashSet};
 use crate::io::File;
 use crate::types::PageId;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use hashbrown::hash_map::Entry;
 
 /// No block: the page is not on disk.
 pub(super) const NOWHERE: u32 = 0;

@@ -23,16 +23,16 @@ mod map;
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::hash::{HashMap, HashSet};
 use crate::io::{File, Io};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::types::{PAGE_SIZE, PageId, Position};
 use allocator::Allocator;
 use map::{Map, NOWHERE, Place};
-use parking_lot::Mutex;
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes at the head of a page that belong to this module.
 pub const PAGE_HEADER_BYTES: usize = 48;

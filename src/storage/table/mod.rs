@@ -6,14 +6,14 @@ pub(crate) mod overflow;
 use crate::btree::{Tree, node};
 use crate::buffer::Pool;
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 use crate::transaction::version::{self, Runs};
 use crate::types::key::KeyEncoder;
 use crate::types::row::{self, Cell, Cells, External, Field, RowView};
 use crate::types::{ColumnNo, ColumnType, IndexDef, ObjectId, RowId, SequenceDef, TableDef, Unique, Value};
-use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A row's image in a page is at most a quarter of it; larger values move out.
 const ROW_BYTES_MAX: usize = 4000;

@@ -9,13 +9,13 @@ use super::version::{is_deleted, visible};
 use super::{Newest, Transaction, Undo, version};
 use crate::btree::{Tree, node};
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 use crate::table::definition::{CATALOG, Definition};
 use crate::table::{Index, Object, Sequence, SequenceState, Table, entry, fence_row, row_key};
 use crate::types::row::RowBuffer;
 use crate::types::{ColumnNo, IndexDef, ObjectId, SequenceDef, TableDef, Unique, Value};
-use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 impl Transaction {
     /// A new, empty table.

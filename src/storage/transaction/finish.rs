@@ -15,13 +15,13 @@ use crate::buffer::Pool;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
+use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 use crate::table::{self, Index, Object, Table, externals, fence_row, overflow, row_key};
 use crate::types::row::External;
 use crate::types::{ObjectId, PageId, Position};
-use parking_lot::MutexGuard;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What a committed transaction leaves to be cleaned up.
 pub(crate) struct Garbage {

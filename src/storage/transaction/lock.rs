@@ -7,10 +7,10 @@
 use super::api::{LockMode, LockTag};
 use super::state::{WaitGraph, session_node};
 use crate::error::{Error, Result};
+use crate::hash::{HashMap, Hasher};
+use crate::sync::Mutex;
 use crate::sync::{Notifier, Waiter};
 use crate::types::TxnId;
-use hashbrown::{DefaultHashBuilder, HashMap};
-use parking_lot::Mutex;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ const LOCKS_MAX: usize = 1 << 16;
 /// All explicit locks.
 pub(crate) struct LockTable {
     shards: Box<[Mutex<HashMap<LockTag, Lock>>]>,
-    hasher: DefaultHashBuilder,
+    hasher: Hasher,
 }
 
 /// One lock as pg_locks shows it.
@@ -75,7 +75,7 @@ pub struct LockInfo {
 impl LockTable {
     pub(crate) fn new() -> LockTable {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        LockTable { shards, hasher: DefaultHashBuilder::default() }
+        LockTable { shards, hasher: Hasher::default() }
     }
 
     fn shard(&self, tag: LockTag) -> &Mutex<HashMap<LockTag, Lock>> {

@@ -5,13 +5,13 @@ use super::state::{Snapshot, Status};
 use super::{Transaction, version};
 use crate::btree::node;
 use crate::error::Result;
+use crate::sync::atomic::Ordering;
 use crate::table::{Index, Table, fence_row, row_id, row_key};
 use crate::types::key::{prefix_end, split_entry};
 use crate::types::row::{Cells, RowBuffer};
 use crate::types::{ObjectId, Position, RowId};
 use std::cell::Cell;
 use std::ops::{Bound, Range};
-use std::sync::atomic::Ordering;
 use version::Entry;
 
 impl Transaction {

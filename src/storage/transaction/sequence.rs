@@ -3,9 +3,9 @@
 
 use super::{Transaction, redo};
 use crate::error::{Error, Result};
+use crate::sync::atomic::Ordering;
 use crate::table::{Sequence, SequenceState};
 use crate::types::{ObjectId, Position};
-use std::sync::atomic::Ordering;
 
 /// Values that a sequence reserves beyond the one given out.
 const RESERVE: u32 = 32;

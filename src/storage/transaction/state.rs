@@ -6,13 +6,13 @@
 //! 3. A snapshot's slot says "any position" before its position is read: clean-up never overtakes one that is being taken.
 
 use crate::error::Error;
+use crate::hash::HashMap;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Notifier, Waiter};
 use crate::types::{Position, TxnId};
-use hashbrown::HashMap;
-use parking_lot::Mutex;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 const ACTIVE: u64 = 0;
 const ABORTED: u64 = u64::MAX;
@@ -169,12 +169,12 @@ impl WaitGraph {
 /// The nodes from `me` back to `me`, if waiting for `others` closed a circle.
 fn find_circle(edges: &HashMap<u64, Edges>, me: u64, others: &[u64]) -> Option<Vec<u64>> {
     let mut path = vec![me];
-    let mut seen = hashbrown::HashSet::new();
+    let mut seen = crate::hash::HashSet::default();
     fn visit(
         edges: &HashMap<u64, Edges>,
         me: u64,
         next: &[u64],
-        seen: &mut hashbrown::HashSet<u64>,
+        seen: &mut crate::hash::HashSet<u64>,
         path: &mut Vec<u64>,
     ) -> bool {
         for &node in next {
@@ -213,7 +213,7 @@ fn describe(circle: &[u64]) -> String {
 }
 
 const FREE: u64 = u64::MAX;
-const SLOTS: usize = 4096;
+const SLOTS: usize = if cfg!(feature = "shuttle") { 64 } else { 4096 };
 
 /// Positions of the live snapshots.
 #[derive(Debug)]

@@ -15,13 +15,13 @@
 
 use super::api::RowLockMode;
 use super::state::{Snapshot, Status, TxnState};
+use crate::hash::HashMap;
+use crate::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, RwLock};
 use crate::types::row::DELETED;
 use crate::types::{ObjectId, Position};
-use hashbrown::HashMap;
-use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// A row of a table.
 pub(crate) type RowKey = (u32, u64);
@@ -79,8 +79,8 @@ impl Entry {
     }
 }
 
-const SHARDS: usize = 256;
-const FILTER: usize = 1 << 16;
+const SHARDS: usize = if cfg!(feature = "shuttle") { 4 } else { 256 };
+const FILTER: usize = if cfg!(feature = "shuttle") { 64 } else { 1 << 16 };
 
 /// A part of the chains.
 pub(crate) type Shard = HashMap<RowKey, Entry>;

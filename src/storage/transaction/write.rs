@@ -12,11 +12,11 @@ use crate::btree::node;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
+use crate::sync::MutexGuard;
 use crate::table::{self, Index, Table, row_key};
 use crate::types::key::KeyEncoder;
 use crate::types::row::{self, Field, RowView};
 use crate::types::{ColumnNo, ObjectId, RowId, Unique, Value};
-use parking_lot::MutexGuard;
 use std::sync::Arc;
 
 /// Bytes of redo that a commit group holds itself.

@@ -29,12 +29,12 @@ pub use reader::{Tail, read};
 
 use crate::error::{Error, Result};
 use crate::io::{File, Io};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::sync::{Notifier, Waiter};
 use crate::types::Position;
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A block.
 pub const BLOCK_BYTES: usize = 4096;
