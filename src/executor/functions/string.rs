@@ -133,7 +133,11 @@ fn chr(code: i32) -> Result<String> {
     }
     match u32::try_from(code).ok().and_then(char::from_u32) {
         Some(c) => Ok(c.to_string()),
-        None if code < 0 => Err(Error::new(SqlState::ProgramLimitExceeded, "character number must be positive")),
+        None if code < 0 => Err(Error::new(SqlState::InvalidParameterValue, "character number must be positive")),
+        None if code > 0x10_ffff => {
+            let message = format!("requested character too large for encoding: {code}");
+            Err(Error::new(SqlState::ProgramLimitExceeded, message))
+        }
         None => {
             let message = format!("requested character not valid for encoding: {code}");
             Err(Error::new(SqlState::ProgramLimitExceeded, message))
