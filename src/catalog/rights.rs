@@ -49,12 +49,13 @@ impl Image {
         }
     }
 
-    /// 42501 unless a role may read or write a relation.
+    /// 42501 unless a role may read or write a relation. What PostgreSQL lets everybody read of its catalogs, everybody may.
     ///
     /// # Errors
     /// 42501.
     pub fn check_access(&self, user: Oid, relation: &Relation) -> Result<()> {
-        if relation.oid < Oid::FIRST_USER || self.acts_for(user, relation.owner) {
+        let system = relation.oid < Oid::FIRST_USER && super::system::is_public(relation.oid);
+        if system || self.acts_for(user, relation.owner) {
             return Ok(());
         }
         Err(denied(kind_word(relation.kind), &relation.name))

@@ -10,6 +10,7 @@ use super::settings::Settings;
 use crate::catalog::builtin;
 use crate::catalog::image::{Body, Image};
 use crate::error::Result;
+use crate::executor::functions::Host;
 use crate::types::{Array, Datum, Oid, Type, oid};
 use crate::wire::backend::TransactionStatus;
 use lightning_storage::{LockMode, LockTag};
@@ -90,7 +91,11 @@ impl SessionHost {
     /// See [`crate::executor::functions::Host::rows`].
     pub(super) fn report(&self, function: &str) -> Result<Vec<Vec<Datum>>> {
         match function {
-            "pg_stat_get_activity" => Ok(activity(&self.server)),
+            "pg_stat_get_activity" => {
+                let image = self.catalog();
+                let user = self.current_user(&image);
+                Ok(activity(&self.server, (!image.is_superuser(user)).then_some(user)))
+            }
             "pg_lock_status" => Ok(locks(&self.server, self.database)),
             "show_all_settings" => Ok(settings(&self.settings.lock())),
             "pg_prepared_statement" => Ok(self.prepared.lock().iter().map(PreparedNote::row).collect()),
@@ -119,7 +124,8 @@ impl SessionHost {
 
 /// pg_stat_get_activity's columns: datid, pid, usesysid, application_name, state, query, two of waits, three of starts, state_change,
 /// three of the client, two of transactions, backend_type, and what TLS and GSSAPI say.
-fn activity(server: &Server) -> Vec<Vec<Datum>> {
+/// What others than `only` do is not told.
+fn activity(server: &Server, only: Option<Oid>) -> Vec<Vec<Datum>> {
     let time = |moment: i64| if moment == 0 { Datum::Null } else { Datum::TimestampTz(moment) };
     let mut backends = server.backends();
     backends.sort_by_key(|backend| backend.pid);
@@ -145,6 +151,10 @@ fn activity(server: &Server) -> Vec<Vec<Datum>> {
             (row[6], row[7]) = (text("Client"), text("ClientRead"));
         }
         row.extend([Datum::Null, Datum::Null, Datum::Null, Datum::Null, Datum::Null, text("client backend")]);
+        if only.is_some_and(|user| user != role) {
+            row[4..12].fill(Datum::Null);
+            row[5] = text("<insufficient privilege>");
+        }
         // ssl and what belongs to it, then GSSAPI's three, the parallel leader and the query's number.
         row.push(Datum::Bool(false));
         row.extend(std::iter::repeat_n(Datum::Null, 6));

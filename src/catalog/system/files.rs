@@ -30,20 +30,20 @@ impl Table {
             None => (&self.rows[..], Vec::new()),
             Some(key) => (&self.rows[..0], self.find(key)),
         };
-        all.iter().chain(some).map(|row| Ok(row.to_vec()))
+        all.iter().map(|row| &**row).chain(some).map(|row| Ok(row.to_vec()))
     }
 
-    fn find(&'static self, key: Key<'_>) -> Vec<&'static Box<[Datum]>> {
-        let equal = |row: &&'static Box<[Datum]>| {
+    fn find(&'static self, key: Key<'_>) -> Vec<&'static [Datum]> {
+        let equal = |row: &&'static [Datum]| {
             let value = &row[key.attribute as usize - 1];
             !value.is_null() && compare::compare(value, key.value).is_eq()
         };
         match self.keys.iter().find(|(attribute, _)| *attribute == key.attribute) {
             Some((_, map)) => {
                 let found = map.get(&compare::hash(key.value)).map_or(&[][..], Vec::as_slice);
-                found.iter().map(|at| &self.rows[*at as usize]).filter(equal).collect()
+                found.iter().map(|at| &*self.rows[*at as usize]).filter(equal).collect()
             }
-            None => self.rows.iter().filter(equal).collect(),
+            None => self.rows.iter().map(|row| &**row).filter(equal).collect(),
         }
     }
 }

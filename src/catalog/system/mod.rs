@@ -30,7 +30,7 @@ use super::store::fixed;
 use crate::error::Result;
 use crate::executor::functions::CallContext;
 use crate::types::{Datum, Oid, Type};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 pub(crate) use classes::{array_oid, element_of_array_oid};
@@ -171,6 +171,22 @@ pub(crate) fn built_in_oid(catalog: &str, name: &str) -> Option<Oid> {
         Datum::Oid(oid) => Some(oid),
         _ => None,
     }
+}
+
+/// Whether everybody may read a system relation: its ACL grants PUBLIC `r`. pg_authid's passwords are the superusers'.
+pub(crate) fn is_public(oid: Oid) -> bool {
+    static PRIVATE: LazyLock<HashSet<Oid>> = LazyLock::new(|| {
+        let grants_reading = |acl: &str| {
+            let items = acl.trim_matches(['{', '}']).split(',');
+            items
+                .filter_map(|item| item.strip_prefix('='))
+                .any(|granted| granted.split('/').next().unwrap_or("").contains('r'))
+        };
+        let (_, rows) = builtin::rows("pg_class");
+        let private = rows.filter(|row| matches!(row[5], "r" | "v") && !grants_reading(row[11]));
+        private.filter_map(|row| row[0].parse().ok().map(Oid)).collect()
+    });
+    !PRIVATE.contains(&oid)
 }
 
 /// Whether an oid is that of the system relation of a name.

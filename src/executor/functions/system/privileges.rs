@@ -88,7 +88,8 @@ fn relation_object(ctx: &CallContext, datum: &Datum) -> Result<Option<Object>> {
     };
     let image = ctx.host.catalog();
     Ok(image.relations.get(&oid).map(|relation| {
-        let public: &[&str] = if oid < Oid::FIRST_USER && relation.name != "pg_authid" { &["SELECT"] } else { &[] };
+        let public: &[&str] =
+            if oid < Oid::FIRST_USER && crate::catalog::system::is_public(oid) { &["SELECT"] } else { &[] };
         Object { owner: relation.owner, public }
     }))
 }
