@@ -321,3 +321,47 @@ fn a_full_disk_and_a_failed_sync_are_errors_and_nothing_more() {
     assert!(rows == vec![(1, 1)] || rows == vec![(1, 1), (2, 2)]);
     check(&engine);
 }
+
+/// A load takes no memory for undo, however long; changes take a bounded number of bytes each, up to the budget.
+#[test]
+fn undo_stays_within_its_budget() {
+    const ROWS: i64 = 60_000;
+    let config = Config { pool_bytes: 1 << 20, undo_bytes: 8 << 20, ..Config::default() };
+    let engine = Engine::open(std::sync::Arc::new(SimIo::new()), std::sync::Arc::new(FixedClock), config).unwrap();
+    let (table, unique, _) = make_table(&engine);
+    let mut t = begin(&engine);
+    for batch in 0..ROWS / 1000 {
+        let s = t.snapshot();
+        for id in batch * 1000..(batch + 1) * 1000 {
+            t.insert(&s, table, &[Value::Int64(id), Value::Int64(1), Value::Bytes(&[1; 100])]).unwrap();
+        }
+    }
+    assert_eq!((engine.stats().live_versions, engine.stats().undo_bytes), (0, 0));
+    commit(&engine, t);
+    let mut t = begin(&engine);
+    let s = t.snapshot();
+    let mut changed = 0;
+    let full = loop {
+        changed += 1;
+        match t.update(&s, table, RowId(changed), Base::Snapshot, &[(ColumnNo(1), Value::Int64(2))]) {
+            Ok(outcome) => assert_eq!(outcome, WriteOutcome::Done),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, Error::OutOfMemory), "{full}");
+    let bytes = engine.stats().undo_bytes / changed;
+    println!("{bytes} bytes per changed row of 120");
+    assert!(bytes < 350 && changed > 20_000, "{bytes} bytes per changed row");
+    assert!(matches!(
+        t.lock_row(&s, table, RowId(ROWS as u64), RowLockMode::Update, WaitPolicy::Wait),
+        Err(Error::OutOfMemory)
+    ));
+    drop(s);
+    t.rollback();
+    assert_eq!((engine.stats().live_versions, engine.stats().undo_bytes), (0, 0));
+    let mut t = begin(&engine);
+    assert_eq!(value_of(&mut t, unique, 5), Some(1));
+    update(&mut t, table, RowId(6), 3).unwrap();
+    commit(&engine, t);
+    check(&engine);
+}

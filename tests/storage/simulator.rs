@@ -556,20 +556,8 @@ impl World {
     }
 
     fn random_index(&mut self, at: usize, table: usize) -> Option<ObjectId> {
-        let position = if self.sessions[at].repeatable {
-            // Only indexes that are older than the snapshot serve it; none has been asked for yet: the first statement will do.
-            self.sessions[at].portals.first().map_or(0, |portal| portal.snapshot.position().0)
-        } else {
-            u64::MAX
-        };
-        let mine = |stamp| stamp == Stamp::Pending(at);
-        let serves = |stamp| matches!(stamp, Stamp::At(created) if created <= position) || mine(stamp);
-        let indexes: Vec<ObjectId> = self.tables[table]
-            .indexes
-            .iter()
-            .filter(|index| index.exists(at) && serves(index.created))
-            .map(|index| index.id)
-            .collect();
+        let indexes = self.tables[table].indexes.iter().filter(|index| index.exists(at));
+        let indexes: Vec<ObjectId> = indexes.map(|index| index.id).collect();
         (!indexes.is_empty()).then(|| indexes[self.rng.random_range(0..indexes.len())])
     }
 
@@ -734,7 +722,7 @@ impl World {
             }
             Action::IndexScan { index, range, direction } => {
                 match table.indexes.iter().find(|each| each.id == *index && each.exists(at)) {
-                    Some(each) if serves(each, &session, at, &snapshot) => {
+                    Some(each) => {
                         let expected = table.seen_by(each, table.seen(at, command, position), range, *direction);
                         let rng = &mut self.rng;
                         let mut step = || rng.random_range(1..20);
@@ -749,7 +737,6 @@ impl World {
                 let rows = table.seen(at, command, position);
                 let index =
                     index.and_then(|index| table.indexes.iter().find(|each| each.id == index && each.exists(at)));
-                let index = index.filter(|index| serves(index, &session, at, &snapshot));
                 let t = session.transaction.as_ref().unwrap();
                 let (place, expected) = match index {
                     None => (Place::Rows(RowId(1)), rows),
@@ -901,14 +888,6 @@ impl World {
 /// Room is kept back for undoing: only a disk that fails can prevent it.
 fn error_is_io(error: &Error) -> bool {
     matches!(error, Error::Io(_) | Error::Poisoned)
-}
-
-/// Whether an index is old enough for the snapshot.
-fn serves(index: &Index, _session: &Session, at: usize, snapshot: &Snapshot) -> bool {
-    match index.created {
-        Stamp::Pending(owner) => owner == at,
-        Stamp::At(position) => position <= snapshot.position().0,
-    }
 }
 
 fn open_config(io: &SimIo, config: &Config) -> Engine {

@@ -5,7 +5,7 @@
 
 use super::api::Base;
 use super::state::Snapshot;
-use super::version::{is_deleted, visible};
+use super::version::is_deleted;
 use super::{Newest, Transaction, Undo, version};
 use crate::btree::{Tree, node};
 use crate::error::{Error, Result};
@@ -91,13 +91,15 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Puts the entries of up to `budget_rows` more rows in; `true`: the index is complete. Rows are taken as the snapshot sees
-    /// them, and as they are newest; the caller's lock keeps writers away.
+    /// Puts the entries of up to `budget_rows` more rows in; `true`: the index is complete. Rows come in with
+    /// every version that is there, so that the index serves older snapshots too; the caller's lock keeps writers away.
     ///
     /// # Errors
     /// `Duplicate`; `TooLarge`.
-    pub fn build_index(&mut self, s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
+    pub fn build_index(&mut self, _s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
         let shared = self.shared.clone();
+        // A version whose entry is about to come in must not be cleaned up before.
+        let _quiet = shared.cleaning.lock();
         let index = shared.index(index)?;
         let mut next = Some(index.build_next.load(Ordering::Relaxed));
         let mut left = budget_rows.max(1);
@@ -105,7 +107,7 @@ impl Transaction {
         while let Some(row) = next
             && left > 0
         {
-            let (mut found, resume) = self.leaf_keys(s, &index, row, &mut left)?;
+            let (mut found, resume) = self.leaf_keys(&index, row, &mut left)?;
             keys.append(&mut found);
             next = resume;
         }
@@ -127,7 +129,6 @@ impl Transaction {
     /// Keys of the rows of one leaf from `row` on, and where the next leaf begins.
     fn leaf_keys(
         &self,
-        s: &Snapshot,
         index: &Index,
         row: u64,
         left: &mut usize,
@@ -144,14 +145,19 @@ impl Transaction {
             }
             *left -= 1;
             let newest = node::value(&leaf, at);
-            let mut shard = self.shared.versions.shard(version::key(table.id, row));
-            let entry = shard.get_mut(&version::key(table.id, row));
-            let head = entry.as_ref().and_then(|entry| entry.head.as_deref());
-            let seen = table.runs.with(row, |run| visible(newest, head, run, s));
-            if let Some(seen) = seen.filter(|seen| *seen != newest) {
-                images.push((seen.to_vec(), row, false));
-                // The entry goes with the version: its change took it out of use, though there was no index then.
-                entry.into_iter().for_each(version::Entry::mark_keys_changed);
+            // Older snapshots that live may look for any version that is there.
+            if let Some(entry) =
+                self.shared.versions.shard(version::key(table.id, row)).get_mut(&version::key(table.id, row))
+            {
+                let mut each = entry.head.as_deref();
+                while let Some(version) = each {
+                    if !is_deleted(&version.before) {
+                        images.push((version.before.to_vec(), row, false));
+                    }
+                    each = version.next.as_deref();
+                }
+                // The entries go with the versions: their changes took them out of use, though there was no index then.
+                entry.mark_keys_changed();
             }
             if !is_deleted(newest) {
                 images.push((newest.to_vec(), row, true));
@@ -162,6 +168,9 @@ impl Transaction {
         for (image, row, newest) in images {
             if let Some(key) = index.image_key(pool, &image)? {
                 let judged = index.judges(&key);
+                if !newest && key.finish().is_err() {
+                    continue; // a former value that was too large for an index is no reason to refuse one
+                }
                 keys.push((BuildKey { bytes: key.finish()?.to_vec(), judged }, row, newest));
             }
         }

@@ -209,6 +209,7 @@ pub(super) fn release_row_lock(shared: &Shared, state: &TxnState, key: RowKey) {
     if let Some(entry) = shard.get_mut(&key) {
         if let Some(at) = entry.locks.iter().rposition(|lock| lock.txn.id == state.id) {
             entry.locks.remove(at);
+            shared.versions.count_locks(-1);
         }
         if entry.is_empty() {
             shard.remove(&key);

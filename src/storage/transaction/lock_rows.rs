@@ -38,6 +38,7 @@ impl Transaction {
         policy: WaitPolicy,
     ) -> Result<LockOutcome> {
         let shared = self.shared.clone();
+        shared.check_undo()?;
         let key = version::key(table.id, row);
         let leaf = table.tree.read_leaf(&shared.pool, &row_key(row))?;
         let Ok(at) = node::search(&leaf, &row_key(row)) else { return self.lock_gone() };
@@ -63,8 +64,10 @@ impl Transaction {
         let held = entry.locks.iter().any(|lock| lock.txn.id == self.state.id && lock.mode >= mode);
         if !held {
             // Locks of transactions that are over go in passing.
+            let before = entry.locks.len() as i64;
             entry.locks.retain(|lock| lock.txn.is_active());
             entry.locks.push(RowLock { txn: self.state.clone(), mode });
+            shared.versions.count_locks(entry.locks.len() as i64 - before);
             self.row_locks.push(key);
         }
         Ok(outcome)

@@ -82,6 +82,9 @@ impl Entry {
 const SHARDS: usize = if cfg!(feature = "shuttle") { 4 } else { 256 };
 const FILTER: usize = if cfg!(feature = "shuttle") { 64 } else { 1 << 16 };
 
+/// What a row costs in a shard's map, about.
+const ENTRY_BYTES: usize = 64;
+
 /// A part of the chains.
 pub(crate) type Shard = HashMap<RowKey, Entry>;
 
@@ -147,8 +150,13 @@ impl Versions {
             filter.fetch_sub(1, Ordering::Release);
         }
         self.live.fetch_add(i64::from(change), Ordering::Relaxed);
-        let bytes = (size_of::<Version>() + version.before.len()) as i64;
+        let bytes = (size_of::<Version>() + version.before.len() + ENTRY_BYTES) as i64;
         self.bytes.fetch_add(i64::from(change) * bytes, Ordering::Relaxed);
+    }
+
+    /// Counts row locks that came or went: they share the budget of the versions.
+    pub(crate) fn count_locks(&self, change: i64) {
+        self.bytes.fetch_add(change * (size_of::<RowLock>() + ENTRY_BYTES) as i64, Ordering::Relaxed);
     }
 
     /// Drops the versions from the first one on whose before-image nobody can see any more; gives them newest first.
