@@ -16,6 +16,8 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 const GUARD: i64 = 12;
 /// Digits before the point that a result may have, roughly (PostgreSQL's `NUMERIC_MAX_RESULT_SCALE`).
 const RESULT_SCALE_MAX: f64 = 2000.0;
+/// PostgreSQL's digits of it: scales are chosen by what it cuts off.
+#[allow(clippy::approx_constant)]
 const LOG10_E: f64 = 0.434_294_481_903_252;
 
 fn power_error(message: &str) -> Error {
