@@ -262,3 +262,60 @@ async fn long_statements_leave_others_served_and_can_be_cancelled() {
         long.batch_execute("reset statement_timeout").await.unwrap();
     }
 }
+
+/// `kill -9` in the middle of statements that build indexes and write tables anew: afterwards each has happened or has not, and
+/// every structure is whole.
+#[tokio::test]
+async fn killed_ddl_has_happened_whole_or_not_at_all() {
+    const STATEMENTS: [(&str, &str); 5] = [
+        ("create index t_b on t (b)", "select count(*) from pg_class where relname = 't_b'"),
+        (
+            "create unique index t_expr on t (lower(b)) where a > 0",
+            "select count(*) from pg_class where relname = 't_expr'",
+        ),
+        (
+            "alter table t add column c double precision default random()",
+            "select count(*) from pg_attribute where attrelid = 't'::regclass and attname = 'c'",
+        ),
+        (
+            "alter table t alter column a type bigint using a + 1",
+            "select count(*) from pg_attribute where attrelid = 't'::regclass and attname = 'a' and atttypid = 'int8'::regtype",
+        ),
+        (
+            "alter table t add constraint big check (length(b) > 3), add column s serial",
+            "select count(*) from pg_constraint where conname = 'big'",
+        ),
+    ];
+    const ROWS: i64 = 30_000;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    let setup = format!(
+        "create table t (a int primary key, b text); insert into t select g, 'row ' || g from generate_series(1, {ROWS}) g"
+    );
+    client.batch_execute(&setup).await.unwrap();
+    drop(server);
+    for (i, (statement, happened)) in STATEMENTS.into_iter().enumerate() {
+        let server = Server::start(folder.path());
+        let client = server.connect().await;
+        let running = tokio::spawn(async move { client.batch_execute(statement).await });
+        tokio::time::sleep(std::time::Duration::from_millis(60 + 90 * i as u64)).await;
+        drop(server);
+        let answered = running.await.unwrap().is_ok();
+
+        let check =
+            Command::new(env!("CARGO_BIN_EXE_lightning")).args(["check", "--data-dir"]).arg(folder.path()).output();
+        let check = check.unwrap();
+        assert!(check.status.success(), "{statement}: {}", String::from_utf8_lossy(&check.stdout));
+        let server = Server::start(folder.path());
+        let client = server.connect().await;
+        let done = client.query_one(happened, &[]).await.unwrap().get::<_, i64>(0) == 1;
+        assert!(done || !answered, "{statement} was answered and is lost");
+        let rows = client.query_one("select count(*) from t where b like 'row %'", &[]).await.unwrap();
+        assert_eq!(rows.get::<_, i64>(0), ROWS, "{statement}");
+        if !done {
+            client.batch_execute(statement).await.unwrap();
+        }
+        client.batch_execute("insert into t (a, b) values (-5, 'another'); delete from t where a = -5").await.unwrap();
+    }
+}
