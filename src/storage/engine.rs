@@ -288,6 +288,9 @@ impl Engine {
         let _draw = Draw::Checkpoint.allow();
         let (store, opened) = Store::open(&*io)?;
         let store = Arc::new(store);
+        if !opened.notes.is_empty() {
+            wal::expect_file(&*io, opened.position)?;
+        }
         // Places that the log names are in use before anything is allocated.
         wal::read(&*io, opened.position, |position, record| {
             redo::extents(record)?.into_iter().for_each(|extent| store.claim_for_log(position, extent));

@@ -325,6 +325,22 @@ fn a_flipped_bit_is_named_or_changes_nothing() {
 }
 
 #[test]
+fn a_log_file_that_is_missing_is_named() {
+    use lightning_storage::io::Io;
+    let io = SimIo::new();
+    let engine = open(&io);
+    let (table, ..) = make_table(&engine);
+    engine.checkpoint().unwrap();
+    let mut t = begin(&engine);
+    insert(&mut t, table, 1, 1).unwrap();
+    commit(&engine, t);
+    let after = io.crash(|| true);
+    after.remove("log-0000000000").unwrap();
+    let opened = Engine::open(std::sync::Arc::new(after), std::sync::Arc::new(FixedClock), Config::default());
+    assert!(matches!(opened, Err(Error::Corrupt(what)) if what.contains("log-0000000000")));
+}
+
+#[test]
 fn a_second_engine_on_one_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let io = lightning_storage::io::file::FileIo::open(folder.path()).unwrap();

@@ -25,7 +25,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use reader::{Tail, read};
+pub use reader::{Tail, expect_file, read};
 
 use crate::error::{Error, Result};
 use crate::io::{File, Io};

@@ -69,6 +69,21 @@ fn check(block: &[u8], position: u64, incarnation: u32) -> Option<Header> {
     valid.then(|| Header { incarnation: u32_at(4), durable: u64_at(16), used })
 }
 
+/// The log has a file for `position`, which a checkpoint names; between two files the next one may not be there yet.
+///
+/// # Errors
+/// [`Error::Corrupt`] names the file that is missing.
+pub fn expect_file(io: &dyn Io, position: Position) -> Result<()> {
+    let name = segment_name(position.0 / SEGMENT_BYTES);
+    if position.0.is_multiple_of(SEGMENT_BYTES) || io.list()?.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the log file {name} is missing: the newest checkpoint is at position {} in it",
+        position.0
+    )))
+}
+
 /// Calls `each` with every whole record that ends after `from`, in order, and its position.
 ///
 /// # Errors
