@@ -32,6 +32,8 @@
 \d app.by_code
 \d+ app.by_code
 \d app.by_kind
+\d app.by_part
+\d app.parent_lower_expr_idx
 \d app.parent_pkey
 \d app.child_label_key
 \dv

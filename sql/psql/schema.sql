@@ -41,6 +41,10 @@ create index by_label on app.child (label desc, other nulls first);
 create unique index by_code on app.parent (code) include (amount);
 create index by_kind on app.parent (kind desc nulls last);
 
+create index on app.parent (lower(code), (amount + 1) desc);
+create index by_part on app.parent (id) where amount > 5 and kind = 'n';
+create temp table session_only (a int default 1, b text);
+
 create view simple as select a, b from plain;
 create view app.joined as
     select p.code, c.label, count(*) as n, sum(p.amount) filter (where c.other > 1) as s

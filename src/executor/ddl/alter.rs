@@ -19,6 +19,7 @@ use crate::executor::functions::string::quote_identifier as quote;
 use crate::planner::columns::{ColumnSet, used_by};
 use crate::sql::ast::Ident;
 use crate::sql::ast::utility::{AlterTable, AlterTableAction, ColumnDef, ConstraintBody, ExprText};
+use crate::sql::bind::coerce::Coercion;
 use crate::sql::bind::scope::Clause;
 use crate::sql::tree::ExprKind;
 use crate::types::{Oid, Type, oid, physical, typmod};
@@ -148,7 +149,10 @@ impl DdlContext<'_> {
 
     fn rename_column(&mut self, table: Oid, from: &Ident, to: &Ident) -> Result<()> {
         let relation = self.table(table)?;
-        number(&relation, from)?;
+        if relation.attribute(&from.name).is_none() {
+            let message = format!("column \"{}\" does not exist", from.name);
+            return Err(Error::new(SqlState::UndefinedColumn, message));
+        }
         if relation.attribute(&to.name).is_some() {
             let message = format!("column \"{}\" of relation \"{}\" already exists", to.name, relation.name);
             return Err(Error::new(SqlState::DuplicateColumn, message));
@@ -377,14 +381,21 @@ impl DdlContext<'_> {
                 .detail(format!("Column \"{name}\" is a generated column.")));
         }
         let shown = self.binder(|binder| Ok(binder.type_name(ty)))?;
-        let source = using.map_or_else(|| quote(name), |using| using.text.clone());
-        let castable = self.binder(|mut binder| {
-            let row = binder.row_columns(relation);
-            binder.stored_expression(&source, relation, &row, Clause::AlterType, Some(ty)).map(|_| ())
-        });
+        let castable = match using {
+            Some(using) => self.binder_of(super::CLIENT_TEXT, |mut binder| {
+                let row = binder.row_columns(relation);
+                let (bound, _) = binder.definition(&using.expr, relation, &row, Clause::AlterType, None)?;
+                let cast = binder.coerce_to(bound, ty, Coercion::Assignment, 0)?;
+                cast.map(|_| ()).ok_or_else(|| Error::new(SqlState::DatatypeMismatch, ""))
+            }),
+            None => self.binder(|mut binder| {
+                let row = binder.row_columns(relation);
+                binder.stored_expression(&quote(name), relation, &row, Clause::AlterType, Some(ty)).map(|_| ())
+            }),
+        };
         if let Err(error) = castable {
             if error.code() != SqlState::DatatypeMismatch {
-                return Err(error.without_position());
+                return Err(error);
             }
             let (message, hint) = match using {
                 Some(_) => (

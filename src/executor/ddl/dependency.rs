@@ -46,7 +46,11 @@ impl Found {
     /// Whether the table that a target is part of is dropped too.
     fn owner_goes(&self, target: Target) -> bool {
         match target {
-            Target::Constraint(table, _) | Target::Default(table, _) | Target::Column(table, _) => {
+            Target::Default(table, number) => {
+                self.silent.contains_key(&Target::Relation(table))
+                    || self.silent.contains_key(&Target::Column(table, number))
+            }
+            Target::Constraint(table, _) | Target::Column(table, _) => {
                 self.silent.contains_key(&Target::Relation(table))
             }
             Target::Relation(_) | Target::Schema(_) => false,
@@ -191,7 +195,7 @@ impl DdlContext<'_> {
         let (Some((first, _)), count) = (told.first(), told.len()) else { return Ok(()) };
         if !cascade {
             let line = |(target, because): &&(Target, Option<Target>)| {
-                let on = because.map(|on| self.describe(on)).unwrap_or_default();
+                let on = because.map(|on| self.describe(self.behind(on))).unwrap_or_default();
                 format!("{} depends on {on}", self.describe(*target))
             };
             let detail = told.iter().map(line).collect::<Vec<_>>().join("\n");
@@ -221,6 +225,15 @@ impl DdlContext<'_> {
             ..crate::error::Report::default()
         });
         Ok(())
+    }
+
+    /// What really is depended on: foreign keys hang on the index of a key, not on the key.
+    fn behind(&self, target: Target) -> Target {
+        let Target::Constraint(table, oid) = target else { return target };
+        let table = self.image().relations.get(&table);
+        let constraint = table.and_then(|table| table.constraints.iter().find(|constraint| constraint.oid == oid));
+        let index = constraint.and_then(|constraint| super::drop::constraint_index(constraint));
+        index.map_or(target, Target::Relation)
     }
 
     /// An object in messages: its kind and its name, qualified when the search path does not find it.
