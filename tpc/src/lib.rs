@@ -6,3 +6,4 @@
 pub mod c;
 mod decimal;
 mod histogram;
+pub mod sync;

@@ -17,11 +17,16 @@ enum Benchmark {
     /// TPC-C: order entry, five short transactions
     #[command(subcommand)]
     C(tpc::c::Command),
+    /// No benchmark of a server: how long a write with fdatasync takes here
+    Sync(tpc::sync::SyncArgs),
 }
 
 fn main() -> ExitCode {
-    let Benchmark::C(command) = Cli::parse().benchmark;
-    match command.execute() {
+    let outcome = match Cli::parse().benchmark {
+        Benchmark::C(command) => command.execute(),
+        Benchmark::Sync(args) => args.execute(),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
