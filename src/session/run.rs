@@ -102,7 +102,7 @@ impl Session {
         self.in_list = false;
         self.tell(stream);
         if let Err(error) = result {
-            self.fail();
+            self.fail().await;
             self.tell(stream);
             backend::error(&mut stream.out, error.report());
             if error.is_fatal() {

@@ -213,7 +213,21 @@ impl Session {
 
     /// A statement has failed: an implicit transaction is over; a block waits for its end, but what it has done since its last
     /// savepoint is undone and unlocked at once, so that nobody waits for a client that thinks.
-    pub fn fail(&mut self) {
+    ///
+    /// Then it waits until the commits that the error may tell of are durable: a duplicate key must not be reported that a crash
+    /// takes back, and who tries again after 40001 must find the commit that was in the way below the new snapshot.
+    pub async fn fail(&mut self) {
+        let noted = self.transaction.lock().as_ref().map(lightning_storage::Transaction::noted);
+        self.undo_failed();
+        while let Some(waiter) = noted.and_then(|noted| self.server.engine.wait_durable(noted)) {
+            super::ready(&waiter).await;
+            if self.server.engine.is_poisoned() {
+                break;
+            }
+        }
+    }
+
+    fn undo_failed(&mut self) {
         match self.block {
             Block::None | Block::Implicit => self.rollback(),
             Block::Explicit => {

@@ -277,7 +277,7 @@ impl Connection<'_> {
 
     /// Answers an error; the transaction has failed.
     async fn report(&mut self, error: Error, extended: bool) -> io::Result<()> {
-        self.session.fail();
+        self.session.fail().await;
         self.session.tell(self.stream);
         if error.is_fatal() {
             return self.end(error).await.and(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -293,7 +293,7 @@ impl Connection<'_> {
 
     /// Tells why and ends the connection.
     async fn end(&mut self, error: Error) -> io::Result<()> {
-        self.session.fail();
+        self.session.fail().await;
         backend::error(&mut self.stream.out, error.fatal().report());
         self.stream.flush().await
     }
