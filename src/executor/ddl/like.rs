@@ -5,9 +5,10 @@ use crate::catalog::image::{Body, Constraint, ConstraintKind, Identity, Index, R
 use crate::catalog::store::fixed;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{
-    ColumnDef, ConstraintBody, ConstraintDef, CreateTable, ExprText, IndexParameters, LikeClause, SequenceOption,
+    ColumnDef, ConstraintBody, ConstraintDef, CreateIndex, CreateTable, ExprText, IndexKeyDef, IndexParameters,
+    LikeClause, SequenceOption,
 };
-use crate::sql::ast::{Ident, TypeName};
+use crate::sql::ast::{Ident, ObjectName, TypeName};
 use crate::sql::parse;
 use crate::types::{Oid, Type};
 use std::sync::Arc;
@@ -146,30 +147,48 @@ impl DdlContext<'_> {
         Ok(())
     }
 
+    /// An index of the source, as CREATE INDEX would make it on the new table.
     fn copy_index(&mut self, table: Oid, source: &Relation, index: &Index) -> Result<()> {
-        if index.predicate.is_some() || index.keys.iter().any(|key| key.expression.is_some()) {
-            return Err(Error::unsupported("LIKE … INCLUDING INDEXES of an expression or partial index"));
-        }
         let made = self.table(table)?;
-        let number = |old: i16| {
-            let name = source.attributes.get(old as usize - 1).map_or("", |attribute| &attribute.name);
-            made.attribute(name).cloned().ok_or_else(|| Error::internal("a column of LIKE is gone"))
+        let column = |number: i16| {
+            let name = source.attributes.get(number as usize - 1).map_or("", |attribute| &attribute.name);
+            Some(Ident { name: name.to_owned(), pos: 0 })
         };
-        let mut copy = index.clone();
-        let mut names = Vec::new();
-        for key in &mut copy.keys {
-            let attribute = number(key.attribute)?;
-            (key.attribute, key.storage) = (attribute.number, attribute.storage);
-            names.push(attribute.name);
+        let text =
+            |text: &String| -> Result<ExprText> { Ok(ExprText { expr: parse::expression(text)?, text: text.clone() }) };
+        let plain = |column| IndexKeyDef {
+            column,
+            expr: None,
+            collation: None,
+            operator_class: None,
+            descending: None,
+            nulls_first: None,
+        };
+        let mut keys = Vec::with_capacity(index.keys.len());
+        for key in &index.keys {
+            keys.push(IndexKeyDef {
+                expr: key.expression.as_ref().map(text).transpose()?,
+                descending: Some(key.descending),
+                nulls_first: Some(key.nulls_first),
+                ..plain(if key.expression.is_none() { column(key.attribute) } else { None })
+            });
         }
-        for included in &mut copy.include {
-            *included = number(*included)?.number;
-        }
-        copy.oid = self.new_oid()?;
-        copy.table = table;
-        copy.name = self.change.choose_name(made.schema, &made.name, Some(&names.join("_")), "idx");
-        self.build(&made, copy)?;
-        Ok(())
+        let create = CreateIndex {
+            unique: index.unique,
+            concurrently: false,
+            if_not_exists: false,
+            name: None,
+            only: false,
+            table: ObjectName { parts: vec![made.schema_name.clone(), made.name.clone()], pos: 0 },
+            method: None,
+            keys,
+            include: index.include.iter().map(|number| plain(column(*number))).collect(),
+            nulls_not_distinct: index.nulls_not_distinct,
+            options: Vec::new(),
+            tablespace: None,
+            predicate: index.predicate.as_ref().map(|(predicate, _)| text(predicate)).transpose()?,
+        };
+        self.create_index(&create).map(|_| ())
     }
 }
 
