@@ -79,7 +79,7 @@ impl Analyzer<'_> {
         let mut order = Vec::new();
         if within_group {
             let ordered = args.split_off(args.len().saturating_sub(call.within_group.len()));
-            direct = std::mem::replace(&mut args, Vec::new());
+            direct = std::mem::take(&mut args);
             for (expr, item) in ordered.into_iter().zip(&call.within_group) {
                 order.push(sort_item(expr, 0, item));
             }

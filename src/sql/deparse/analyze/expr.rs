@@ -180,7 +180,7 @@ impl Analyzer<'_> {
             Some(left) => (vec![found.left, found.right], vec![left.ty.oid, right.ty.oid]),
             None => (vec![found.right], vec![right.ty.oid]),
         };
-        let result = self.binder.resolve_polymorphic(&mut declared, &given, found.result, &found.name)?;
+        let result = self.binder.resolve_polymorphic(&mut declared, &given, found.result, found.name)?;
         let mut args = Vec::with_capacity(2);
         for (arg, wanted) in left.into_iter().chain([right]).zip(declared) {
             args.push(self.implicit(arg, wanted)?);
