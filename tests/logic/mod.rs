@@ -11,8 +11,9 @@
 //!                                           exist at 8
 //! ```
 //! An `error` is SQLSTATE, message and, after "at", the position. `unsupported` must be 0A000 here, whatever PostgreSQL says.
-//! Line feeds inside of values are written `\n`, rows without columns `()`. Every entry goes through the simple protocol. A `query` without effects also goes
-//! through the extended protocol with binary results, whose types and bytes must be those of the live PostgreSQL.
+//! Line feeds inside of values are written `\n`, rows without columns `()`. Every entry goes through the simple protocol;
+//! column names, row counts and an error's DETAIL, HINT and names of objects must be those of the live PostgreSQL too.
+//! A `query` without effects also goes through the extended protocol with binary results: types and bytes are compared.
 //!
 //! `LIGHTNING_LOGIC_ORACLE=write` replaces the stored answers (and finds the kind of entries that have none) by the private
 //! PostgreSQL's; the difference is then reviewed like code. `LIGHTNING_LOGIC=word` runs only files whose path has the word.
@@ -73,31 +74,61 @@ fn parse(text: &str) -> Vec<Entry> {
     entries
 }
 
-/// What a server answers: the entry's kind, and rows or SQLSTATE, message and position.
-async fn ask(client: &Client, text: &str) -> (&'static str, String) {
+/// What a server answers.
+struct Answer {
+    /// The entry's kind.
+    kind: &'static str,
+    /// Rows, or SQLSTATE, message and position: what files store.
+    text: String,
+    /// Column names and row counts, or an error's other fields: compared with the live PostgreSQL only.
+    more: String,
+}
+
+async fn ask(client: &Client, text: &str) -> Answer {
     let messages = match client.simple_query(text).await {
         Ok(messages) => messages,
-        Err(error) => {
-            let Some(error) = error.as_db_error() else { return ("error", format!("the connection failed: {error}")) };
-            let position = match error.position() {
-                Some(tokio_postgres::error::ErrorPosition::Original(position)) => format!(" at {position}"),
-                _ => String::new(),
-            };
-            return ("error", format!("{} {}{position}", error.code().code(), error.message().replace('\n', "\\n")));
-        }
+        Err(error) => return failure(&error),
     };
-    let (mut rows, mut described) = (Vec::new(), false);
+    let (mut rows, mut kind, mut more) = (Vec::new(), "statement", String::new());
     for message in messages {
         match message {
             SimpleQueryMessage::Row(row) => {
                 let fields = (0..row.len()).map(|i| row.get(i).unwrap_or("NULL").replace('\n', "\\n"));
                 rows.push(if row.is_empty() { "()".to_owned() } else { fields.collect::<Vec<_>>().join("|") });
             }
-            SimpleQueryMessage::RowDescription(_) => described = true,
+            SimpleQueryMessage::RowDescription(columns) => {
+                kind = "query";
+                more += &columns.iter().map(tokio_postgres::SimpleColumn::name).collect::<Vec<_>>().join("|");
+                more.push('\n');
+            }
+            SimpleQueryMessage::CommandComplete(count) => _ = writeln!(more, "rows: {count}"),
             _ => {}
         }
     }
-    (if described { "query" } else { "statement" }, rows.join("\n"))
+    Answer { kind, text: rows.join("\n"), more }
+}
+
+/// An error as an answer.
+fn failure(error: &tokio_postgres::Error) -> Answer {
+    let Some(error) = error.as_db_error() else {
+        return Answer { kind: "error", text: format!("the connection failed: {error}"), more: String::new() };
+    };
+    let position = match error.position() {
+        Some(tokio_postgres::error::ErrorPosition::Original(position)) => format!(" at {position}"),
+        _ => String::new(),
+    };
+    let fields = [
+        ("detail", error.detail()),
+        ("hint", error.hint()),
+        ("schema", error.schema()),
+        ("table", error.table()),
+        ("column", error.column()),
+        ("type", error.datatype()),
+        ("constraint", error.constraint()),
+    ];
+    let more = fields.iter().filter_map(|(name, value)| Some(format!("{name}: {}\n", (*value)?))).collect();
+    let text = format!("{} {}{position}", error.code().code(), error.message().replace('\n', "\\n"));
+    Answer { kind: "error", text, more }
 }
 
 /// A value's bytes as they came.
@@ -202,7 +233,7 @@ async fn open(port: u16, path: &Path) -> Client {
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("the server answers");
     tokio::spawn(connection);
     let name = path.file_stem().expect("it has a name").to_string_lossy().replace('-', "_");
-    let schema = format!("create schema logic_{name}; set search_path = logic_{name}");
+    let schema = format!("create schema logic_{name}; set search_path = logic_{name}; set statement_timeout = '30s'");
     client.batch_execute(&schema).await.expect("a schema of its own");
     client
 }
@@ -221,11 +252,14 @@ async fn run(ours: u16, oracle: Option<u16>, path: &Path, count: &mut Count) -> 
         let mut differs = |what: &str, ours: &str, expected: &str| {
             count.differences += 1;
             let Entry { line, text, .. } = &entry;
+            let [ours, expected] = [ours, expected].map(|answer| answer.chars().take(2000).collect::<String>());
             let _ = writeln!(differences, "{shown}:{line}: {what}\n{text}\n  ours:\n{ours}\n  expected:\n{expected}\n");
         };
-        let (kind, answer) = ask(&client, &entry.text).await;
+        let Answer { kind, text: answer, more } = ask(&client, &entry.text).await;
+        let mut expected_more = None;
         if let Some(other) = &other {
-            let (kind, answer) = ask(other, &entry.text).await;
+            let Answer { kind, text: answer, more } = ask(other, &entry.text).await;
+            expected_more = Some(more);
             let stale = entry.kind != "unsupported" && kind != entry.kind;
             if stale || answer != entry.answer {
                 differs("the stored answer is not PostgreSQL's", &entry.answer, &format!("({kind}) {answer}"));
@@ -242,6 +276,11 @@ async fn run(ours: u16, oracle: Option<u16>, path: &Path, count: &mut Count) -> 
         if kind != entry.kind || answer != entry.answer {
             differs(&entry.kind, &answer, &entry.answer);
             continue;
+        }
+        if let Some(expected) = expected_more
+            && more != expected
+        {
+            differs("fields beside the answer", &more, &expected);
         }
         if let Some(other) = &other
             && kind == "query"
@@ -262,7 +301,7 @@ async fn rewrite(oracle: u16, path: &Path) {
     let client = open(oracle, path).await;
     let mut out = String::new();
     for entry in parse(&std::fs::read_to_string(path).expect("the file is readable")) {
-        let (kind, answer) = ask(&client, &entry.text).await;
+        let Answer { kind, text: answer, .. } = ask(&client, &entry.text).await;
         let kind = if entry.kind == "unsupported" { "unsupported" } else { kind };
         let _ = write!(out, "{}{kind}\n{}\n", entry.notes, entry.text);
         if kind != "statement" {
