@@ -4,7 +4,9 @@ use super::Session;
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::row::constraint::{ConstraintQueue, QueueMark};
+use crate::sql::ast::ObjectName;
 use crate::sql::ast::utility::{Isolation, TransactionModes};
+use crate::types::Oid;
 use crate::wire::backend::TransactionStatus;
 use lightning_storage::SavepointId;
 
@@ -134,6 +136,57 @@ impl Session {
         Ok(true)
     }
 
+    /// The constraints that SET CONSTRAINTS names: those of the first schema of the path that has any of that name.
+    pub(super) fn deferrable_constraints(&mut self, names: &[ObjectName]) -> Result<Vec<Oid>> {
+        let image = self.image()?;
+        let path = self.resolve_path(&image, false);
+        let mut chosen = Vec::new();
+        for name in names {
+            let schemas: Vec<Oid> = match name.schema() {
+                Some(schema) => image.schemas.values().filter(|s| s.name == schema).map(|s| s.oid).collect(),
+                None => path.clone(),
+            };
+            let of_schema = |schema: &Oid| -> Vec<(Oid, bool)> {
+                let relations = image.relations.values().filter(|relation| relation.schema == *schema);
+                let constraints = relations.flat_map(|relation| &relation.constraints);
+                let named = constraints.filter(|constraint| constraint.name == name.name());
+                named.map(|constraint| (constraint.oid, constraint.deferrable)).collect()
+            };
+            let found = schemas.iter().map(of_schema).find(|found| !found.is_empty());
+            let Some(found) = found else {
+                let message = format!("constraint \"{}\" does not exist", name.display());
+                return Err(Error::new(SqlState::UndefinedObject, message));
+            };
+            if found.iter().any(|(_, deferrable)| !deferrable) {
+                let message = format!("constraint \"{}\" is not deferrable", name.name());
+                return Err(Error::new(SqlState::WrongObjectType, message));
+            }
+            chosen.extend(found.into_iter().map(|(oid, _)| oid));
+        }
+        Ok(chosen)
+    }
+
+    /// Makes the checks that were put off: `everything`, or what is immediate by now.
+    pub(super) async fn check_deferred(&mut self, everything: bool) -> Result<()> {
+        if !self.constraints.lock().has_deferred() {
+            return Ok(());
+        }
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let ctx = self.statement_context(&image, &call)?;
+        let Some(mut end) = ConstraintQueue::commit(&ctx, everything) else { return Ok(()) };
+        loop {
+            match end.run(&ctx) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_pause() => tokio::task::yield_now().await,
+                Err(error) => match error.waiter() {
+                    Some(waiter) => self.wait(&waiter.clone()).await?,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
     async fn try_commit(&mut self) -> Result<()> {
         self.hold_cursors().await?;
         self.portals.retain(|_, portal| portal.is_held());
@@ -141,23 +194,7 @@ impl Session {
         if self.host.temp_schema(&image).is_some() {
             self.run_ddl(|ctx| ctx.on_commit()).await?;
         }
-        if self.constraints.lock().has_deferred() {
-            let image = self.image()?;
-            let call = self.call_context(&image);
-            let ctx = self.statement_context(&image, &call)?;
-            if let Some(mut end) = ConstraintQueue::commit(&ctx, true) {
-                loop {
-                    match end.run(&ctx) {
-                        Ok(()) => break,
-                        Err(error) if error.is_pause() => tokio::task::yield_now().await,
-                        Err(error) => match error.waiter() {
-                            Some(waiter) => self.wait(&waiter.clone()).await?,
-                            None => return Err(error),
-                        },
-                    }
-                }
-            }
-        }
+        self.check_deferred(true).await?;
         let Some(transaction) = self.transaction.lock().take() else {
             return Err(Error::internal("there is no transaction to commit"));
         };

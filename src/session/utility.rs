@@ -1,6 +1,7 @@
 //! Statements that are not planned: transactions, settings, prepared statements, cursors, and the way to DDL.
 
 use super::Session;
+use super::transaction::Block;
 use super::run::{RowWriter, command_tag};
 use super::statement::Prepared;
 use crate::catalog::store::Change;
@@ -78,8 +79,19 @@ impl Session {
                 Session::put_texts(stream, &[Some(&value)]);
                 "SHOW"
             }
-            Utility::SetConstraints { names: None, deferred } => {
-                self.constraints.lock().set_constraints(None, *deferred);
+            Utility::SetConstraints { names, deferred } => {
+                if self.block != Block::Explicit {
+                    let message = "SET CONSTRAINTS can only be used in transaction blocks";
+                    self.warn(SqlState::NoActiveSqlTransaction, message);
+                }
+                let constraints = match names {
+                    Some(names) => Some(self.deferrable_constraints(names)?),
+                    None => None,
+                };
+                self.constraints.lock().set_constraints(constraints.as_deref(), *deferred);
+                if !*deferred {
+                    self.check_deferred(false).await?;
+                }
                 "SET CONSTRAINTS"
             }
             Utility::Discard(what) => return self.discard(*what).await,

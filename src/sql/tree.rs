@@ -538,6 +538,7 @@ pub enum SqlValue {
     LocalTime,
     LocalTimestamp,
     CurrentUser,
+    User,
     SessionUser,
     CurrentRole,
     CurrentCatalog,

@@ -700,7 +700,9 @@ impl Numeric {
             _ if self.signum() < 0 => NEGATIVE,
             _ => 0,
         };
-        for field in [digits.len() as u16, weight as i16 as u16, sign, self.scale()].iter().chain(&digits) {
+        // PostgreSQL's infinities carry a bit of their header in this field.
+        let scale = if sign == INFINITY || sign == NEGATIVE_INFINITY { 0x20 } else { self.scale() };
+        for field in [digits.len() as u16, weight as i16 as u16, sign, scale].iter().chain(&digits) {
             out.extend_from_slice(&field.to_be_bytes());
         }
     }

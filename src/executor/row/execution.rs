@@ -72,7 +72,8 @@ impl Execution {
             ));
         }
         if params.len() < plan.params.len() {
-            return Err(Error::new(SqlState::UndefinedParameter, "a parameter of the statement has no value"));
+            let message = format!("there is no parameter ${}", params.len() + 1);
+            return Err(Error::new(SqlState::UndefinedParameter, message));
         }
         let mut frame = Frame::new(plan.clone(), params, ctx);
         if instrumented {

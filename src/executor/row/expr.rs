@@ -682,7 +682,7 @@ fn sql_value(what: SqlValue, ty: Type, ctx: &CallContext) -> Result<Datum> {
             let local = (ctx.transaction_time + offset * 1_000_000).rem_euclid(DAY_US);
             Datum::TimeTz(round(local), -(offset as i32))
         }
-        SqlValue::CurrentUser | SqlValue::CurrentRole => Datum::Text(ctx.host.user(false).into()),
+        SqlValue::CurrentUser | SqlValue::User | SqlValue::CurrentRole => Datum::Text(ctx.host.user(false).into()),
         SqlValue::SessionUser => Datum::Text(ctx.host.user(true).into()),
         SqlValue::CurrentCatalog => Datum::Text(ctx.host.database().into()),
         SqlValue::CurrentSchema => {

@@ -113,6 +113,10 @@ pub(in crate::sql) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path>
             // Binary-coercible in PostgreSQL; here only what is the same kind of value may be relabelled.
             b'b' if value_class(from) == value_class(to) => Some(Path::Relabel),
             b'b' | b'i' => Some(Path::Text),
+            // A bool as char(n) is spelled out; text(bool) leaves no padding to trim.
+            _ if (from, to) == (oid::BOOL, oid::BPCHAR) => {
+                builtin::function_by_oid(cast.function).map(Path::Function)
+            }
             _ => builtin::function_by_oid(cast.function).map(|function| {
                 // int2 becomes an oid by way of int4, which here is another kind of value.
                 if value_class(function.result) == value_class(to) { Path::Function(function) } else { Path::Text }
@@ -223,7 +227,12 @@ impl Binder<'_> {
                 Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty: Type::with_typmod(to, typmod) })
             }
             Some(Path::Array) => self.coerce_array(expr, ty, why, pos),
-            Some(Path::Text) => Ok(Expr { kind: ExprKind::CoerceViaIo(Box::new(expr)), ty: Type::new(to) }),
+            Some(Path::Text) => {
+                // An integer of a regclass is its oid, not its name.
+                let by_number = value_class(base_type(from)) == 2 && matches!(base_type(to), oid::INT4 | oid::INT8);
+                let expr = if by_number { relabel(expr, oid::OID) } else { expr };
+                Ok(Expr { kind: ExprKind::CoerceViaIo(Box::new(expr)), ty: Type::new(to) })
+            }
             None => self.coerce_row(expr, ty, why, pos),
         }
     }
@@ -293,7 +302,9 @@ impl Binder<'_> {
             TextContext { format: &call.format, time_zone: &call.time_zone, now: call.transaction_time, names };
         // Intervals take their fields while they are read; lengths are applied afterwards.
         let target = if ty.oid == oid::INTERVAL { ty } else { Type::new(base_type(ty.oid)) };
-        let value = text_io::input_plain(&text, target, &context).map_err(|error| error.at(self.position(pos)))?;
+        // char(n) is kept without its padding.
+        let text = if target.oid == oid::BPCHAR { text.trim_end_matches(' ') } else { &text };
+        let value = text_io::input_plain(text, target, &context).map_err(|error| error.at(self.position(pos)))?;
         let typmod = if ty.oid == oid::INTERVAL { ty.typmod } else { -1 };
         Ok(Expr { kind: ExprKind::Const(value), ty: Type::with_typmod(ty.oid, typmod) })
     }

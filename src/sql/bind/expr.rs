@@ -152,9 +152,16 @@ impl Binder<'_> {
             Ast::Function(call) => self.call(call, pos),
             Ast::Cast { expr: inner, ty } => self.cast(inner, ty, pos),
             Ast::Collate { expr: inner, collation } => self.collate(inner, collation, pos),
-            Ast::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref(), pos),
+            Ast::Case { operand, arms, otherwise } => {
+                let sets = self.scope().sets.len();
+                let case = self.case(operand.as_deref(), arms, otherwise.as_deref(), pos)?;
+                self.no_more_sets(sets, "CASE")?;
+                Ok(case)
+            }
             Ast::Coalesce(items) => {
+                let sets = self.scope().sets.len();
                 let items = self.common(items, "COALESCE")?;
+                self.no_more_sets(sets, "COALESCE")?;
                 let ty = items[0].ty;
                 Ok(Expr { kind: ExprKind::Coalesce(items), ty })
             }
@@ -171,6 +178,11 @@ impl Binder<'_> {
                 let mut values = Vec::with_capacity(fields.len());
                 for field in fields {
                     let value = self.expr(field)?;
+                    // `t.*` stands for its columns, `t` for one row.
+                    if let (Ast::Star(_), ExprKind::Row(columns)) = (&field.kind, &value.kind) {
+                        values.extend(columns.iter().cloned());
+                        continue;
+                    }
                     // A parameter is not decided by standing in a row.
                     values.push(match value.kind {
                         ExprKind::Param(_) => value,
@@ -257,6 +269,7 @@ impl Binder<'_> {
             SqlValue::LocalTime => oid::TIME,
             SqlValue::LocalTimestamp => oid::TIMESTAMP,
             SqlValue::CurrentUser
+            | SqlValue::User
             | SqlValue::SessionUser
             | SqlValue::CurrentRole
             | SqlValue::CurrentCatalog
@@ -629,6 +642,11 @@ impl Binder<'_> {
             let message = format!("could not determine interpretation of row comparison operator {}", op.display());
             return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
+        // Columns are compared one by one, which is no order of rows.
+        if values.len() > 1 && !matches!(row_op(&op.name), Some(RowOp::Eq | RowOp::Ne)) {
+            let what = format!("a comparison of rows with a subquery by {}", op.display());
+            return Err(Error::unsupported(&what).at(self.position(pos)));
+        }
         let mut lefts = Vec::with_capacity(values.len());
         let mut compare = Vec::with_capacity(values.len());
         let mut ids = Vec::with_capacity(values.len());
@@ -760,6 +778,15 @@ impl Binder<'_> {
                 Err(Error::new(SqlState::CannotCoerce, message).at(self.position(place)))
             }
         }
+    }
+
+    /// What decides which of its parts are evaluated takes no set-returning function.
+    fn no_more_sets(&mut self, before: usize, what: &str) -> Result<()> {
+        let Some(span) = self.scope().sets.get(before).map(|set| set.span) else { return Ok(()) };
+        let message = format!("set-returning functions are not allowed in {what}");
+        Err(Error::new(SqlState::FeatureNotSupported, message)
+            .hint("You might be able to move the set-returning function into a LATERAL FROM item.")
+            .at(self.position(span)))
     }
 
     fn collate(&mut self, inner: &ast::Expr, collation: &ObjectName, pos: u32) -> Result<Expr> {
@@ -1004,6 +1031,7 @@ fn figure(expr: &ast::Expr) -> Option<(String, bool)> {
             SqlValue::LocalTime => "localtime",
             SqlValue::LocalTimestamp => "localtimestamp",
             SqlValue::CurrentUser => "current_user",
+            SqlValue::User => "user",
             SqlValue::SessionUser => "session_user",
             SqlValue::CurrentRole => "current_role",
             SqlValue::CurrentCatalog => "current_catalog",

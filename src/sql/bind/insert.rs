@@ -436,7 +436,7 @@ impl Binder<'_> {
         if found.deferrable {
             let message =
                 "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
-            return Err(Error::new(SqlState::InvalidTableDefinition, message));
+            return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message));
         }
         Ok(found)
     }
@@ -476,7 +476,7 @@ impl Binder<'_> {
             None => None,
         };
         let mut arbiters = Vec::new();
-        for index in target.indexes.iter().filter(|index| index.unique && !index.deferrable) {
+        for index in target.indexes.iter().filter(|index| index.unique) {
             let plain: Vec<i16> = index.keys.iter().map(|key| key.attribute).filter(|n| *n != 0).collect();
             let same_columns =
                 plain.iter().all(|n| attributes.contains(n)) && attributes.iter().all(|n| plain.contains(n));
@@ -493,6 +493,11 @@ impl Binder<'_> {
             if let Some((text, _)) = &index.predicate {
                 let predicate = self.stored_expression(text, target, &row, Clause::IndexPredicate, boolean)?;
                 matches = matches && given.as_ref().is_some_and(|given| implies(given, &predicate));
+            }
+            if matches && index.deferrable {
+                let message =
+                    "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
+                return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message));
             }
             if matches {
                 arbiters.push(index.clone());

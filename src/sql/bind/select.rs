@@ -11,8 +11,8 @@ use super::scope::{BoundSet, Clause, Item};
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{self, LockStrength};
-use crate::sql::columns::{ColumnSet, used_by};
-use crate::sql::tree::{ColumnId, Expr, ExprKind, LockTarget, OutputColumn, Rel, RelationLock, ScanColumn, SortKey};
+use crate::sql::columns::{ColumnSet, inputs, produced_in, used_by};
+use crate::sql::tree::{ColumnId, Expr, ExprKind, JoinKind, LockTarget, OutputColumn, Rel, RelationLock, ScanColumn, SortKey};
 use crate::types::{Oid, Type, oid};
 use std::collections::HashMap;
 
@@ -430,7 +430,11 @@ impl Binder<'_> {
         rel = self.group(rel, &mut grouping, &mut targets, &mut having, &mut windows, &mut sets)?;
         rel = super::window::window_rels(rel, windows);
         rel = project_sets(rel, sets);
-        let (lock_targets, lockable) = self.locks(tail.locking, refused)?;
+        let mut nullable = ColumnSet::new();
+        if !tail.locking.is_empty() {
+            nullable_in(&rel, &mut nullable);
+        }
+        let (lock_targets, lockable) = self.locks(tail.locking, refused, &nullable)?;
 
         let mut places: Vec<Option<ColumnId>> = targets.iter().map(|target| self.own_column(&target.expr)).collect();
         let mut keys = Vec::new();
@@ -543,6 +547,7 @@ impl Binder<'_> {
         &mut self,
         locking: &[ast::Locking],
         refused: Option<&'static str>,
+        nullable: &ColumnSet,
     ) -> Result<(Vec<LockTarget>, Vec<(ColumnId, std::sync::Arc<crate::catalog::image::Relation>)>)> {
         let items: Vec<Item> = self.scope().items.clone();
         let lockable = items.iter().flat_map(|item| item.lockable.clone()).collect();
@@ -577,6 +582,10 @@ impl Binder<'_> {
                 if let Some(what) = item.lock_refused.filter(|_| !item.lockable.is_empty() && !item.join) {
                     let message = format!("{name} is not allowed with {what}");
                     return Err(Error::new(SqlState::FeatureNotSupported, message).at(pos));
+                }
+                if item.lockable.iter().any(|(scan, _)| nullable.contains(*scan)) {
+                    let message = format!("{name} cannot be applied to the nullable side of an outer join");
+                    return Err(Error::new(SqlState::FeatureNotSupported, message));
                 }
                 for (scan, relation) in &item.lockable {
                     self.lock(relation.oid, RelationLock::LockRows);
@@ -627,6 +636,21 @@ impl Binder<'_> {
         self.levels[column.0 as usize] = serial;
         self.scope().sets.push(BoundSet { column, call, depth, span: pos });
         Ok(column_expr(column, ty))
+    }
+}
+
+/// Columns that an outer join may leave without a value.
+fn nullable_in(rel: &Rel, set: &mut ColumnSet) {
+    if let Rel::Join { kind, left, right, .. } = rel {
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            produced_in(left, set);
+        }
+        if matches!(kind, JoinKind::Left | JoinKind::Full) {
+            produced_in(right, set);
+        }
+    }
+    for input in inputs(rel) {
+        nullable_in(input, set);
     }
 }
 

@@ -122,7 +122,7 @@ impl Parser<'_> {
             match self.word() {
                 "limit" => {
                     if limited {
-                        return Err(self.error_at("multiple LIMIT clauses not allowed", pos));
+                        return Err(self.syntax_error());
                     }
                     self.advance();
                     limited = true;
@@ -131,7 +131,7 @@ impl Parser<'_> {
                     }
                     if self.is_sign(b',') {
                         return Err(self
-                            .error_at("LIMIT #,# syntax is not supported", self.pos())
+                            .error_at("LIMIT #,# syntax is not supported", pos)
                             .hint("Use separate LIMIT and OFFSET clauses."));
                     }
                 }
@@ -146,7 +146,7 @@ impl Parser<'_> {
                 }
                 "fetch" => {
                     if limited {
-                        return Err(self.error_at("multiple LIMIT clauses not allowed", pos));
+                        return Err(self.syntax_error());
                     }
                     self.advance();
                     limited = true;
@@ -178,11 +178,11 @@ impl Parser<'_> {
             return Err(self.syntax_error());
         }
         if !self.take_word("only") {
-            let at = self.pos();
             self.expect_words(&["with", "ties"])?;
             query.with_ties = true;
             if query.order_by.is_empty() {
-                return Err(self.error_at("WITH TIES cannot be specified without ORDER BY clause", at));
+                let message = "WITH TIES cannot be specified without ORDER BY clause";
+                return Err(Error::new(SqlState::SyntaxError, message));
             }
         }
         Ok(())

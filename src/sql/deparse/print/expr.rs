@@ -307,6 +307,7 @@ impl<'a> Printer<'a> {
             SqlValue::LocalTime => "LOCALTIME",
             SqlValue::LocalTimestamp => "LOCALTIMESTAMP",
             SqlValue::CurrentUser => "CURRENT_USER",
+            SqlValue::User => "USER",
             SqlValue::SessionUser => "SESSION_USER",
             SqlValue::CurrentRole => "CURRENT_ROLE",
             SqlValue::CurrentCatalog => "CURRENT_CATALOG",
