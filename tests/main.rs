@@ -1,6 +1,7 @@
 //! Tests of the server as its users meet it: the real program over its protocol.
 
 mod functions;
+mod hostile;
 mod logic;
 mod pgbench;
 mod psql;

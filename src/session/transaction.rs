@@ -139,7 +139,7 @@ impl Session {
     /// The constraints that SET CONSTRAINTS names: those of the first schema of the path that has any of that name.
     pub(super) fn deferrable_constraints(&mut self, names: &[ObjectName]) -> Result<Vec<Oid>> {
         let image = self.image()?;
-        let path = self.resolve_path(&image, false);
+        let path = self.host.resolve_path(&image, false);
         let mut chosen = Vec::new();
         for name in names {
             let schemas: Vec<Oid> = match name.schema() {

@@ -1,9 +1,9 @@
 //! Statements that are not planned: transactions, settings, prepared statements, cursors, and the way to DDL.
 
 use super::Session;
-use super::transaction::Block;
 use super::run::{RowWriter, command_tag};
 use super::statement::Prepared;
+use super::transaction::Block;
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::ddl::{self, DdlContext};

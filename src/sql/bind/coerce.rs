@@ -114,9 +114,7 @@ pub(in crate::sql) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path>
             b'b' if value_class(from) == value_class(to) => Some(Path::Relabel),
             b'b' | b'i' => Some(Path::Text),
             // A bool as char(n) is spelled out; text(bool) leaves no padding to trim.
-            _ if (from, to) == (oid::BOOL, oid::BPCHAR) => {
-                builtin::function_by_oid(cast.function).map(Path::Function)
-            }
+            _ if (from, to) == (oid::BOOL, oid::BPCHAR) => builtin::function_by_oid(cast.function).map(Path::Function),
             _ => builtin::function_by_oid(cast.function).map(|function| {
                 // int2 becomes an oid by way of int4, which here is another kind of value.
                 if value_class(function.result) == value_class(to) { Path::Function(function) } else { Path::Text }

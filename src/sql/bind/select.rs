@@ -12,7 +12,9 @@ use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{self, LockStrength};
 use crate::sql::columns::{ColumnSet, inputs, produced_in, used_by};
-use crate::sql::tree::{ColumnId, Expr, ExprKind, JoinKind, LockTarget, OutputColumn, Rel, RelationLock, ScanColumn, SortKey};
+use crate::sql::tree::{
+    ColumnId, Expr, ExprKind, JoinKind, LockTarget, OutputColumn, Rel, RelationLock, ScanColumn, SortKey,
+};
 use crate::types::{Oid, Type, oid};
 use std::collections::HashMap;
 

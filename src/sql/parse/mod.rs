@@ -31,6 +31,9 @@ use parser::Parser;
 /// Deepest nesting of expressions, queries and parentheses; PostgreSQL's 2 MB of stack end a little later.
 pub const DEPTH_MAX: u32 = 6_000;
 
+/// Deepest nesting of queries inside of queries: the passes over their plans recurse with more at each level.
+pub const QUERIES_MAX: u32 = 300;
+
 /// Parses a text of any number of statements; empty ones are left out.
 pub fn parse(text: &str) -> Result<Vec<Parsed>> {
     let mut parser = Parser::new(text)?;

@@ -1,6 +1,6 @@
 //! The token cursor: what the grammar's files share.
 
-use super::DEPTH_MAX;
+use super::{DEPTH_MAX, QUERIES_MAX};
 use super::keywords::{Category, KEYWORDS, Keyword};
 use super::lexer::{self, Kind, Token};
 use crate::error::{Error, Result, SqlState};
@@ -28,6 +28,10 @@ pub(crate) struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     depth: u32,
+    /// Queries around this place.
+    queries: u32,
+    /// The last run of opening parentheses that was looked through: its first token, and the one after it.
+    opening: std::cell::Cell<(usize, usize)>,
     ascii: bool,
     /// The last byte whose position was asked for, and that position: positions are asked for in rising order mostly.
     last: std::cell::Cell<(usize, u32)>,
@@ -37,7 +41,8 @@ impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Result<Parser<'a>> {
         let tokens = lexer::tokens(text)?;
         let last = std::cell::Cell::new((0, 1));
-        Ok(Parser { text, tokens, at: 0, depth: 0, ascii: text.is_ascii(), last })
+        let opening = std::cell::Cell::new((0, 0));
+        Ok(Parser { text, tokens, at: 0, depth: 0, queries: 0, opening, ascii: text.is_ascii(), last })
     }
 
     /// All statements up to the end.
@@ -159,6 +164,31 @@ impl<'a> Parser<'a> {
         let result = with_stack(|| parse(self));
         self.depth -= 1;
         result
+    }
+
+    /// One query deeper.
+    pub(super) fn in_query<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.queries >= QUERIES_MAX {
+            return Err(too_deep());
+        }
+        self.queries += 1;
+        let result = self.deeper(parse);
+        self.queries -= 1;
+        result
+    }
+
+    /// How many opening parentheses come next. A run is looked through once, not once for each level of it.
+    pub(super) fn opening_parentheses(&self) -> usize {
+        let (start, end) = self.opening.get();
+        if (start..end).contains(&self.at) {
+            return end - self.at;
+        }
+        let mut ahead = 0;
+        while self.is_sign_at(ahead, b'(') {
+            ahead += 1;
+        }
+        self.opening.set((self.at, self.at + ahead));
+        ahead
     }
 
     // --- signs and keywords ---

@@ -11,10 +11,7 @@ use crate::sql::ast::{
 impl Parser<'_> {
     /// Whether a query begins here, or behind opening parentheses.
     pub(super) fn is_query(&self) -> bool {
-        let mut ahead = 0;
-        while self.is_sign_at(ahead, b'(') {
-            ahead += 1;
-        }
+        let ahead = self.opening_parentheses();
         matches!(self.word_at(ahead), "select" | "values" | "with") || (self.word_at(ahead) == "table" && ahead == 0)
     }
 
@@ -23,10 +20,7 @@ impl Parser<'_> {
         if !self.is_sign(b'(') {
             return false;
         }
-        let mut ahead = 1;
-        while self.is_sign_at(ahead, b'(') {
-            ahead += 1;
-        }
+        let ahead = self.opening_parentheses();
         if !matches!(self.word_at(ahead), "select" | "values" | "with" | "table") {
             return false;
         }
@@ -79,7 +73,7 @@ impl Parser<'_> {
 
     /// SelectStmt, WITH included.
     pub(super) fn query(&mut self) -> Result<Query> {
-        self.deeper(|parser| {
+        self.in_query(|parser| {
             let with = parser.opt_with()?;
             parser.query_after_with(with)
         })
