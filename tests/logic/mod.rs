@@ -235,7 +235,7 @@ async fn open(port: u16, path: &Path) -> Client {
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("the server answers");
     tokio::spawn(connection);
     let name = path.file_stem().expect("it has a name").to_string_lossy().replace('-', "_");
-    let schema = format!("create schema logic_{name}; set search_path = logic_{name}; set statement_timeout = '30s'");
+    let schema = format!("create schema logic_{name}; set search_path = logic_{name}");
     client.batch_execute(&schema).await.expect("a schema of its own");
     client
 }

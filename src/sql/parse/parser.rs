@@ -1,8 +1,8 @@
 //! The token cursor: what the grammar's files share.
 
-use super::{DEPTH_MAX, QUERIES_MAX};
 use super::keywords::{Category, KEYWORDS, Keyword};
 use super::lexer::{self, Kind, Token};
+use super::{DEPTH_MAX, QUERIES_MAX};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::ExprText;
 use crate::sql::ast::{Ident, ObjectName, OperatorName, Parsed};
