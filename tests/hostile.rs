@@ -52,7 +52,7 @@ impl Wire {
                 b'Z' => return code,
                 b'E' => {
                     let fields = body.split(|byte| *byte == 0);
-                    let state = fields.filter(|field| field.first() == Some(&b'C')).next().unwrap_or_default();
+                    let state = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
                     code = String::from_utf8_lossy(state.get(1..).unwrap_or_default()).into_owned();
                 }
                 _ => {}
@@ -116,7 +116,7 @@ fn hostile_statements_are_answered_and_the_server_lives() {
         if !expected.contains(&code.as_str()) || took > PATIENCE {
             failures.push(format!("{name}: {code:?} in {took:?}, expected {expected:?}"));
         }
-        if wire.ask(b"select 1") != "" {
+        if !wire.ask(b"select 1").is_empty() {
             // PostgreSQL ends a connection whose messages are malformed, no other.
             if !matches!(name, "a zero byte") {
                 failures.push(format!("{name}: the connection is gone"));

@@ -22,8 +22,11 @@ fn code(error: &tokio_postgres::Error) -> &SqlState {
 
 /// `lightning check` finds nothing in a stopped database.
 fn assert_clean(folder: &std::path::Path) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_lightning")).args(["check", "--data-dir"]).arg(folder).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lightning"))
+        .args(["check", "--data-dir"])
+        .arg(folder)
+        .output()
+        .expect("the program runs");
     let report = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}");
 }
@@ -52,7 +55,7 @@ async fn roles_log_in_with_their_password() {
     let anna = login(&server, "anna:secret", "postgres").await.unwrap();
     login(&server, "hashed:pencil", "postgres").await.unwrap();
     for refused in ["anna:wrong", "late:secret", "nobody:secret", "missing:secret"] {
-        let error = login(&server, refused, "postgres").await.err().expect(refused);
+        let error = login(&server, refused, "postgres").await.expect_err(refused);
         assert_eq!(code(&error), &SqlState::INVALID_PASSWORD, "{refused}");
     }
     let row = anna.query_one("select current_user::text", &[]).await.unwrap();
@@ -62,7 +65,7 @@ async fn roles_log_in_with_their_password() {
     login(&server, "anna:changed", "postgres").await.unwrap();
 
     let first = login(&server, "few:secret", "postgres").await.unwrap();
-    let second = login(&server, "few:secret", "postgres").await.err().expect("one is the limit");
+    let second = login(&server, "few:secret", "postgres").await.expect_err("one is the limit");
     assert_eq!(code(&second), &SqlState::TOO_MANY_CONNECTIONS);
     drop(first);
     let refused = anna.batch_execute("create role x").await.unwrap_err();
@@ -142,15 +145,15 @@ async fn a_database_is_a_copy_of_its_template() {
     admin.batch_execute("rollback").await.unwrap();
     admin.batch_execute("drop database copy with (force)").await.unwrap();
     assert!(copy.batch_execute("select 1").await.is_err());
-    let gone = login(&server, "postgres", "copy").await.err().expect("it is dropped");
+    let gone = login(&server, "postgres", "copy").await.expect_err("it is dropped");
     assert_eq!(code(&gone), &SqlState::INVALID_CATALOG_NAME);
     drop(source);
     admin.batch_execute("alter database source rename to renamed").await.unwrap();
     admin.batch_execute("alter database renamed allow_connections false").await.unwrap();
-    let closed = login(&server, "postgres", "renamed").await.err().expect("it is closed");
+    let closed = login(&server, "postgres", "renamed").await.expect_err("it is closed");
     assert_eq!(code(&closed), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
     admin.batch_execute("alter database renamed allow_connections true connection limit 0").await.unwrap();
-    let full = login(&server, "owner", "renamed").await.err().expect("it is full");
+    let full = login(&server, "owner", "renamed").await.expect_err("it is full");
     assert_eq!(code(&full), &SqlState::TOO_MANY_CONNECTIONS);
     drop(server);
     assert_clean(folder.path());

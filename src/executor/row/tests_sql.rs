@@ -132,7 +132,7 @@ fn operators_beyond_work_mem_answer_as_within_it() {
             whole.sort();
             spilled.sort();
         }
-        assert!(whole.len() > 0 && whole == spilled, "{text}: {} rows, {} rows", whole.len(), spilled.len());
+        assert!(!whole.is_empty() && whole == spilled, "{text}: {} rows, {} rows", whole.len(), spilled.len());
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

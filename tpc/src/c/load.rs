@@ -21,7 +21,7 @@ const DISTRICTS: i32 = 10;
 const ITEMS: i32 = 100_000;
 const CUSTOMERS: i32 = 3_000;
 /// H_AMOUNT of the one payment of each customer that the population holds.
-const FIRST_PAYMENT_CENTS: i64 = 10_00;
+const FIRST_PAYMENT_CENTS: i64 = 1_000;
 /// Bytes of rows that go out as one CopyData message.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -192,7 +192,7 @@ impl Loader<'_> {
         let original = self.source.tenth(items);
         for i in 1..=items {
             let s = &mut self.source;
-            let (image, name, price) = (s.uniform(1, 10_000), s.letters(14, 24), s.uniform(1_00, 100_00));
+            let (image, name, price) = (s.uniform(1, 10_000), s.letters(14, 24), s.uniform(100, 10_000));
             let data = s.data(original[i as usize - 1]);
             copy.row(format_args!("{i}\t{image}\t{name}\t{}\t{data}", Decimal::cents(price.into()))).await?;
         }
@@ -321,7 +321,7 @@ impl Loader<'_> {
                 let (date, amount) = if o <= delivered {
                     (now.as_str(), Decimal::default())
                 } else {
-                    ("\\N", Decimal::cents(self.source.uniform(1, 9_999_99).into()))
+                    ("\\N", Decimal::cents(self.source.uniform(1, 999_999).into()))
                 };
                 let place = self.source.letters(24, 24);
                 copy.row(format_args!("{o}\t{d}\t{w}\t{line}\t{item}\t{w}\t{date}\t5\t{amount}\t{place}")).await?;

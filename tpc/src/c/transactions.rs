@@ -174,7 +174,7 @@ impl Terminal {
                 } else {
                     (self.home, district)
                 };
-                let amount = Decimal::cents(self.source.uniform(1_00, 5000_00).into());
+                let amount = Decimal::cents(self.source.uniform(100, 500_000).into());
                 Input::Payment { district, customer_warehouse, customer_district, who: self.draw_who(), amount }
             }
             Kind::OrderStatus => Input::OrderStatus { district, who: self.draw_who() },
