@@ -51,7 +51,7 @@ impl Wire {
             match head[0] {
                 b'Z' => return code,
                 b'E' => {
-                    let fields = body.split(|byte| *byte == 0);
+                    let mut fields = body.split(|byte| *byte == 0);
                     let state = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
                     code = String::from_utf8_lossy(state.get(1..).unwrap_or_default()).into_owned();
                 }

@@ -1,5 +1,6 @@
 //! Tests of the server as its users meet it: the real program over its protocol.
 
+mod alter;
 mod functions;
 mod hostile;
 mod logic;

@@ -183,6 +183,11 @@ impl Session {
                 return self.drop_database(drop).await.map(Some);
             }
             Utility::Rename(rename) if rename.kind == ObjectKind::Database => self.rename_database(rename).await?,
+            // They are run as the plain statements, but may stand only where PostgreSQL lets them.
+            Utility::CreateIndex(create) if create.concurrently => {
+                self.prevent_in_block("CREATE INDEX CONCURRENTLY")?
+            }
+            Utility::Drop(drop) if drop.concurrently => self.prevent_in_block("DROP INDEX CONCURRENTLY")?,
             _ => {}
         }
         self.ensure_transaction()?;

@@ -89,16 +89,19 @@ pub(super) fn is_mutable(expr: &Expr) -> bool {
         ExprKind::Call(call) => call.function.volatility != Volatility::Immutable,
         ExprKind::SqlValue(_) | ExprKind::NextValue(_) => true,
         // Text forms of dates and times follow the settings; so do names.
-        ExprKind::CoerceViaIo(inner) => follows_settings(inner.ty) || follows_settings(expr.ty),
+        ExprKind::CoerceViaIo(inner) => is_written_by_settings(inner.ty) || is_read_by_settings(expr.ty),
         _ => false,
     };
     for_parts(expr, &mut |part| mutable = mutable || is_mutable(part));
     mutable
 }
 
-fn follows_settings(ty: Type) -> bool {
-    matches!(
-        ty.oid,
-        oid::DATE | oid::TIME | oid::TIMETZ | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL | oid::REGCLASS
-    )
+/// Types whose output function is not immutable.
+fn is_written_by_settings(ty: Type) -> bool {
+    matches!(ty.oid, oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL | oid::REGCLASS)
+}
+
+/// Types whose input function is not immutable.
+fn is_read_by_settings(ty: Type) -> bool {
+    is_written_by_settings(ty) || matches!(ty.oid, oid::TIME | oid::TIMETZ)
 }

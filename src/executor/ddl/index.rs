@@ -4,14 +4,13 @@
 //! that storage keeps the index without knowing SQL. A table that has rows is written anew for them, which keeps readers away
 //! meanwhile; a plain index only keeps writers away.
 
+use super::expression::is_mutable;
 use super::{CLIENT_TEXT, DdlContext};
 use crate::catalog::image::{Index, IndexKey, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
-use crate::executor::functions::Volatility;
 use crate::sql::ast::utility::{CreateIndex, ExprText, IndexKeyDef};
 use crate::sql::bind::scope::Clause;
-use crate::sql::columns::for_parts;
-use crate::sql::tree::{Expr, ExprKind};
+use crate::sql::tree::Expr;
 use crate::types::{Type, oid};
 use lightning_storage::{LockMode, ObjectId};
 use std::collections::HashMap;
@@ -167,14 +166,5 @@ fn numbered(name: String, taken: &[String]) -> String {
 
 /// 42P17 for an expression whose value may change while its row does not.
 fn check_immutable(expr: &Expr, message: &str) -> Result<()> {
-    fn is_immutable(expr: &Expr) -> bool {
-        let mut immutable = match &expr.kind {
-            ExprKind::Call(call) => call.function.volatility == Volatility::Immutable,
-            ExprKind::NextValue(_) => false,
-            _ => true,
-        };
-        for_parts(expr, &mut |part| immutable = immutable && is_immutable(part));
-        immutable
-    }
-    if is_immutable(expr) { Ok(()) } else { Err(Error::new(SqlState::InvalidObjectDefinition, message)) }
+    if is_mutable(expr) { Err(Error::new(SqlState::InvalidObjectDefinition, message)) } else { Ok(()) }
 }
