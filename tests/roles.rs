@@ -22,8 +22,11 @@ fn code(error: &tokio_postgres::Error) -> &SqlState {
 
 /// `lightning check` finds nothing in a stopped database.
 pub(crate) fn assert_clean(folder: &std::path::Path) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_lightning")).args(["check", "--data-dir"]).arg(folder).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lightning"))
+        .args(["check", "--data-dir"])
+        .arg(folder)
+        .output()
+        .expect("the program runs");
     let report = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}");
 }
