@@ -1,6 +1,6 @@
 //! `pg_get_…def`: objects back to the statements that make them (PostgreSQL's `ruleutils.c`), on top of [`deparse`].
 //!
-//! The node trees of pg_catalog (`adbin`, `conbin`, `indexprs`, …) are stored texts here: [`pg_get_expr`] reads one over the
+//! The node trees of pg_catalog (`adbin`, `conbin`, `indexprs`, …) are stored texts here: `pg_get_expr` reads one over the
 //! relation that it is given and writes it as PostgreSQL would. What an object does not have (triggers, rules but those of
 //! views, partitions, statistics objects) is NULL, as PostgreSQL has it for an unknown oid.
 

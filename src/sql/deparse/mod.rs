@@ -6,11 +6,11 @@
 //! | step | what |
 //! |---|---|
 //! | [`analyze`] | syntax tree to PostgreSQL's analysed tree ([`tree`]): names become places, objects oids, implicit casts nodes; operators, functions and types are found by the binder's own code |
-//! | [`print`] | that tree to text, under a search path and a layout |
+//! | `print` | that tree to text, under a search path and a layout |
 //!
 //! The catalogs of the two steps may differ. A text that is read under the catalog as it was before a RENAME and written
 //! under the one after it says the same under the new names: that is how views, checks, defaults and index expressions
-//! follow their tables ([`Source::rewritten`]). Texts are stored in canonical form ([`Source::canonical`]): every `*`
+//! follow their tables (`Source::rewritten`). Texts are stored in canonical form (`Source::canonical`): every `*`
 //! expanded, every name outside pg_catalog qualified, so that no later search path or new column changes their meaning.
 //!
 //! Absent: writing statements (views have none), functions in SQL bodies, rules, triggers.

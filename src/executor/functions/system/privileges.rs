@@ -266,7 +266,7 @@ fn server_privilege(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     absent_privilege(ctx, args, "server")
 }
 
-/// pg_has_role([user,] role, privilege): oneself, and for superusers every role.
+/// pg_has_role(\[user,\] role, privilege): oneself, and for superusers every role.
 fn has_role(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     let (member, args) = role(ctx, args, 2)?;
     let (Datum::Text(list), Some(member)) = (&args[1], member) else { return Ok(Datum::Null) };
