@@ -97,7 +97,7 @@ with recursive a (x) as (select 1 union all select x + 1 from a), b as not mater
 select case a when 1 then 2 else 3 end, case when a then b end, cast(a as numeric(10, 2)), a::varchar(3)[], interval '1' day, interval(3) '1', interval '1-2' year to month, date '2020-01-01', numeric(3,1) '1.5', pg_catalog.int4 '1';
 select extract(year from d), extract('epoch' from d), substring(a from 1 for 2), substring(a for 2), substring(a similar 'x' escape '#'), position('a' in 'b'), overlay(a placing b from 1), trim(both 'x' from a), trim(leading from a), trim(a);
 select a at time zone 'utc', a collate "C", a is distinct from b, a is not unknown, a between symmetric 1 and 2, a not in (1, 2), a in (select 1), a = any (array[1, 2]), a <> all (select 1), a like any (b), a not similar to 'x' escape '!';
-select array[[1, 2], [3, 4]][1][2:], (c).f, (c).*, t.*, (a, b) = (1, 2), row (1), row (), array(select 1), exists (select 1), (select 1), ((select 1) + 1), ((select 1));
+select (array[[1, 2], [3, 4]])[1][2:], (c).f, (c).*, t.*, (a, b) = (1, 2), row (1), row (), array(select 1), exists (select 1), (select 1), ((select 1) + 1), ((select 1));
 select (a, b) overlaps (c, d), current_date, current_timestamp(3), user, current_schema, operator(pg_catalog.+) 1, 1 operator(pg_catalog.+) 2, - - 1, not not a, @ -5;
 select $1, $2::int, 'a'
 'b', E'\n', U&'\0061', $$x$$, b'101', x'1F', 1e5, .5, 5., 9223372036854775808, null, true;
