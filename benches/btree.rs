@@ -7,7 +7,8 @@ use lightning_storage::io::{SystemClock, sim::SimIo};
 use lightning_storage::*;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 const ROWS: u64 = 1_000_000;
 const TEXT: [u8; 100] = [b'x'; 100];
@@ -71,6 +72,8 @@ fn points(c: &mut Criterion) {
             black_box(t.index_next(&s, &mut cursor, 1, &mut rows).expect("the index exists"))
         });
     });
+    group.throughput(Throughput::Elements(2));
+    group.bench_function("by row id, two threads, each", |b| b.iter_custom(|count| two_threads(&engine, table, count)));
     group.finish();
     drop(s);
     let mut group = c.benchmark_group("transaction");
@@ -87,6 +90,33 @@ fn points(c: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// The time in which two threads read `count` rows each.
+fn two_threads(engine: &Engine, table: ObjectId, count: u64) -> Duration {
+    let start = Barrier::new(3);
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let start = &start;
+            scope.spawn(move || {
+                let mut t = engine.begin(Isolation::ReadCommitted);
+                let s = t.snapshot();
+                let mut rows = RowBuffer::new();
+                let mut at = thread * ROWS / 2;
+                start.wait();
+                for _ in 0..count {
+                    at = (at + 7_368_787) % ROWS;
+                    rows.clear();
+                    black_box(t.get(&s, table, RowId(at + 1), &mut rows).expect("the table exists"));
+                }
+                start.wait();
+            });
+        }
+        start.wait();
+        let began = Instant::now();
+        start.wait();
+        began.elapsed()
+    })
 }
 
 criterion_group!(benches, points);

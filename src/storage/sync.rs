@@ -3,8 +3,10 @@
 //! The engine never blocks a caller: it hands out a waiter and the caller decides how to wait (a session registers its
 //! task's waker, a test blocks its thread, a simulator schedules something else).
 
+mod epoch;
 mod primitives;
 
+pub(crate) use epoch::{Pin, Swaps};
 pub(crate) use primitives::*;
 
 use atomic::{AtomicBool, Ordering};

@@ -133,6 +133,60 @@ fn transactions_wait_for_one_another_and_lose_nothing() {
     shuttle::check_random(body, 100);
 }
 
+/// Four rows fill a page: leaves split and go, the root grows, pages are evicted, and descents without latches meet all of it.
+#[test]
+fn descents_find_their_leaf_while_the_tree_changes() {
+    const WIDE: [u8; 3800] = [7; 3800];
+    let body = || {
+        let engine = open(&SimIo::new());
+        let mut t = engine.begin(Isolation::ReadCommitted);
+        let wide = ColumnDef { no: ColumnNo(0), ty: ColumnType::Bytes, default: OwnedValue::Null, dropped: false };
+        let table = t.create_table(TableDef { columns: vec![wide], temporary: false }).unwrap();
+        let insert = move |t: &mut Transaction, count| -> Vec<RowId> {
+            let s = t.snapshot();
+            (0..count).map(|_| t.insert(&s, table, &[Value::Bytes(&WIDE)]).unwrap()).collect()
+        };
+        let (gone, kept) = (insert(&mut t, 9), insert(&mut t, 6));
+        t.commit().unwrap();
+        engine.flush().unwrap();
+        let inserter = {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                let mut t = engine.begin(Isolation::ReadCommitted);
+                insert(&mut t, 9);
+                commit(&engine, t);
+            })
+        };
+        let deleter = {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                let mut t = engine.begin(Isolation::ReadCommitted);
+                let s = t.snapshot();
+                gone.iter().for_each(|row| drop(t.delete(&s, table, *row, Base::Snapshot).unwrap()));
+                drop(s);
+                commit(&engine, t);
+                while engine.clean_step(2).unwrap() {}
+            })
+        };
+        for _ in 0..2 {
+            let mut t = engine.begin(Isolation::ReadCommitted);
+            let s = t.snapshot();
+            let mut rows = RowBuffer::new();
+            for row in &kept {
+                assert!(t.get(&s, table, *row, &mut rows).unwrap(), "row {row:?} is not found");
+            }
+            rows.clear();
+            assert_eq!(t.scan(&s, table, kept[0]..RowId(kept[5].0 + 1), 100, &mut rows).unwrap(), None);
+            assert_eq!(rows.len(), kept.len());
+        }
+        inserter.join().unwrap();
+        deleter.join().unwrap();
+        assert_eq!(engine.check().unwrap().damage, Vec::<String>::new());
+    };
+    shuttle::check_random(body, 60);
+    shuttle::check_pct(body, 60, 3);
+}
+
 #[test]
 fn one_of_two_gets_a_key_and_a_rollback_leaves_no_entry() {
     let body = || {

@@ -78,6 +78,11 @@ pub(crate) fn object(page: &Bytes) -> ObjectId {
     ObjectId(u32::from_le_bytes(page[OBJECT..OBJECT + 4].try_into().expect("four bytes")))
 }
 
+/// Whether the page is one of the object's tree.
+pub(crate) fn is_of(page: &Bytes, object: ObjectId) -> bool {
+    page[KIND] == TREE_PAGE && self::object(page) == object
+}
+
 /// Number of entries.
 pub(crate) fn count(page: &Bytes) -> usize {
     get16(page, COUNT)
@@ -158,10 +163,10 @@ pub(crate) fn covers(page: &Bytes, key: &[u8]) -> bool {
     lower_fence(page) <= key && upper_fence(page).is_none_or(|upper| key < upper)
 }
 
-/// Where `key`, which the fences cover, is (`Ok`) or belongs (`Err`).
+/// Where `key`, which the fences cover, is (`Ok`) or belongs (`Err`); of a key outside of them, nothing that means anything.
 pub(crate) fn search(page: &Bytes, key: &[u8]) -> Result<usize, usize> {
     let (mut low, mut high) = (0, count(page));
-    let mut key = &key[get16(page, PREFIX)..];
+    let mut key = key.get(get16(page, PREFIX)..).unwrap_or_default();
     let shared = get16(page, SHARED);
     if shared > 0 {
         // All entries begin alike: the key falls among them, or before or behind them all.

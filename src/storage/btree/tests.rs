@@ -110,3 +110,44 @@ fn threads_put_and_remove_without_losing_a_key() {
     });
     assert_eq!(entries(&tree, &pool), Vec::new());
 }
+
+#[test]
+fn descents_find_their_leaf_while_others_split_and_drop_leaves() {
+    let pool = pool(64);
+    let tree = Tree::create(&pool, OBJECT).unwrap();
+    let key = |number: u32| [&[b'k'; 600][..], &number.to_be_bytes()].concat();
+    let kept: Vec<u32> = (0..400).map(|i| i * 10).collect();
+    kept.iter().for_each(|number| drop(tree.put(&pool, &key(*number), &number.to_le_bytes()).unwrap()));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let (tree, pool, kept, done) = (&tree, &pool, &kept, &done);
+            scope.spawn(move || {
+                let mut rng = StdRng::seed_from_u64(seed);
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let key = key(kept[rng.random_range(0..kept.len())]);
+                    let leaf = tree.read_leaf(pool, &key).unwrap();
+                    assert!(node::search(&leaf, &key).is_ok());
+                    drop(leaf);
+                    let leaf = tree.read_leaf_below(pool, Some(&key)).unwrap();
+                    assert!(node::lower_fence(&leaf) < &key[..] || node::lower_fence(&leaf).is_empty());
+                }
+            });
+        }
+        for round in 0..4 {
+            // Whole leaves come and go between those that stay.
+            let between = || (0..kept.len() as u32 - 1).filter(|i| i % 4 == round).map(|i| i * 10);
+            for first in between() {
+                (1..10).for_each(|i| drop(tree.put(&pool, &key(first + i), &[0; 900]).unwrap()));
+            }
+            for first in between() {
+                (1..10).for_each(|i| assert!(tree.remove(&pool, &key(first + i)).unwrap()));
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let mut damage = Vec::new();
+    tree.check(&pool, OBJECT, &mut damage, &mut |_| Ok(())).unwrap();
+    assert_eq!(damage, Vec::<String>::new());
+    assert_eq!(entries(&tree, &pool).len(), kept.len());
+}

@@ -1,31 +1,32 @@
-//! A B+tree over the pool: descent by latch coupling, splits from the top down.
+//! A B+tree over the pool: descent past immutable inner pages to one latched leaf, splits from the top down.
 //!
-//! 1. A descent holds a page's shared latch until it has the child's; it needs no second look, and whoever holds a leaf's
-//!    latch holds the leaf that covers the key.
-//! 2. Inner pages change only under the tree's `structure` mutex, with the page and its parent latched exclusively, parent first.
-//! 3. The root's page id never changes: a root that is full moves its entries to a new child.
-//! 4. Descents hold no latch across I/O; splits, which are rare, may.
-//! 5. Cursors are keys: nothing is held between calls, and a leaf's neighbour is found from the root by its fence.
+//! 1. A descent latches nothing but the leaf: inner pages are published (see `buffer`), and who changes one replaces it whole.
+//! 2. So a descent may come to a leaf that has been split or has gone. It tests that the page is a leaf of its tree whose
+//!    fences hold the key, and else starts again; whoever has a leaf from here holds the one that covers the key.
+//! 3. Inner pages change only under the tree's `structure` mutex, with the page and its parent latched exclusively, parent first.
+//!    The parent is replaced before a leaf's latch is given up, and before the id of a leaf that went is free.
+//! 4. Only empty leaves go; inner pages stay while their tree does.
+//! 5. The root's page id never changes: a root that is full moves its entries to a new child.
+//! 6. Descents hold no latch across I/O; splits, which are rare, may.
+//! 7. Cursors are keys: nothing is held between calls, and a leaf's neighbour is found from the root by its fence.
 
 use super::node::{self, Bytes};
 use crate::buffer::{PageRead, PageWrite, Pool};
 use crate::error::{Error, Result};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, yield_now};
 use crate::types::{ObjectId, PageId};
+use std::ops::Deref;
 
 /// Levels beyond which a tree must be damaged.
 const LEVELS_MAX: usize = 24;
+/// Descents in vain beyond which a tree must be damaged: each met another split, or a leaf that went.
+const TRIES_MAX: usize = 10_000;
 
 /// A tree.
 pub(crate) struct Tree {
+    object: ObjectId,
     root: PageId,
     structure: Mutex<()>,
-}
-
-/// A leaf under one of the latches.
-enum Leaf<'a> {
-    Read(PageRead<'a>),
-    Write(PageWrite<'a>),
 }
 
 /// Which child to go to.
@@ -45,6 +46,19 @@ impl Target<'_> {
             Target::Below(Some(key)) => node::lower_bound(page, key).saturating_sub(1),
         }
     }
+
+    /// Whether this is where it lies.
+    fn is_within(self, page: &Bytes) -> bool {
+        match self {
+            Target::Key(key) => node::covers(page, key),
+            Target::Below(None) => node::upper_fence(page).is_none(),
+            Target::Below(Some(key)) => {
+                // Nothing lies below the least key of all: the first page stands for it.
+                let lower = node::lower_fence(page);
+                (lower < key || lower.is_empty()) && node::upper_fence(page).is_none_or(|upper| key <= upper)
+            }
+        }
+    }
 }
 
 impl Tree {
@@ -52,12 +66,12 @@ impl Tree {
     pub(crate) fn create(pool: &Pool, object: ObjectId) -> Result<Tree> {
         let mut page = pool.allocate()?;
         node::init(&mut page, object, 0, &[], None);
-        Ok(Tree::open(page.id()))
+        Ok(Tree::open(object, page.id()))
     }
 
-    /// The tree whose root this is.
-    pub(crate) fn open(root: PageId) -> Tree {
-        Tree { root, structure: Mutex::new(()) }
+    /// The object's tree, whose root this is.
+    pub(crate) fn open(object: ObjectId, root: PageId) -> Tree {
+        Tree { object, root, structure: Mutex::new(()) }
     }
 
     /// Its root, for good.
@@ -67,81 +81,78 @@ impl Tree {
 
     /// The leaf that covers `key`, shared.
     pub(crate) fn read_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageRead<'a>> {
-        match self.descend(pool, Target::Key(key), false)? {
-            Leaf::Read(guard) => Ok(guard),
-            Leaf::Write(_) => unreachable!("a shared latch was asked for"),
-        }
+        self.descend(pool, Target::Key(key), |page| Ok(pool.try_read(page)))
     }
 
     /// The leaf that covers `key`, exclusive.
     pub(crate) fn write_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageWrite<'a>> {
-        match self.descend(pool, Target::Key(key), true)? {
-            Leaf::Write(guard) => Ok(guard),
-            Leaf::Read(_) => unreachable!("an exclusive latch was asked for"),
-        }
+        self.descend(pool, Target::Key(key), |page| pool.try_write(page))
     }
 
     /// The leaf that covers the greatest keys below `key` (`None`: of all), shared.
     pub(crate) fn read_leaf_below<'a>(&self, pool: &'a Pool, key: Option<&[u8]>) -> Result<PageRead<'a>> {
-        match self.descend(pool, Target::Below(key), false)? {
-            Leaf::Read(guard) => Ok(guard),
-            Leaf::Write(_) => unreachable!("a shared latch was asked for"),
-        }
+        self.descend(pool, Target::Below(key), |page| Ok(pool.try_read(page)))
     }
 
-    fn descend<'a>(&self, pool: &'a Pool, target: Target<'_>, exclusive: bool) -> Result<Leaf<'a>> {
-        let mut failed = None;
-        loop {
-            // A page that is not resident is loaded with no latch held, and the descent starts again.
-            match self.try_descend(pool, target, exclusive)? {
-                Ok(leaf) => return Ok(leaf),
-                Err(missing) => match pool.load(missing) {
-                    Ok(()) => {}
-                    // An empty leaf may have gone meanwhile: then nothing names it any more.
-                    Err(_) if failed != Some(missing) => failed = Some(missing),
-                    Err(error) => return Err(error),
-                },
-            }
-        }
-    }
-
-    fn try_descend<'a>(
+    /// The target's leaf under the latch that `latch` takes.
+    fn descend<L: Deref<Target = Bytes>>(
         &self,
-        pool: &'a Pool,
+        pool: &Pool,
         target: Target<'_>,
-        exclusive: bool,
-    ) -> Result<std::result::Result<Leaf<'a>, PageId>> {
-        let Some(mut page) = pool.try_read(self.root) else { return Ok(Err(self.root)) };
-        if node::level(&page) == 0 {
-            if !exclusive {
-                return Ok(Ok(Leaf::Read(page)));
-            }
-            drop(page);
-            let Some(root) = pool.try_write(self.root)? else { return Ok(Err(self.root)) };
-            if node::level(&root) == 0 {
-                return Ok(Ok(Leaf::Write(root)));
-            }
-            drop(root);
-            match pool.try_read(self.root) {
-                Some(root) => page = root,
-                None => return Ok(Err(self.root)),
+        latch: impl Fn(PageId) -> Result<Option<L>>,
+    ) -> Result<L> {
+        let mut failed = None;
+        for _ in 0..TRIES_MAX {
+            let missing = match self.leaf_id(pool, target) {
+                Some(Ok(id)) => match latch(id)? {
+                    Some(leaf) if self.is_leaf(&leaf) && target.is_within(&leaf) => return Ok(leaf),
+                    Some(_) => None,
+                    None => Some(id),
+                },
+                Some(Err(missing)) => Some(missing),
+                None => None,
+            };
+            match missing.map(|missing| (missing, pool.load(missing))) {
+                None => yield_now(),
+                Some((_, Ok(()))) => {}
+                // An empty leaf may have gone meanwhile: then nothing names it any more.
+                Some((missing, Err(_))) if failed != Some(missing) => failed = Some(missing),
+                Some((_, Err(error))) => return Err(error),
             }
         }
+        Err(Error::CorruptPage { page: self.root, what: "a tree that leads nowhere" })
+    }
+
+    fn is_leaf(&self, page: &Bytes) -> bool {
+        node::is_of(page, self.object) && node::level(page) == 0
+    }
+
+    /// The page where the target's leaf was a moment ago; `Err`: on the way there this one has to be loaded; `None`: the way is
+    /// no longer one of this tree.
+    fn leaf_id(&self, pool: &Pool, target: Target<'_>) -> Option<std::result::Result<PageId, PageId>> {
+        let pin = pool.pin();
+        let mut id = self.root;
         for _ in 0..LEVELS_MAX {
-            let child = node::child(&page, target.child_index(&page));
-            // The parent's latch goes only once the child's is held.
-            if node::level(&page) == 1 && exclusive {
-                return Ok(pool.try_write(child)?.map(Leaf::Write).ok_or(child));
+            let Some(page) = pool.inner(&pin, id) else {
+                let Some(page) = pool.try_read(id) else { return Some(Err(id)) };
+                if self.is_leaf(&page) {
+                    return Some(Ok(id));
+                }
+                if !node::is_of(&page, self.object) {
+                    return None;
+                }
+                pool.publish_inner(&page);
+                continue;
+            };
+            if !node::is_of(page, self.object) {
+                return None;
             }
-            match pool.try_read(child) {
-                Some(below) => page = below,
-                None => return Ok(Err(child)),
-            }
-            if node::level(&page) == 0 {
-                return Ok(Ok(Leaf::Read(page)));
+            id = node::child(page, target.child_index(page));
+            if node::level(page) == 1 {
+                return Some(Ok(id));
             }
         }
-        Err(Error::CorruptPage { page: self.root, what: "a tree without an end" })
+        None
     }
 
     /// Splits until the leaf that covers `key` has room for an entry of `key` and `value_bytes` more. Holds nothing afterwards:
@@ -188,8 +199,8 @@ impl Tree {
         let mut child = pool.allocate()?;
         let mut root = pool.write(self.root)?;
         child.copy_from_slice(&root[..]);
-        let (object, level) = (node::object(&root), node::level(&root));
-        node::init(&mut root, object, level + 1, &[], None);
+        let level = node::level(&root);
+        node::init(&mut root, self.object, level + 1, &[], None);
         node::insert(&mut root, 0, &[], &child.id().0.to_le_bytes());
         Ok(())
     }
@@ -219,6 +230,7 @@ impl Tree {
             return self.split_inner(pool, parent_id, key);
         }
         node::split(&mut page, &mut right, middle, &separator);
+        drop(parent); // rule 3
         Ok(())
     }
 
@@ -313,7 +325,7 @@ impl Tree {
             let replaced = node::replace(&mut parent, left, &right_id.0.to_le_bytes());
             debug_assert!(replaced, "page ids are of one size");
         }
-        drop((left_page, right_page, parent));
+        drop((parent, left_page, right_page)); // rule 3
         pool.free(empty_id);
         Ok(())
     }
@@ -347,6 +359,9 @@ impl Tree {
         let mut id = self.root;
         loop {
             let page = pool.read(id)?;
+            if !node::is_of(&page, self.object) {
+                return Ok((below, size)); // a leaf that has gone meanwhile
+            }
             let (count, level) = (node::count(&page), node::level(&page));
             size *= count.max(usize::from(id != self.root)) as f64;
             width /= count.max(1) as f64;
@@ -372,13 +387,12 @@ impl Tree {
             }
             if level > 0 { children as u64 } else { 0 }
         };
-        let object = node::object(&root);
         pages += count(&root, &mut todo);
         drop(root);
         while let Some(id) = todo.pop() {
             let page = pool.read(id)?;
-            // A page that was let go of meanwhile may belong to another tree.
-            if node::object(&page) == object {
+            // A page that was let go of meanwhile may be another's.
+            if node::is_of(&page, self.object) {
                 pages += count(&page, &mut todo);
             }
         }

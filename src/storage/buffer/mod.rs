@@ -11,9 +11,13 @@
 //!    never fail for lack of room.
 //! 3. The cut ([`Pool::cut`]) happens behind a closed [`Gate`]. Until the checkpoint has written a page that was dirty
 //!    then, the first writer leaves it a copy; evicting the page unchanged is the checkpoint's write.
+//! 4. A page may be published ([`Pool::publish_inner`]): readers see an immutable copy without its latch, and who changes the
+//!    page puts a new copy in its place before giving up the exclusive latch. Trees publish their inner pages, one in some
+//!    hundred: copies are beyond the budget. What a reader sees may be old by the time it acts on it: it must test what it
+//!    finds below.
 //!
 //! The scheme of one latch per frame and optimistic re-checks follows vmcache (Leis et al., SIGMOD 2023), with latches in
-//! place of version counters: no reference to page bytes exists without one.
+//! place of version counters: no reference to page bytes that may change exists without one.
 
 mod gate;
 #[cfg(test)]
@@ -25,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::hash::HashMap;
 use crate::space::{MapCut, Store};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::{Mutex, Pin, RwLock, RwLockReadGuard, RwLockWriteGuard, Swaps};
 use crate::types::{PAGE_SIZE, PageId, Position};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock};
@@ -81,47 +85,70 @@ impl Content {
     }
 }
 
+/// What readers of inner pages see without a latch: a page as it is, until it is replaced.
+struct Inner {
+    page: PageId,
+    bytes: PageBytes,
+}
+
+/// A reader of inner pages.
+pub(crate) struct InnerPin<'a>(Pin<'a, Inner>);
+
 /// A page under its shared latch.
-#[derive(Debug)]
-pub struct PageRead<'a>(RwLockReadGuard<'a, Content>);
+pub struct PageRead<'a> {
+    content: RwLockReadGuard<'a, Content>,
+    frame: usize,
+}
 
 impl Deref for PageRead<'_> {
     type Target = PageBytes;
 
     fn deref(&self) -> &PageBytes {
-        self.0.bytes()
+        self.content.bytes()
     }
 }
 
 impl PageRead<'_> {
     /// Its id.
     pub fn id(&self) -> PageId {
-        self.0.page
+        self.content.page
     }
 }
 
 /// A page under its exclusive latch, dirty from the first mutable access on.
-#[derive(Debug)]
-pub struct PageWrite<'a>(RwLockWriteGuard<'a, Content>);
+pub struct PageWrite<'a> {
+    content: RwLockWriteGuard<'a, Content>,
+    pool: &'a Pool,
+    frame: usize,
+}
 
 impl Deref for PageWrite<'_> {
     type Target = PageBytes;
 
     fn deref(&self) -> &PageBytes {
-        self.0.bytes()
+        self.content.bytes()
     }
 }
 
 impl DerefMut for PageWrite<'_> {
     fn deref_mut(&mut self) -> &mut PageBytes {
-        self.0.bytes_mut()
+        self.content.bytes_mut()
     }
 }
 
 impl PageWrite<'_> {
     /// Its id.
     pub fn id(&self) -> PageId {
-        self.0.page
+        self.content.page
+    }
+}
+
+impl Drop for PageWrite<'_> {
+    fn drop(&mut self) {
+        // Rule 4: a published page is replaced before anybody can latch it again.
+        if self.pool.inner.is_some(self.frame) {
+            self.pool.publish(self.frame, &self.content);
+        }
     }
 }
 
@@ -138,6 +165,8 @@ pub struct Pool {
     store: Arc<Store>,
     directory: Directory,
     frames: Box<[Frame]>,
+    /// By frame: the pages that [`Pool::publish_inner`] was asked for.
+    inner: Swaps<Inner>,
     hand: AtomicUsize,
     loading: Box<[Mutex<()>]>,
     cut: Mutex<CutState>,
@@ -163,6 +192,7 @@ impl Pool {
             store,
             directory: Directory((0..CHUNK).map(|_| OnceLock::new()).collect()),
             frames: (0..frames).map(|_| frame()).collect(),
+            inner: Swaps::new(frames),
             hand: AtomicUsize::new(0),
             loading: (0..LOAD_SHARDS).map(|_| Mutex::new(())).collect(),
             cut: Mutex::default(),
@@ -206,7 +236,33 @@ impl Pool {
         content.dirty = true;
         self.dirty.fetch_add(1, Ordering::Relaxed);
         self.directory.slot(page).store(frame, Ordering::Release);
-        Ok(PageWrite(content))
+        Ok(PageWrite { content, pool: self, frame: frame as usize })
+    }
+
+    /// Begins to read inner pages without their latches. Not to be kept while waiting for a leaf.
+    pub(crate) fn pin(&self) -> InnerPin<'_> {
+        InnerPin(self.inner.pin())
+    }
+
+    /// A published page; `None`: latch it.
+    #[inline]
+    pub(crate) fn inner<'p>(&self, pin: &'p InnerPin<'_>, page: PageId) -> Option<&'p PageBytes> {
+        let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
+        let frame = self.frames.get(index)?;
+        let inner = pin.0.get(index).filter(|inner| inner.page == page)?;
+        if !frame.referenced.load(Ordering::Relaxed) {
+            frame.referenced.store(true, Ordering::Relaxed);
+        }
+        Some(&inner.bytes)
+    }
+
+    /// Makes a page readable without its latch, as it is and as it will be after each change.
+    pub(crate) fn publish_inner(&self, page: &PageRead<'_>) {
+        self.publish(page.frame, &page.content);
+    }
+
+    fn publish(&self, frame: usize, content: &Content) {
+        self.inner.put(frame, Some(Box::new(Inner { page: content.page, bytes: *content.bytes() })));
     }
 
     /// A page under its shared latch, loaded if need be.
@@ -225,13 +281,14 @@ impl Pool {
     /// A resident page under its shared latch; `None`: it is not resident.
     pub fn try_read(&self, page: PageId) -> Option<PageRead<'_>> {
         loop {
-            let frame = self.frames.get(self.directory.slot(page).load(Ordering::Acquire) as usize)?;
+            let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
+            let frame = self.frames.get(index)?;
             let content = frame.latch.read();
             if content.page == page {
                 if !frame.referenced.load(Ordering::Relaxed) {
                     frame.referenced.store(true, Ordering::Relaxed);
                 }
-                return Some(PageRead(content));
+                return Some(PageRead { content, frame: index });
             }
         }
     }
@@ -261,7 +318,7 @@ impl Pool {
             if content.page == page {
                 frame.referenced.store(true, Ordering::Relaxed);
                 self.make_dirty(&mut content)?;
-                return Ok(Some(PageWrite(content)));
+                return Ok(Some(PageWrite { content, pool: self, frame: index }));
             }
         }
     }
@@ -302,9 +359,11 @@ impl Pool {
 
     /// Frees a page that nothing refers to any more. The caller holds no latch on it and nobody can reach it.
     pub fn free(&self, page: PageId) {
+        // Who is loading it for a descent that came too late must be done: the id may be given out again.
+        let _one = self.loading[page.0 as usize % LOAD_SHARDS].lock();
         loop {
-            let slot = self.directory.slot(page);
-            let Some(frame) = self.frames.get(slot.load(Ordering::Acquire) as usize) else { break };
+            let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
+            let Some(frame) = self.frames.get(index) else { break };
             let mut content = frame.latch.write();
             if content.page != page {
                 continue;
@@ -318,13 +377,16 @@ impl Pool {
             if content.dirty {
                 self.dirty.fetch_sub(1, Ordering::Relaxed);
             }
-            self.vacate(&mut content);
+            self.vacate(index, &mut content);
             break;
         }
         self.store.free_page(page);
     }
 
-    fn vacate(&self, content: &mut Content) {
+    fn vacate(&self, frame: usize, content: &mut Content) {
+        if self.inner.is_some(frame) {
+            self.inner.put(frame, None);
+        }
         self.directory.slot(content.page).store(NONE, Ordering::Release);
         content.page = PageId(0);
         (content.dirty, content.in_cut, content.place) = (false, false, 0);
@@ -351,7 +413,7 @@ impl Pool {
                 if content.dirty {
                     self.write_back(&mut content)?;
                 }
-                self.vacate(&mut content);
+                self.vacate(index, &mut content);
             }
             return Ok((index as u32, content));
         }

@@ -178,7 +178,7 @@ pub(crate) fn restore(shared: &Shared, notes: &[u8]) -> Result<()> {
         (oids.next, oids.bound) = (next_oid, next_oid);
     }
     let Some(Noted::Table { root, next_row }) = objects.remove(&CATALOG) else { return Err(malformed()) };
-    let catalog = Arc::new(Table::new(CATALOG, Tree::open(root), definition::catalog()));
+    let catalog = Arc::new(Table::new(CATALOG, Tree::open(CATALOG, root), definition::catalog()));
     catalog.raise_row_bound(next_row);
     shared.objects.write().insert(CATALOG, Object::Table(catalog.clone()));
     roll_back(shared, &runs, &chains, |table| table == CATALOG)?;
@@ -266,13 +266,13 @@ fn open_objects(shared: &Shared, catalog: &Table, noted: &mut HashMap<ObjectId, 
     for (id, definition) in found {
         let object = match (definition, noted.remove(&id)) {
             (Definition::Table(def), Some(Noted::Table { root, next_row })) => {
-                let table = Table::new(id, Tree::open(root), def);
+                let table = Table::new(id, Tree::open(id, root), def);
                 table.raise_row_bound(next_row);
                 Object::Table(Arc::new(table))
             }
             (Definition::Index(def), Some(Noted::Index { root })) => {
                 let table = shared.table(def.table)?;
-                let index = Arc::new(Index::new(id, Tree::open(root), def, table)?);
+                let index = Arc::new(Index::new(id, Tree::open(id, root), def, table)?);
                 index.table.attach(&index);
                 Object::Index(index)
             }
@@ -377,11 +377,11 @@ fn free_unnamed(shared: &Shared, id: ObjectId, noted: &Noted, chains: &[Chain<'_
             let chains = chains.iter().filter(|chain| chain.table == id);
             let images = chains.flat_map(|chain| chain.images.iter().copied().chain(chain.restore));
             let mut values = images.flat_map(externals).collect();
-            let mut pages = finish::table_pages(pool, &Tree::open(*root), &mut values)?;
+            let mut pages = finish::table_pages(pool, &Tree::open(id, *root), &mut values)?;
             finish::add_value_pages(pool, values, &mut pages)?;
             pages
         }
-        Noted::Index { root } => Tree::open(*root).all_pages(pool, &mut |_| Ok(()))?,
+        Noted::Index { root } => Tree::open(id, *root).all_pages(pool, &mut |_| Ok(()))?,
         Noted::Sequence { .. } => Vec::new(),
     };
     pages.into_iter().for_each(|page| pool.free(page));
