@@ -50,4 +50,18 @@ impl StatementContext {
             None => Err(Error::internal("a statement runs outside of a transaction")),
         }
     }
+
+    /// [`Self::with_transaction`] for who can be called again after a wait: a page that is not in memory is waited for, not
+    /// read by this thread.
+    pub fn with_waits<T, E: Into<Error>>(
+        &self,
+        call: impl FnOnce(&mut Transaction) -> std::result::Result<T, E>,
+    ) -> Result<T> {
+        self.with_transaction(|transaction| {
+            transaction.wait_for_pages(true);
+            let result = call(transaction);
+            transaction.wait_for_pages(false);
+            result
+        })
+    }
 }

@@ -317,6 +317,12 @@ impl Session {
     /// # Errors
     /// 57014, 57P01, 55P03 after lock_timeout.
     async fn wait(&mut self, waiter: &lightning_storage::Waiter) -> Result<()> {
+        if waiter.needs_work() {
+            let reading = waiter.clone();
+            // Should the reading fail, the call that is made again says so.
+            let _ = tokio::task::spawn_blocking(move || reading.work()).await;
+            return Ok(());
+        }
         let lock_timeout = self.settings.lock().integer("lock_timeout");
         let lock_deadline = (lock_timeout > 0).then(|| Instant::now() + Duration::from_millis(lock_timeout as u64));
         loop {

@@ -327,6 +327,8 @@ impl Session {
                 }
                 Ok(Step::Done { affected }) => return Ok(Burst::Done(affected)),
                 Err(error) => match error.waiter() {
+                    // Where blocking is allowed a page is read on the spot.
+                    Some(waiter) if began.is_some() && waiter.needs_work() => waiter.work(),
                     Some(waiter) => return Ok(Burst::Wait(waiter.clone())),
                     None => {
                         self.check_interrupts()?;

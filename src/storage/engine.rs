@@ -87,7 +87,7 @@ pub struct Stats {
 
 /// What all parts of an open engine share.
 pub(crate) struct Shared {
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
     log: OnceLock<Log>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
@@ -146,7 +146,7 @@ impl Shared {
     /// Everything but the log and the objects.
     fn new(pool: Pool, clock: Arc<dyn Clock>, config: Config) -> Shared {
         Shared {
-            pool,
+            pool: pool.shared(),
             log: OnceLock::new(),
             clock,
             config,

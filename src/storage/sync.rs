@@ -24,6 +24,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// What has to be done for the event to come; the waiting side does it.
+    work: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// `state.ready`, for who must not own the waiter even for a moment.
     came: Arc<AtomicBool>,
     /// Run when the last handle of the waiting side goes: takes the edge out of the wait-for graph.
@@ -48,6 +50,27 @@ impl Waiter {
         Waiter::default()
     }
 
+    /// One whose event comes when somebody has called [`Self::work`].
+    pub(crate) fn with_work(work: impl FnOnce() + Send + 'static) -> Waiter {
+        let waiter = Waiter::new();
+        *waiter.0.work.lock() = Some(Box::new(work));
+        waiter
+    }
+
+    /// Whether the event is a page to be read, and nobody has begun to: call [`Self::work`] where blocking is allowed.
+    pub fn needs_work(&self) -> bool {
+        self.0.work.lock().is_some()
+    }
+
+    /// Reads the page that is waited for, if there is one and nobody has begun to; the event comes then. Does I/O.
+    pub fn work(&self) {
+        let work = self.0.work.lock().take();
+        if let Some(work) = work {
+            work();
+            self.notify();
+        }
+    }
+
     /// Whether the event has come.
     pub fn is_ready(&self) -> bool {
         self.0.state.lock().ready
@@ -63,9 +86,10 @@ impl Waiter {
         }
     }
 
-    /// Blocks the thread until the event comes.
+    /// Blocks the thread until the event comes; reads the page that is waited for itself.
     #[cfg(not(feature = "shuttle"))]
     pub fn block(&self) {
+        self.work();
         let mut state = self.0.state.lock();
         while !state.ready {
             self.0.changed.wait(&mut state);
@@ -75,6 +99,7 @@ impl Waiter {
     /// Gives others their turn until the event comes.
     #[cfg(feature = "shuttle")]
     pub fn block(&self) {
+        self.work();
         while !self.is_ready() {
             yield_now();
         }

@@ -365,3 +365,96 @@ fn undo_stays_within_its_budget() {
     commit(&engine, t);
     check(&engine);
 }
+
+/// Every call that misses a page gives back a wait, and has changed nothing; what it reads and changes is as without.
+#[test]
+fn missing_pages_are_waited_for() {
+    const ROWS: i64 = 3000;
+    let io = SimIo::new();
+    let engine = open_with(&io, 0);
+    let (table, unique, index) = make_table(&engine);
+    let mut t = begin(&engine);
+    let s = t.snapshot();
+    for id in 0..ROWS {
+        let text = vec![b'x'; if id % 500 == 7 { 100_000 } else { 300 }];
+        t.insert(&s, table, &[Value::Int64(id), Value::Int64(id % 10), Value::Bytes(&text)]).unwrap();
+    }
+    drop(s);
+    commit(&engine, t);
+    engine.close().unwrap();
+    let mut waits = 0;
+    let mut wait = |error: Error| match error {
+        Error::Wait(waiter) => {
+            assert!(waiter.needs_work() && !waiter.is_ready());
+            waiter.work();
+            assert!(!waiter.needs_work() && waiter.is_ready());
+            waits += 1;
+        }
+        error => panic!("{error}"),
+    };
+    let mut t = begin(&engine);
+    t.wait_for_pages(true);
+    let s = t.snapshot();
+    let mut rows = RowBuffer::new();
+    let mut next = Some(RowId(1));
+    while let Some(from) = next {
+        let before = rows.len();
+        match t.scan(&s, table, from..t.row_id_bound(table), 100, &mut rows) {
+            Ok(resume) => next = resume,
+            Err(error) => {
+                assert_eq!(rows.len(), before);
+                wait(error);
+            }
+        }
+    }
+    assert_eq!((0..rows.len()).map(|i| int(&rows, i, 0)).collect::<Vec<_>>(), (0..ROWS).collect::<Vec<_>>());
+    for direction in [Direction::Forward, Direction::Backward] {
+        rows.clear();
+        let mut cursor = t.index_cursor(index, KeyRange::all(), direction);
+        loop {
+            let before = rows.len();
+            match t.index_next(&s, &mut cursor, 7, &mut rows) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    assert_eq!(rows.len(), before);
+                    wait(error);
+                }
+            }
+        }
+        let mut found: Vec<_> = (0..rows.len()).map(|i| (int(&rows, i, 1), rows.row_id(i))).collect();
+        if direction == Direction::Backward {
+            found.reverse();
+        }
+        assert!(found.is_sorted() && found.len() == ROWS as usize);
+    }
+    for id in (0..ROWS).step_by(37) {
+        let row = RowId(id as u64 + 1);
+        let change = [(ColumnNo(0), Value::Int64(id + 100_000)), (ColumnNo(1), Value::Int64(77))];
+        loop {
+            match t.update(&s, table, row, Base::Snapshot, &change) {
+                Ok(outcome) => break assert_eq!(outcome, WriteOutcome::Done),
+                Err(error) => wait(error),
+            }
+        }
+        loop {
+            match t.insert(&s, table, &[Value::Int64(id), Value::Int64(78), Value::Bytes(b"new")]) {
+                Ok(_) => break,
+                Err(error) => wait(error),
+            }
+        }
+    }
+    drop(s);
+    commit(&engine, t);
+    assert!(waits > 300, "{waits} waits in a pool of 16 pages");
+    let mut key = KeyEncoder::new();
+    key.push(Value::Int64(100_037), ColumnType::Int64, false, false);
+    let mut t = begin(&engine);
+    let s = t.snapshot();
+    rows.clear();
+    t.index_next(&s, &mut t.index_cursor(unique, KeyRange::prefix(key.bytes()), Direction::Forward), 1, &mut rows)
+        .unwrap();
+    assert_eq!(rows.row_id(0), RowId(38));
+    drop((s, t));
+    check(&engine);
+}

@@ -98,7 +98,7 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let io = SimIo::new();
         let pool_bytes = rng.random_range(24..128) * PAGE_SIZE;
-        let undo_bytes = if rng.random_bool(0.1) { 40_000 } else { 1 << 30 };
+        let undo_bytes = if rng.random_bool(0.2) { 40_000 } else { 1 << 30 };
         let config = Config { pool_bytes, undo_bytes, ..Config::default() };
         let engine = open_config(&io, &config);
         let mut t = begin(&engine);
@@ -345,6 +345,15 @@ impl World {
             if session.is_stuck() && !self.rng.random_bool(0.02) {
                 return;
             }
+            let waiter = session.statement.as_ref().and_then(|statement| statement.waiter.as_ref());
+            if let Some(waiter) = waiter.filter(|waiter| waiter.needs_work()) {
+                // The page comes in, and may be gone again when the statement goes on; or nobody has read it.
+                match self.rng.random_range(0..10) {
+                    0..4 => return,
+                    4..9 => return waiter.work(),
+                    _ => {}
+                }
+            }
             if self.rng.random_bool(0.02) {
                 return self.rollback(at); // a timeout, a cancel
             }
@@ -373,6 +382,7 @@ impl World {
         let repeatable = self.rng.random_bool(0.4);
         let isolation = if repeatable { Isolation::RepeatableRead } else { Isolation::ReadCommitted };
         let mut transaction = self.engine.begin(isolation);
+        transaction.wait_for_pages(self.rng.random_bool(0.8));
         transaction.set_session(SessionId(at as u64 + 1));
         trace!(self, "{at}: begins {} {isolation:?}", transaction.id().0);
         self.sessions[at] = Session { transaction: Some(transaction), repeatable, ..Session::default() };
@@ -877,6 +887,12 @@ impl World {
                     session.portals.remove(which);
                 }
             }
+            Err(Error::Wait(waiter)) => {
+                assert!(waiter.needs_work() && rows.is_empty(), "a reader waits for pages alone, and has nothing then");
+                if self.rng.random_bool(0.8) {
+                    waiter.work();
+                }
+            }
             Err(error) => {
                 session.portals.remove(which);
                 self.failed(at, error);
@@ -920,7 +936,10 @@ fn scan(t: &Transaction, s: &Snapshot, table: &Table, step: &mut dyn FnMut() -> 
     let mut rows = RowBuffer::new();
     let mut next = Some(RowId(1));
     while let Some(from) = next {
-        next = t.scan(s, table.id, from..t.row_id_bound(table.id), step(), &mut rows)?;
+        match t.scan(s, table.id, from..t.row_id_bound(table.id), step(), &mut rows) {
+            Err(Error::Wait(waiter)) => waiter.block(),
+            result => next = result?,
+        }
     }
     Ok(decode(&rows))
 }
@@ -935,8 +954,14 @@ fn index_scan(
 ) -> Result<Vec<(u64, Row)>> {
     let mut rows = RowBuffer::new();
     let mut cursor = t.index_cursor(index, range, direction);
-    while t.index_next(s, &mut cursor, step(), &mut rows)? {}
-    Ok(decode(&rows))
+    loop {
+        match t.index_next(s, &mut cursor, step(), &mut rows) {
+            Err(Error::Wait(waiter)) => waiter.block(),
+            Ok(true) => {}
+            Ok(false) => return Ok(decode(&rows)),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn get(t: &Transaction, s: &Snapshot, table: &Table, row: u64, session: usize, command: u32) -> Result<()> {
@@ -976,6 +1001,7 @@ fn insert_row(
             undo.push(Undo::Row { table: number, row: id.0, before: None });
         }
         Err(Error::Duplicate { .. }) => assert!(taken, "a duplicate of nothing"),
+        Err(Error::Wait(waiter)) if waiter.needs_work() => {}
         Err(Error::Wait(_) | Error::Deadlock { .. }) => assert!(depends || held_up, "a wait for nobody"),
         Err(_) => {}
     }
@@ -1069,6 +1095,7 @@ impl Write {
             Ok(WriteOutcome::SelfModified) => assert!(same_command),
             Err(Error::Conflict) => assert!(self.repeatable && (newer || newest.is_none())),
             Err(Error::Duplicate { .. }) => assert!(taken, "a duplicate of nothing"),
+            Err(Error::Wait(waiter)) if waiter.needs_work() => {}
             Err(Error::Wait(_) | Error::Deadlock { .. }) => {
                 assert!(blocked || depends || fresh || self.held_up, "a wait for nobody");
             }
@@ -1109,7 +1136,7 @@ impl Write {
         let newer = own.is_none() && history.newest_position() > s.position().0;
         let newest = history.newest(self.session);
         let same_command = own.is_some_and(|own| own.versions.last().is_some_and(|(at, _)| *at >= self.command));
-        match outcome {
+        match &outcome {
             Ok(LockOutcome::Done | LockOutcome::Changed) => {
                 assert!(!blocked && newest.is_some() && !same_command, "a lock that may not be");
                 assert_eq!(newer, outcome.as_ref().is_ok_and(|outcome| *outcome == LockOutcome::Changed));
@@ -1129,6 +1156,7 @@ impl Write {
                 return Ok(());
             }
             Err(Error::Conflict) => assert!(self.repeatable && (newer || newest.is_none())),
+            Err(Error::Wait(waiter)) if waiter.needs_work() => {}
             Err(Error::Wait(_) | Error::Deadlock { .. }) => {
                 assert!(policy == WaitPolicy::Wait && (blocked || fresh || self.held_up), "a wait for nobody");
             }

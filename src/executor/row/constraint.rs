@@ -457,7 +457,7 @@ impl Checking<'_> {
             ordered.push(value);
         }
         let bytes = value::encode_key(&ordered, index)?;
-        self.ctx.with_transaction(|t| t.lock_key(&self.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
+        self.ctx.with_waits(|t| t.lock_key(&self.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
     }
 
     /// A referenced key is gone.

@@ -28,7 +28,7 @@ pub(super) fn recheck(
     f: &mut Frame,
 ) -> Result<Rechecked> {
     let mut rows = RowBuffer::default();
-    let newest = f.ctx.with_transaction(|transaction| transaction.get_newest(table, row, &mut rows))?;
+    let newest = f.ctx.with_waits(|transaction| transaction.get_newest(table, row, &mut rows))?;
     let Newest::Row(stamp) = newest else { return Ok(Rechecked::Dropped) };
     load_row(&rows, 0, relation, &recheck.columns, f)?;
     for step in &recheck.steps {
@@ -87,7 +87,7 @@ fn lock_target(target: &LockTargetPlan, f: &mut Frame) -> Result<bool> {
         LockWait::NoWait => WaitPolicy::NoWait,
         LockWait::SkipLocked => WaitPolicy::Skip,
     };
-    let locked = f.ctx.with_transaction(|transaction| {
+    let locked = f.ctx.with_waits(|transaction| {
         transaction.lock_row(&f.ctx.snapshot, target.table, row, mode(target.strength), policy)
     });
     let outcome = match locked {

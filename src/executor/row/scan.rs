@@ -10,7 +10,7 @@ use super::plan::{IndexScan, ReadColumn, SeqScan, SystemScan, TableColumns};
 use super::{key, value};
 use crate::error::Result;
 use crate::types::{Datum, Oid};
-use lightning_storage::{IndexCursor, RowBuffer, RowId};
+use lightning_storage::{IndexCursor, RowBuffer, RowId, Transaction};
 use std::sync::Arc;
 
 /// Rows copied at first; doubled with every batch up to the largest, so that a point lookup copies little.
@@ -102,6 +102,14 @@ impl Batch {
     }
 }
 
+/// A storage call that waits for missing pages where the statement can be left and gone on with.
+fn with_pages<T>(
+    f: &Frame,
+    call: impl FnOnce(&mut Transaction) -> std::result::Result<T, lightning_storage::Error>,
+) -> Result<T> {
+    if f.unbroken > 0 { f.ctx.with_transaction(call) } else { f.ctx.with_waits(call) }
+}
+
 /// A sequential scan.
 pub(super) struct SeqScanOp {
     plan: Arc<SeqScan>,
@@ -121,7 +129,7 @@ impl SeqScanOp {
         batch.rows.clear();
         batch.at = 0;
         let bound = &mut self.bound;
-        let go_on = f.ctx.with_transaction(|transaction| {
+        let go_on = with_pages(f, |transaction| {
             let bound = *bound.get_or_insert_with(|| transaction.row_id_bound(table));
             transaction.scan(&f.ctx.snapshot, table, next..bound, batch.size, &mut batch.rows)
         })?;
@@ -234,9 +242,8 @@ impl IndexScanOp {
         let batch = &mut self.batch;
         batch.rows.clear();
         batch.at = 0;
-        let more = f.ctx.with_transaction(|transaction| {
-            transaction.index_next(&f.ctx.snapshot, cursor, batch.size, &mut batch.rows)
-        })?;
+        let more =
+            with_pages(f, |transaction| transaction.index_next(&f.ctx.snapshot, cursor, batch.size, &mut batch.rows))?;
         batch.size = (batch.size * 4).min(LARGEST_BATCH);
         if !more {
             self.cursor = None;

@@ -218,12 +218,7 @@ impl InsertOp {
         let mut row = vec![Value::Null; plan.storage_columns];
         let columns = plan.columns.iter().chain(&plan.checks.hidden);
         cells(columns, f, &mut self.scratch, |column, cell| row[column.0 as usize] = cell)?;
-        let mut guard = f.ctx.transaction.lock();
-        let Some(transaction) = guard.as_mut() else {
-            return Err(Error::internal("a statement runs outside of a transaction"));
-        };
-        let inserted = transaction.insert(&f.ctx.snapshot, plan.table, &row);
-        drop(guard);
+        let inserted = f.ctx.with_waits(|t| Ok::<_, Error>(t.insert(&f.ctx.snapshot, plan.table, &row)))?;
         match inserted {
             Ok(id) => {
                 self.references.note_insert(id, &self.row, f);
@@ -263,9 +258,8 @@ impl InsertOp {
                 continue;
             }
             let bytes = value::encode_key(&key, arbiter)?;
-            let found = f
-                .ctx
-                .with_transaction(|t| t.lock_key(&f.ctx.snapshot, arbiter.storage, &bytes, RowLockMode::KeyShare))?;
+            let found =
+                f.ctx.with_waits(|t| t.lock_key(&f.ctx.snapshot, arbiter.storage, &bytes, RowLockMode::KeyShare))?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -280,8 +274,7 @@ impl InsertOp {
             return Ok(InsertStage::Input);
         };
         let mode = RowLockMode::NoKeyUpdate;
-        let outcome =
-            f.ctx.with_transaction(|t| t.lock_row(&f.ctx.snapshot, plan.table, row, mode, WaitPolicy::Wait))?;
+        let outcome = f.ctx.with_waits(|t| t.lock_row(&f.ctx.snapshot, plan.table, row, mode, WaitPolicy::Wait))?;
         match outcome {
             LockOutcome::Done | LockOutcome::Changed => {}
             // Gone: the key is free again.
@@ -297,7 +290,7 @@ impl InsertOp {
             }
         }
         let mut rows = RowBuffer::default();
-        let newest = f.ctx.with_transaction(|t| t.get_newest(plan.table, row, &mut rows))?;
+        let newest = f.ctx.with_waits(|t| t.get_newest(plan.table, row, &mut rows))?;
         let Newest::Row(stamp) = newest else { return Ok(InsertStage::Write) };
         load_row(&rows, 0, plan.target.oid, &update.existing, f)?;
         if let Some(predicate) = &update.predicate
@@ -397,12 +390,7 @@ fn write_changes<'c>(
 ) -> Result<WriteOutcome> {
     let mut changes = Vec::with_capacity(scratch.len());
     cells(columns, f, scratch, |column, cell| changes.push((column, cell)))?;
-    let mut guard = f.ctx.transaction.lock();
-    let Some(transaction) = guard.as_mut() else {
-        return Err(Error::internal("a statement runs outside of a transaction"));
-    };
-    let outcome = transaction.update(&f.ctx.snapshot, table, row, base, &changes);
-    drop(guard);
+    let outcome = f.ctx.with_waits(|t| Ok::<_, Error>(t.update(&f.ctx.snapshot, table, row, base, &changes)))?;
     match outcome {
         Ok(outcome) => Ok(outcome),
         Err(lightning_storage::Error::Duplicate { index, row: _ }) => {
@@ -568,7 +556,7 @@ impl DeleteOp {
         let plan = &self.plan;
         let row = row_id(plan.row_id, f)?;
         let base = stamp.map_or(Base::Snapshot, Base::Newest);
-        let outcome = f.ctx.with_transaction(|t| t.delete(&f.ctx.snapshot, plan.table, row, base))?;
+        let outcome = f.ctx.with_waits(|t| t.delete(&f.ctx.snapshot, plan.table, row, base))?;
         Ok(match outcome {
             WriteOutcome::Done => {
                 self.references.note_delete(&plan.old, f);

@@ -117,7 +117,7 @@ fn descents_find_their_leaf_while_others_split_and_drop_leaves() {
     let tree = Tree::create(&pool, OBJECT).unwrap();
     let key = |number: u32| [&[b'k'; 600][..], &number.to_be_bytes()].concat();
     let kept: Vec<u32> = (0..400).map(|i| i * 10).collect();
-    kept.iter().for_each(|number| drop(tree.put(&pool, &key(*number), &number.to_le_bytes()).unwrap()));
+    kept.iter().for_each(|number| assert!(tree.put(&pool, &key(*number), &number.to_le_bytes()).unwrap()));
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         for seed in 0..2 {
@@ -138,7 +138,7 @@ fn descents_find_their_leaf_while_others_split_and_drop_leaves() {
             // Whole leaves come and go between those that stay.
             let between = || (0..kept.len() as u32 - 1).filter(|i| i % 4 == round).map(|i| i * 10);
             for first in between() {
-                (1..10).for_each(|i| drop(tree.put(&pool, &key(first + i), &[0; 900]).unwrap()));
+                (1..10).for_each(|i| assert!(tree.put(&pool, &key(first + i), &[0; 900]).unwrap()));
             }
             for first in between() {
                 (1..10).for_each(|i| assert!(tree.remove(&pool, &key(first + i)).unwrap()));

@@ -11,7 +11,7 @@
 //! 7. Cursors are keys: nothing is held between calls, and a leaf's neighbour is found from the root by its fence.
 
 use super::node::{self, Bytes};
-use crate::buffer::{PageRead, PageWrite, Pool};
+use crate::buffer::{Misses, PageRead, PageWrite, Pool};
 use crate::error::{Error, Result};
 use crate::sync::{Mutex, yield_now};
 use crate::types::{ObjectId, PageId};
@@ -84,6 +84,22 @@ impl Tree {
         self.descend(pool, Target::Key(key), |page| Ok(pool.try_read(page)))
     }
 
+    /// Sees to it that the leaf that covers `key` is in the pool: a change that comes next need not wait for it.
+    pub(crate) fn reach(&self, pool: &Pool, key: &[u8]) -> Result<()> {
+        loop {
+            match self.leaf_id(pool, Target::Key(key)) {
+                Some(Ok(id)) if pool.is_resident(id) => return Ok(()),
+                Some(Ok(missing)) | Some(Err(missing)) => match pool.load(missing) {
+                    Err(error @ Error::Wait(_)) => return Err(error),
+                    // What is wrong with it is for the change to say.
+                    Err(_) => return Ok(()),
+                    Ok(()) => {}
+                },
+                None => yield_now(),
+            }
+        }
+    }
+
     /// The leaf that covers `key`, exclusive.
     pub(crate) fn write_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageWrite<'a>> {
         self.descend(pool, Target::Key(key), |page| pool.try_write(page))
@@ -115,6 +131,7 @@ impl Tree {
             match missing.map(|missing| (missing, pool.load(missing))) {
                 None => yield_now(),
                 Some((_, Ok(()))) => {}
+                Some((_, Err(error @ Error::Wait(_)))) => return Err(error),
                 // An empty leaf may have gone meanwhile: then nothing names it any more.
                 Some((missing, Err(_))) if failed != Some(missing) => failed = Some(missing),
                 Some((_, Err(error))) => return Err(error),
@@ -158,6 +175,7 @@ impl Tree {
     /// Splits until the leaf that covers `key` has room for an entry of `key` and `value_bytes` more. Holds nothing afterwards:
     /// the caller looks again.
     pub(crate) fn make_room(&self, pool: &Pool, key: &[u8], value_bytes: usize) -> Result<()> {
+        let _load = Misses::load();
         let _structure = self.structure.lock();
         // Separators are no longer than the longest key that can be in the tree's way here.
         loop {
@@ -197,7 +215,13 @@ impl Tree {
     /// Moves the root's entries to a new page, its only child.
     fn grow_root(&self, pool: &Pool) -> Result<()> {
         let mut child = pool.allocate()?;
-        let mut root = pool.write(self.root)?;
+        let mut root = match pool.write(self.root) {
+            Ok(root) => root,
+            Err(error) => {
+                free_unused(pool, child);
+                return Err(error);
+            }
+        };
         child.copy_from_slice(&root[..]);
         let level = node::level(&root);
         node::init(&mut root, self.object, level + 1, &[], None);
@@ -208,13 +232,18 @@ impl Tree {
     /// Splits `id`, whose parent has room for another entry of the usual size.
     fn split_child(&self, pool: &Pool, parent: PageId, id: PageId, key: &[u8]) -> Result<()> {
         let mut right = pool.allocate()?;
-        let mut parent = pool.write(parent)?;
-        let mut page = pool.write(id)?;
+        let latched = pool.write(parent).and_then(|parent| Ok((parent, pool.write(id)?)));
+        let (mut parent, mut page) = match latched {
+            Ok(latched) => latched,
+            Err(error) => {
+                free_unused(pool, right);
+                return Err(error);
+            }
+        };
         if node::count(&page) < 2 && node::search(&page, key) != Err(node::count(&page)) {
             // Others have emptied the leaf meanwhile.
-            let unused = right.id();
-            drop((right, parent, page));
-            pool.free(unused);
+            drop((parent, page));
+            free_unused(pool, right);
             return Ok(());
         }
         let (middle, separator) = node::split_point(&page, key);
@@ -224,9 +253,9 @@ impl Tree {
         };
         if !node::insert(&mut parent, at, &separator, &right.id().0.to_le_bytes()) {
             // A longer key than foreseen came into the leaf: the parent is split first, next time round.
-            let (unused, parent_id) = (right.id(), parent.id());
-            drop((right, parent, page));
-            pool.free(unused);
+            let parent_id = parent.id();
+            drop((parent, page));
+            free_unused(pool, right);
             return self.split_inner(pool, parent_id, key);
         }
         node::split(&mut page, &mut right, middle, &separator);
@@ -285,6 +314,7 @@ impl Tree {
     /// Takes the leaf that covers `key` out of the tree if it is empty: its left neighbour under the same parent, or else its
     /// right one, covers its keys from then on. The caller holds no latch.
     pub(crate) fn drop_empty(&self, pool: &Pool, key: &[u8]) -> Result<()> {
+        let _load = Misses::load();
         let _structure = self.structure.lock();
         let mut id = self.root;
         loop {
@@ -450,6 +480,13 @@ impl Tree {
         }
         Ok(pages)
     }
+}
+
+/// Frees a page that was allocated in vain.
+fn free_unused(pool: &Pool, page: PageWrite<'_>) {
+    let id = page.id();
+    drop(page);
+    pool.free(id);
 }
 
 /// Room that an inner page must have before its child is split: a separator as long as the longest in sight.

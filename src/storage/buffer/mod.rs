@@ -6,7 +6,8 @@
 //! Latch order and waits:
 //! 1. Loading a page ([`Pool::read`], [`Pool::write`] on a page that is not resident) does I/O: call them with no other
 //!    latch held. [`Pool::try_read`] and [`Pool::try_write`] never do I/O and give `None` instead: drop what you hold,
-//!    [`Pool::load`], and start again.
+//!    [`Pool::load`], and start again. Where the thread's calls are to wait for missing pages ([`Misses`]), they give
+//!    [`Error::Wait`] instead of doing I/O, and the waiter's work is the reading.
 //! 2. A page that becomes dirty has its new place reserved before its first byte changes, so that eviction and checkpoints
 //!    never fail for lack of room.
 //! 3. The cut ([`Pool::cut`]) happens behind a closed [`Gate`]. Until the checkpoint has written a page that was dirty
@@ -20,19 +21,21 @@
 //! place of version counters: no reference to page bytes that may change exists without one.
 
 mod gate;
+mod misses;
 #[cfg(test)]
 mod tests;
 
 pub use gate::{Gate, GateClosed, GatePass};
+pub(crate) use misses::Misses;
 
 use crate::error::{Error, Result};
 use crate::hash::HashMap;
 use crate::space::{MapCut, Store};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{Mutex, Pin, RwLock, RwLockReadGuard, RwLockWriteGuard, Swaps};
+use crate::sync::{Mutex, Pin, RwLock, RwLockReadGuard, RwLockWriteGuard, Swaps, Waiter};
 use crate::types::{PAGE_SIZE, PageId, Position};
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Bytes of a page.
 pub type PageBytes = [u8; PAGE_SIZE];
@@ -162,6 +165,8 @@ struct CutState {
 
 /// The pool.
 pub struct Pool {
+    /// For reads that outlive a call; a pool that is not shared reads in place.
+    me: OnceLock<Weak<Pool>>,
     store: Arc<Store>,
     directory: Directory,
     frames: Box<[Frame]>,
@@ -189,6 +194,7 @@ impl Pool {
         };
         let frames = (bytes / PAGE_SIZE).max(16);
         Pool {
+            me: OnceLock::new(),
             store,
             directory: Directory((0..CHUNK).map(|_| OnceLock::new()).collect()),
             frames: (0..frames).map(|_| frame()).collect(),
@@ -199,6 +205,13 @@ impl Pool {
             dirty: AtomicUsize::new(0),
             gate: Gate::default(),
         }
+    }
+
+    /// A pool whose pages may be waited for.
+    pub(crate) fn shared(self) -> Arc<Pool> {
+        let pool = Arc::new(self);
+        let _ = pool.me.set(Arc::downgrade(&pool));
+        pool
     }
 
     /// The gate that page-structure operations and commit positions pass through.
@@ -338,11 +351,44 @@ impl Pool {
         Ok(())
     }
 
+    /// Whether a page is in the pool at the moment.
+    pub(crate) fn is_resident(&self, page: PageId) -> bool {
+        self.directory.slot(page).load(Ordering::Acquire) != NONE
+    }
+
     /// Makes a page resident. Does I/O: hold no latch.
     ///
     /// # Errors
-    /// As [`Pool::read`].
+    /// As [`Pool::read`]; [`Error::Wait`] instead of I/O where [`Misses`] says so: the latches held do not matter.
     pub fn load(&self, page: PageId) -> Result<()> {
+        self.load_chain(page, |_| PageId(0))
+    }
+
+    /// [`Self::load`] of a page that is read together with those that follow it; `next` gives the id of the one after, or 0.
+    pub(crate) fn load_chain(&self, page: PageId, next: fn(&PageBytes) -> PageId) -> Result<()> {
+        match self.me.get() {
+            Some(me) if misses::is_wait(page) => {
+                let me = me.clone();
+                Err(Error::Wait(Waiter::with_work(move || {
+                    me.upgrade().iter().for_each(|pool| pool.read_chain(page, next))
+                })))
+            }
+            _ => self.load_in_place(page),
+        }
+    }
+
+    /// Reads a chain, or an eighth of the pool. Who calls again meets the error.
+    fn read_chain(&self, first: PageId, next: fn(&PageBytes) -> PageId) {
+        let mut page = first;
+        for _ in 0..(self.frames.len() / 8).max(1) {
+            match self.read(page) {
+                Ok(bytes) if next(&bytes).0 != 0 => page = next(&bytes),
+                _ => return,
+            }
+        }
+    }
+
+    fn load_in_place(&self, page: PageId) -> Result<()> {
         let _one = self.loading[page.0 as usize % LOAD_SHARDS].lock();
         let slot = self.directory.slot(page);
         if slot.load(Ordering::Acquire) != NONE {

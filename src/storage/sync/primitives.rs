@@ -6,6 +6,7 @@ mod of_the_machine {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub(crate) use std::sync::atomic;
     pub(crate) use std::thread::yield_now;
+    pub(crate) use std::thread_local;
 }
 
 #[cfg(not(feature = "shuttle"))]
@@ -17,6 +18,7 @@ mod scheduled {
 
     pub(crate) use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard, atomic};
     pub(crate) use shuttle::thread::yield_now;
+    pub(crate) use shuttle::thread_local;
 
     /// As `parking_lot`'s: without poisoning.
     #[derive(Debug, Default)]

@@ -9,7 +9,7 @@
 //! 56            the bytes
 //! ```
 
-use crate::buffer::Pool;
+use crate::buffer::{PageRead, Pool};
 use crate::error::{Error, Result};
 use crate::types::row::External;
 use crate::types::{PAGE_SIZE, PageId};
@@ -45,7 +45,7 @@ pub(crate) fn load(pool: &Pool, place: External) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(place.len as usize);
     let mut next = place.page;
     while next != 0 {
-        let page = pool.read(PageId(next))?;
+        let page = read(pool, PageId(next))?;
         let length = usize::from(u16::from_le_bytes([page[LENGTH], page[LENGTH + 1]]));
         if page[KIND] != OVERFLOW_PAGE || DATA + length > PAGE_SIZE || bytes.len() + length > place.len as usize {
             return Err(Error::CorruptPage { page: PageId(next), what: "not the overflow page that a row names" });
@@ -72,7 +72,7 @@ pub(crate) fn pages(pool: &Pool, place: External, found: &mut Vec<PageId>) -> Re
     let mut next = place.page;
     while next != 0 {
         let id = PageId(next);
-        let page = pool.read(id)?;
+        let page = read(pool, id)?;
         if page[KIND] != OVERFLOW_PAGE {
             return Err(Error::CorruptPage { page: id, what: "not the overflow page that a row names" });
         }
@@ -80,6 +80,18 @@ pub(crate) fn pages(pool: &Pool, place: External, found: &mut Vec<PageId>) -> Re
         found.push(id);
     }
     Ok(())
+}
+
+/// A page of a value; one that is waited for brings those after it along.
+fn read(pool: &Pool, id: PageId) -> Result<PageRead<'_>> {
+    loop {
+        match pool.try_read(id) {
+            Some(page) => return Ok(page),
+            None => {
+                pool.load_chain(id, |page| PageId(if page[KIND] == OVERFLOW_PAGE { next_page(page) } else { 0 }))?
+            }
+        }
+    }
 }
 
 fn next_page(page: &[u8; PAGE_SIZE]) -> u32 {

@@ -141,6 +141,18 @@ pub struct IndexCursor {
     pub(crate) done: bool,
 }
 
+impl IndexCursor {
+    /// Makes it stand before an entry that it has passed.
+    pub(crate) fn back_to(&mut self, entry: &[u8]) {
+        self.done = false;
+        match self.direction {
+            Direction::Forward => self.lower = entry.to_vec(),
+            // The least bytes above the entry.
+            Direction::Backward => self.upper = Some([entry, &[0]].concat()),
+        }
+    }
+}
+
 /// A savepoint of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SavepointId(pub(crate) u32);

@@ -11,7 +11,7 @@ use super::state::TxnState;
 use super::version::{self, RowKey, TOMBSTONE, Version, is_deleted, is_settled};
 use super::{Transaction, Undo, redo};
 use crate::btree::{Tree, node};
-use crate::buffer::Pool;
+use crate::buffer::{Misses, Pool};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
@@ -110,7 +110,8 @@ impl Transaction {
         shared.counters.commits.fetch_add(1, Ordering::Relaxed);
         let undo = std::mem::take(&mut self.undo);
         shared.garbage.lock().push_back(Garbage { position, undo: undo.into_iter() });
-        // The commit has happened, whatever clean-up meets: it is tried again.
+        // The commit has happened, whatever clean-up meets, a missing page too: it is tried again.
+        let _misses = self.page_waits.get().wanted.then(|| Misses::wait(PageId(0)));
         let _ = clean_in_passing(&shared);
         Ok(position)
     }

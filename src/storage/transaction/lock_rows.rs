@@ -9,7 +9,7 @@ use super::write::{Found, HasKey, Judged};
 use super::{Isolation, Transaction};
 use crate::btree::node;
 use crate::error::{Error, Result};
-use crate::table::{Table, row_key};
+use crate::table::{Index, Table, row_key};
 use crate::types::{ObjectId, RowId};
 
 impl Transaction {
@@ -26,7 +26,7 @@ impl Transaction {
         policy: WaitPolicy,
     ) -> Result<LockOutcome> {
         let table = self.shared.table(table)?;
-        self.lock_row_of(s, &table, row.0, mode, policy)
+        self.writing(|t| t.lock_row_of(s, &table, row.0, mode, policy))
     }
 
     fn lock_row_of(
@@ -84,13 +84,17 @@ impl Transaction {
     /// `Wait`, `Deadlock`, `Conflict`, `NotFound`.
     pub fn lock_key(&mut self, s: &Snapshot, index: ObjectId, key: &[u8], mode: RowLockMode) -> Result<Option<RowId>> {
         let index = self.shared.index(index)?;
+        self.writing(|t| t.lock_key_of(s, &index, key, mode))
+    }
+
+    fn lock_key_of(&mut self, s: &Snapshot, index: &Index, key: &[u8], mode: RowLockMode) -> Result<Option<RowId>> {
         let mut rows = Vec::new();
-        self.rows_with_key(&index, key, |row| {
+        self.rows_with_key(index, key, |row| {
             rows.push(row);
             Ok(true)
         })?;
         for row in rows {
-            match self.has_key(&index, key, row)? {
+            match self.has_key(index, key, row)? {
                 HasKey::No => continue,
                 HasKey::Depends(txn) => {
                     if self.is_fresh(&index.table, row) {
@@ -107,7 +111,7 @@ impl Transaction {
                 LockOutcome::Done => return Ok(Some(RowId(row))),
                 // The newest version was committed after the snapshot, or is this command's own; has_key has judged it.
                 LockOutcome::Changed | LockOutcome::SelfModified => {
-                    return match self.has_key(&index, key, row)? {
+                    return match self.has_key(index, key, row)? {
                         HasKey::Yes => Ok(Some(RowId(row))),
                         HasKey::No => continue,
                         HasKey::Depends(txn) => Err(self.shared.graph.wait_for(&self.state, &[txn])),

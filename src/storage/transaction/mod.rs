@@ -3,6 +3,16 @@
 //!
 //! A call that has to wait returns `Err(Error::Wait)`, holds nothing and has changed nothing: the caller waits and makes the
 //! same call again.
+//!
+//! A page that is not in the pool is waited for as a lock is, if the caller wants that ([`Transaction::wait_for_pages`]): the
+//! waiter's work is reading it. Else, and always where a wait could not be made or would not pay, pages are read in place:
+//! 1. once a call has begun to change something: what it needs was there a moment before;
+//! 2. a page that was waited for and has gone again, and all pages of a call that has waited many times: so that every call
+//!    comes to its end, and tells of a page that cannot be read;
+//! 3. rollback, which must not wait for anything; definitions and the building of indexes, which nobody calls from where it
+//!    must not block; recovery, checkpoints and `check`;
+//! 4. clean-up by its own thread. A commit cleans up in passing only what is in the pool;
+//! 5. the pages that a new one drives out: writing them is the eviction's, not the call's.
 
 pub(crate) mod api;
 mod definition;
@@ -21,11 +31,12 @@ pub use finish::HeldLocks;
 pub use lock::LockInfo;
 pub use state::Snapshot;
 
+use crate::buffer::Misses;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::{Draw, Extent};
 use crate::table::{Index, Table};
-use crate::types::{ObjectId, Position, TableDef, TxnId};
+use crate::types::{ObjectId, PageId, Position, TableDef, TxnId};
 use lock::Owner;
 use state::TxnState;
 use std::cell::Cell;
@@ -56,6 +67,7 @@ pub struct Transaction {
     /// Row ids taken ahead, one run per table.
     row_runs: Vec<RowRun>,
     stamps: u64,
+    page_waits: Cell<PageWaits>,
     session: Option<SessionId>,
     /// An undo failed, of the change before this place: only a rollback is left.
     broken: Option<(usize, Error)>,
@@ -85,6 +97,18 @@ struct RowRun {
     end: u64,
     /// How many to take next time.
     size: u64,
+}
+
+/// Waits beyond which a call reads its pages in place.
+const PAGE_WAITS_MAX: u32 = 64;
+
+/// How the transaction's calls wait for pages.
+#[derive(Clone, Copy, Default)]
+struct PageWaits {
+    wanted: bool,
+    /// How often the call under way has waited, and for which page last.
+    count: u32,
+    last: PageId,
 }
 
 /// Where things stood at a savepoint.
@@ -126,10 +150,49 @@ impl Transaction {
             unchecked: Vec::new(),
             row_runs: Vec::new(),
             stamps: 0,
+            page_waits: Cell::default(),
             session: None,
             broken: None,
             ended: false,
         }
+    }
+
+    /// Whether calls that miss a page return `Wait` from now on, or read it themselves, which is what they do at first.
+    pub fn wait_for_pages(&mut self, wait: bool) {
+        self.page_waits.get_mut().wanted = wait;
+    }
+
+    /// While the result lives, this thread waits for pages as the transaction wants it.
+    fn begin_call(&self) -> Option<Misses> {
+        let PageWaits { wanted, count, last } = self.page_waits.get();
+        (wanted && count < PAGE_WAITS_MAX).then(|| Misses::wait(last))
+    }
+
+    /// The call ends: counts its wait for a page, if that is its end.
+    fn end_call<T>(&self, misses: Option<Misses>, result: &Result<T>) {
+        let mut waits = self.page_waits.get();
+        let waited = misses.map_or(PageId(0), |misses| misses.waited());
+        (waits.count, waits.last) = match result {
+            Err(Error::Wait(_)) if waited != PageId(0) => (waits.count + 1, waited),
+            _ => (0, PageId(0)),
+        };
+        self.page_waits.set(waits);
+    }
+
+    /// A call that reads.
+    fn reading<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let misses = self.begin_call();
+        let result = call();
+        self.end_call(misses, &result);
+        result
+    }
+
+    /// A call that may change something; it says `Misses::load` once it does.
+    fn writing<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let misses = self.begin_call();
+        let result = call(self);
+        self.end_call(misses, &result);
+        result
     }
 
     /// Its number, unique while the engine is open.

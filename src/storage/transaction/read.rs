@@ -4,7 +4,7 @@ use super::api::{Direction, IndexCursor, KeyRange, Newest, Stamp};
 use super::state::{Snapshot, Status};
 use super::{Transaction, version};
 use crate::btree::node;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::table::{Index, Table, fence_row, row_id, row_key};
 use crate::types::key::{prefix_end, split_entry};
@@ -18,18 +18,22 @@ impl Transaction {
     /// Appends the row as the snapshot sees it; `false`: it does not exist for it.
     ///
     /// # Errors
-    /// `NotFound`: no such table.
+    /// `NotFound`: no such table; `Wait`, for a page.
     pub fn get(&self, s: &Snapshot, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<bool> {
         let table = self.shared.table(table)?;
         rows.set_table(&table.def());
-        self.read_row(s, &table, row.0, rows, None)
+        self.reading(|| self.read_row(s, &table, row.0, rows, None))
     }
 
     /// Appends the newest version that is committed or this transaction's own.
     ///
     /// # Errors
-    /// `NotFound`: no such table.
+    /// `NotFound`: no such table; `Wait`, for a page.
     pub fn get_newest(&self, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<Newest> {
+        self.reading(|| self.read_newest(table, row, rows))
+    }
+
+    fn read_newest(&self, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<Newest> {
         let table = self.shared.table(table)?;
         rows.set_table(&table.def());
         let key = row_key(row.0);
@@ -56,10 +60,11 @@ impl Transaction {
         Ok(Newest::Row(Stamp(stamp)))
     }
 
-    /// Appends up to `max_rows` visible rows of `range` in row id order; where to go on, `None` at the end.
+    /// Appends up to `max_rows` visible rows of `range` in row id order, fewer when a page is missing; where to go on, `None`
+    /// at the end.
     ///
     /// # Errors
-    /// `NotFound`: no such table.
+    /// `NotFound`: no such table; `Wait`, for a page: nothing is appended.
     pub fn scan(
         &self,
         s: &Snapshot,
@@ -68,20 +73,40 @@ impl Transaction {
         max_rows: usize,
         rows: &mut RowBuffer,
     ) -> Result<Option<RowId>> {
+        let (mut next, before) = (range.start, rows.len());
+        self.reading(|| match self.scan_from(s, table, &mut next, range.end, max_rows, rows) {
+            Ok(true) => Ok(Some(next)),
+            Ok(false) => Ok(None),
+            // What there is is given first; the next call waits.
+            Err(Error::Wait(_)) if rows.len() > before => Ok(Some(next)),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// [`Self::scan`] from `next` on, which moves behind what is appended; `true`: there may be more.
+    fn scan_from(
+        &self,
+        s: &Snapshot,
+        table: ObjectId,
+        next: &mut RowId,
+        end: RowId,
+        max_rows: usize,
+        rows: &mut RowBuffer,
+    ) -> Result<bool> {
         let table = self.shared.table(table)?;
         rows.set_table(&table.def());
-        let (mut next, full) = (range.start.0, rows.len() + max_rows);
-        while next < range.end.0 {
+        let full = rows.len() + max_rows;
+        while *next < end {
             if rows.len() >= full {
-                return Ok(Some(row_id(next)));
+                return Ok(true);
             }
-            let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(next))?;
+            let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(next.0))?;
             let mut external = false;
             let mut resume = node::upper_fence(&leaf).map(fence_row);
-            for at in node::lower_bound(&leaf, &row_key(next))..node::count(&leaf) {
+            for at in node::lower_bound(&leaf, &row_key(next.0))..node::count(&leaf) {
                 let row = node::row_key(&leaf, at);
-                if row >= range.end.0 {
-                    return Ok(None);
+                if row >= end.0 {
+                    return Ok(false);
                 }
                 if rows.len() >= full {
                     resume = Some(row);
@@ -91,6 +116,7 @@ impl Transaction {
                 if pushed && Cells::new(rows.raw(rows.len() - 1)).has_external() {
                     // The values are fetched without the latch; the scan goes on behind the row.
                     external = true;
+                    *next = row_id(row);
                     resume = Some(row + 1);
                     break;
                 }
@@ -100,11 +126,11 @@ impl Transaction {
                 self.complete(&table, rows)?;
             }
             match resume {
-                Some(resume) => next = resume,
-                None => return Ok(None),
+                Some(resume) => *next = row_id(resume),
+                None => return Ok(false),
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Exclusive upper end of the table's row ids.
@@ -119,11 +145,27 @@ impl Transaction {
         IndexCursor { index, direction, lower, upper, done }
     }
 
-    /// Appends visible rows in key order, up to about `max_rows`; `false`: there are no more.
+    /// Appends visible rows in key order, up to about `max_rows`, fewer when a page is missing; `false`: there are no more.
     ///
     /// # Errors
-    /// `NotFound`: no such index.
+    /// `NotFound`: no such index; `Wait`, for a page: nothing is appended.
     pub fn index_next(
+        &self,
+        s: &Snapshot,
+        cursor: &mut IndexCursor,
+        max_rows: usize,
+        rows: &mut RowBuffer,
+    ) -> Result<bool> {
+        let before = rows.len();
+        self.reading(|| match self.index_rows(s, cursor, max_rows, rows) {
+            // What there is is given first; the next call waits.
+            Err(Error::Wait(_)) if rows.len() > before => Ok(true),
+            other => other,
+        })
+    }
+
+    /// [`Self::index_next`]; on an error the cursor stands behind what is appended.
+    fn index_rows(
         &self,
         s: &Snapshot,
         cursor: &mut IndexCursor,
@@ -139,9 +181,9 @@ impl Transaction {
             let removals = index.removals.load(Ordering::SeqCst);
             self.collect(&index, cursor, full - rows.len(), &mut entries)?;
             for entry in entries.iter() {
-                if let Some((key, row)) = split_entry(entry) {
-                    self.read_row(s, &index.table, row.0, rows, Some((&index, key, removals)))?;
-                }
+                let Some((key, row)) = split_entry(entry) else { continue };
+                let expected = Some((&*index, key, removals));
+                self.read_row(s, &index.table, row.0, rows, expected).inspect_err(|_| cursor.back_to(entry))?;
             }
         }
         Ok(!cursor.done)
@@ -223,14 +265,16 @@ impl Transaction {
             return Ok(false);
         }
         self.complete(table, rows)?;
+        let last = rows.len() - 1;
         if let Some((index, key, removals)) = expected
             && (chained
                 || table.unclean.load(Ordering::SeqCst) > 0
                 || index.removals.load(Ordering::SeqCst) != removals)
         {
-            let seen = index.image_key(&self.shared.pool, rows.raw(rows.len() - 1))?;
+            // What is in the buffer is whole: nothing is fetched, nothing can fail.
+            let seen = index.image_key(&self.shared.pool, rows.raw(last))?;
             if seen.is_none_or(|seen| seen.bytes() != key) {
-                rows.truncate(rows.len() - 1);
+                rows.truncate(last);
                 return Ok(false);
             }
         }
@@ -257,15 +301,23 @@ impl Transaction {
         (seen.is_some(), head.is_some())
     }
 
-    /// Fetches the external values of the row pushed last.
+    /// Fetches the external values of the row pushed last; takes the row away again when that fails.
     fn complete(&self, table: &Table, rows: &mut RowBuffer) -> Result<()> {
-        let last = rows.raw(rows.len() - 1);
-        if !Cells::new(last).has_external() {
+        let last = rows.len() - 1;
+        let image = rows.raw(last);
+        if !Cells::new(image).has_external() {
             return Ok(());
         }
-        let full = table.full(&self.shared.pool, last)?.into_owned();
-        rows.replace_last(&full);
-        Ok(())
+        match table.full(&self.shared.pool, image).map(|full| full.into_owned()) {
+            Ok(full) => {
+                rows.replace_last(&full);
+                Ok(())
+            }
+            Err(error) => {
+                rows.truncate(last);
+                Err(error)
+            }
+        }
     }
 
     /// Calls `visit` with each row that has an entry of exactly this key, until it says `false`.

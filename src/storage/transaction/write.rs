@@ -9,6 +9,7 @@ use super::state::{Snapshot, Status, TxnState};
 use super::version::{Entry, Run, TOMBSTONE, Version, is_deleted, resolve, run_stamp};
 use super::{Isolation, RowRun, Transaction, Undo, finish, redo, version};
 use crate::btree::node;
+use crate::buffer::Misses;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
@@ -62,7 +63,7 @@ impl Transaction {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
         let table = shared.table(table)?;
-        self.insert_row(s.command, &table, None, values)
+        self.writing(|t| t.insert_row(s.command, &table, None, values))
     }
 
     pub(super) fn insert_row(
@@ -92,9 +93,16 @@ impl Transaction {
         }
         let _stripes = stripes(&shared, &changes);
         self.judge_keys(&changes, None)?;
+        let row = at.unwrap_or_else(|| self.take_row(table));
+        if let Err(wait) = self.reach(Some(table), row, &changes) {
+            if at.is_none() {
+                self.give_back_row(table, row);
+            }
+            return Err(wait);
+        }
+        let _load = Misses::load();
         let mut fields: Vec<Field<'_>> = values.iter().map(|value| Field::Value(*value)).collect();
         let image = table.image(&shared.pool, &mut fields)?;
-        let row = at.unwrap_or_else(|| self.take_row(table));
         self.add_to_run(table, row, command);
         let put = table.tree.put(&shared.pool, &row_key(row), &image).map(|_| ());
         let missing = put.is_err();
@@ -110,6 +118,24 @@ impl Transaction {
             let _ = self.spill_redo();
         }
         Ok(RowId(row))
+    }
+
+    /// Waits for the leaves that a change is about to go to: the row's, if it is to come into the table's tree, and those of
+    /// entries that no judging has just passed by.
+    fn reach(&self, table: Option<&Table>, row: u64, changes: &[KeyChange]) -> Result<()> {
+        if !self.page_waits.get().wanted {
+            return Ok(());
+        }
+        let pool = &self.shared.pool;
+        if let Some(table) = table {
+            table.tree.reach(pool, &row_key(row))?;
+        }
+        for change in changes.iter().filter(|change| !(change.judged && change.index.def.unique == Unique::Immediate)) {
+            if let Some(new) = change.new.as_ref().filter(|new| change.old.as_ref() != Some(new)) {
+                change.index.tree.reach(pool, &table::entry(new, row))?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts the index entries in; takes the change back when that (or the change itself, `done`) failed.
@@ -169,7 +195,7 @@ impl Transaction {
     ) -> Result<WriteOutcome> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.update_row(s, table, row, base, changes)
+        self.writing(|t| t.update_row(s, table, row, base, changes))
     }
 
     /// [`Self::update`] for who has passed the gate.
@@ -203,6 +229,8 @@ impl Transaction {
             let mode = if referable { RowLockMode::Update } else { RowLockMode::NoKeyUpdate };
             let _stripes = stripes(&shared, &keys);
             self.judge_keys(&keys, Some(row))?;
+            self.reach(None, row, &keys)?;
+            let _load = Misses::load();
             let mut fields = table::fields(&old, &def);
             for (column, value) in changes {
                 fields[column.0 as usize] = Field::Value(*value);
@@ -241,7 +269,7 @@ impl Transaction {
     pub fn delete(&mut self, s: &Snapshot, table: ObjectId, row: RowId, base: Base) -> Result<WriteOutcome> {
         let shared = self.shared.clone();
         let _pass = shared.pool.gate().enter();
-        self.delete_row(s, table, row, base)
+        self.writing(|t| t.delete_row(s, table, row, base))
     }
 
     /// [`Self::delete`] for who has passed the gate.
@@ -255,6 +283,7 @@ impl Transaction {
                 Ok(found) => found,
                 Err(outcome) => return Ok(outcome),
             };
+            let _load = Misses::load();
             let version = Version {
                 txn: self.state.clone(),
                 command: s.command,
@@ -554,6 +583,10 @@ impl Transaction {
     /// # Errors
     /// `Duplicate`, `Wait`, `Deadlock`, `NotFound`.
     pub fn recheck_unique(&mut self, index: ObjectId, row: RowId) -> Result<()> {
+        self.writing(|t| t.recheck_key(index, row))
+    }
+
+    fn recheck_key(&self, index: ObjectId, row: RowId) -> Result<()> {
         let index = self.shared.index(index)?;
         let Some(image) = index.table.page_image(&self.shared.pool, row.0)? else { return Ok(()) };
         let Some(key) = index.image_key(&self.shared.pool, &image)? else { return Ok(()) };
@@ -581,6 +614,13 @@ impl Transaction {
         }
         run.next += 1;
         run.next - 1
+    }
+
+    /// Gives back the row id taken last.
+    fn give_back_row(&mut self, table: &Table, row: u64) {
+        if let Some(run) = self.row_runs.iter_mut().find(|run| run.table == table.id && run.next == row + 1) {
+            run.next = row;
+        }
     }
 
     /// Says, before the row is in its page, that it is this transaction's.

@@ -114,6 +114,6 @@ impl Session {
     /// Whether only somebody else can get it going.
     pub(super) fn is_stuck(&self) -> bool {
         let waiter = self.statement.as_ref().and_then(|statement| statement.waiter.as_ref());
-        waiter.is_some_and(|waiter| !waiter.is_ready())
+        waiter.is_some_and(|waiter| !waiter.is_ready() && !waiter.needs_work())
     }
 }
