@@ -65,7 +65,7 @@ fn check_table(shared: &Shared, table: &Arc<Table>, report: &mut CheckReport) ->
                 found.push(format!("table {}: row {row} is malformed", table.id));
                 continue;
             }
-            if row >= table.row_bound() && table.id != crate::table::definition::CATALOG {
+            if row >= table.ids.bound() && table.id != crate::table::definition::CATALOG {
                 found.push(format!("table {}: row {row} is beyond the ids given out", table.id));
             }
             if is_deleted(image) {

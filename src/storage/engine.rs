@@ -35,7 +35,8 @@ pub struct Config {
     pub pool_bytes: usize,
     /// The log grows by about this much between two checkpoints, in bytes.
     pub checkpoint_bytes: u64,
-    /// Memory for versions that old snapshots need, in bytes.
+    /// Memory for versions that transactions in progress and old snapshots need, in bytes: beyond it the oldest snapshot that
+    /// keeps versions alive is given up (`SnapshotTooOld`), and where that does not help, the change fails (`OutOfMemory`).
     pub undo_bytes: usize,
 }
 
@@ -81,6 +82,8 @@ pub struct Stats {
     pub live_versions: u64,
     pub undo_bytes: u64,
     pub deadlocks: u64,
+    /// Snapshots given up because the versions that they kept exceeded the budget.
+    pub expired_snapshots: u64,
     /// Rollbacks that an I/O error has interrupted, and that clean-up goes on with: their rows are locked until then.
     pub unfinished_rollbacks: u64,
 }
@@ -136,11 +139,14 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) rollbacks: AtomicU64,
     pub(crate) undone: AtomicU64,
+    pub(crate) expired: AtomicU64,
     pub(crate) live: AtomicI64,
 }
 
 const STRIPES: usize = if cfg!(feature = "shuttle") { 4 } else { 1024 };
 const FIRST_OID: u32 = 16384;
+/// Changes cleaned up at once by who needs room for versions.
+const CLEAN_FOR_ROOM: usize = 1024;
 
 impl Shared {
     /// Everything but the log and the objects.
@@ -209,8 +215,37 @@ impl Shared {
 
     /// `OutOfMemory` when before-images have used up their budget.
     pub(crate) fn check_undo(&self) -> Result<()> {
-        let used = self.versions.bytes.load(Ordering::Relaxed);
-        if used > self.config.undo_bytes as i64 { Err(Error::OutOfMemory) } else { Ok(()) }
+        if self.is_undo_full() { Err(Error::OutOfMemory) } else { Ok(()) }
+    }
+
+    fn is_undo_full(&self) -> bool {
+        self.versions.bytes.load(Ordering::Relaxed) > self.config.undo_bytes as i64
+    }
+
+    /// Before a change: while before-images exceed their budget, cleans up, and where old snapshots prevent that, gives up
+    /// the oldest one. The caller is outside of the gate. What transactions in progress need stays: see [`Self::check_undo`].
+    #[inline]
+    pub(crate) fn relieve_undo(&self) {
+        if self.is_undo_full() {
+            self.shrink_undo();
+        }
+    }
+
+    #[cold]
+    fn shrink_undo(&self) {
+        while self.is_undo_full() {
+            match finish::clean(self, CLEAN_FOR_ROOM) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(_) => return, // clean-up meets it again
+            }
+            let kept = self.garbage.lock().front().map(|garbage| garbage.position);
+            let acknowledged = self.acknowledged();
+            if !kept.is_some_and(|kept| kept <= acknowledged && self.snapshots.expire_oldest(kept)) {
+                return;
+            }
+            self.counters.expired.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn take_transaction_id(&self) -> TxnId {
@@ -305,6 +340,12 @@ impl Engine {
         }
         let mut redo = Redo::new(&shared);
         let tail = wal::read(&*io, opened.position, |_, record| redo.apply(record))?;
+        if tail.end < opened.position {
+            return Err(Error::corrupt(format!(
+                "the log is damaged: it ends at position {}, and the newest checkpoint is at {}",
+                tail.end.0, opened.position.0
+            )));
+        }
         redo.finish();
         let log = Log::open(io, opened.incarnation, tail.end)?;
         shared.checkpointed.store(opened.position.0, Ordering::Relaxed);
@@ -434,6 +475,7 @@ impl Engine {
             live_transactions: gauge(&shared.counters.live),
             live_versions: gauge(&shared.versions.live),
             undo_bytes: gauge(&shared.versions.bytes),
+            expired_snapshots: shared.counters.expired.load(Ordering::Relaxed),
             deadlocks: shared.graph.deadlocks.load(Ordering::Relaxed),
             unfinished_rollbacks: shared.unfinished.lock().len() as u64,
         }

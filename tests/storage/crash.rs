@@ -324,6 +324,39 @@ fn a_flipped_bit_is_named_or_changes_nothing() {
     assert!(named > 20, "{named} of the flips hit something");
 }
 
+/// The log's last block is needed no more after a clean stop, but to tell where the log goes on: a log that begins anew before
+/// the checkpoint would lose what is committed next.
+#[test]
+fn a_damaged_end_of_the_log_before_the_checkpoint_is_named() {
+    let io = SimIo::new();
+    let engine = open(&io);
+    let (table, ..) = make_table(&engine);
+    let mut named = 0;
+    for id in 0..20 {
+        let mut t = begin(&engine);
+        insert(&mut t, table, id, 1).unwrap();
+        commit(&engine, t);
+        engine.close().unwrap();
+        let damaged = io.crash(|| true);
+        damaged.flip("log-0000000000", (engine.durable().0 - 1) / 4096 * 4096 * 8 + 99);
+        let config = Config { pool_bytes: 1 << 20, ..Config::default() };
+        match Engine::open(std::sync::Arc::new(damaged.clone()), std::sync::Arc::new(FixedClock), config) {
+            Ok(engine) => {
+                let mut t = begin(&engine);
+                insert(&mut t, table, 1000, 1).unwrap();
+                commit(&engine, t);
+                let again = open(&damaged.crash(|| false));
+                assert_eq!(all(&mut begin(&again), table).len(), id as usize + 2, "a commit is lost");
+            }
+            Err(error) => {
+                assert!(matches!(error, Error::Corrupt(_)), "{error}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 0);
+}
+
 #[test]
 fn a_log_file_that_is_missing_is_named() {
     use lightning_storage::io::Io;

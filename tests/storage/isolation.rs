@@ -340,3 +340,54 @@ fn rows_of_one_page_are_changed_side_by_side_and_readers_wait_for_nobody() {
     assert!(values[2..].iter().all(|(_, value)| *value == 200));
     check(&engine);
 }
+
+/// A snapshot that keeps more versions alive than the budget has room for fails (PostgreSQL's 72000), in each way it can be
+/// used; who writes, and who has a younger snapshot, goes on.
+#[test]
+fn a_snapshot_that_keeps_too_many_versions_is_given_up() {
+    let config = Config { pool_bytes: 1 << 20, undo_bytes: 100_000, ..Config::default() };
+    let engine = Engine::open(std::sync::Arc::new(SimIo::new()), std::sync::Arc::new(FixedClock), config).unwrap();
+    let (table, unique, _) = make_table(&engine);
+    let mut t = begin(&engine);
+    let rows: Vec<RowId> = (0..20).map(|id| insert(&mut t, table, id, 0).unwrap()).collect();
+    commit(&engine, t);
+    let mut old = engine.begin(Isolation::RepeatableRead);
+    let s = old.snapshot();
+    let mut portal = old.index_cursor(unique, KeyRange::all(), Direction::Forward);
+    let mut found = RowBuffer::new();
+    assert!(old.index_next(&s, &mut portal, 5, &mut found).unwrap());
+    let mut young = None;
+    for round in 0..2000u64 {
+        let mut t = begin(&engine);
+        // Every key changes: no version can be thinned out in passing.
+        let change = [(ColumnNo(0), Value::Int64(100 + round as i64)), (ColumnNo(1), Value::Int64(1))];
+        let s = t.snapshot();
+        let row = rows[(round % 20) as usize];
+        assert_eq!(t.update(&s, table, row, Base::Snapshot, &change).unwrap(), WriteOutcome::Done, "round {round}");
+        drop(s);
+        commit(&engine, t);
+        if round == 1950 {
+            let mut t = begin(&engine);
+            young = Some((t.snapshot(), t));
+        }
+    }
+    assert_eq!(engine.stats().expired_snapshots, 1);
+    assert!(engine.stats().undo_bytes <= 100_000 + 1000);
+    let too_old = |result: Result<()>| assert!(matches!(result, Err(Error::SnapshotTooOld)), "{result:?}");
+    too_old(old.index_next(&s, &mut portal, 5, &mut found).map(|_| ()));
+    assert_eq!(found.len(), 5, "rows that nobody may see are left in the buffer");
+    too_old(old.get(&s, table, rows[0], &mut found).map(|_| ()));
+    too_old(old.scan(&s, table, RowId(1)..RowId(100), 5, &mut found).map(|_| ()));
+    too_old(old.lock_row(&s, table, rows[0], RowLockMode::Update, WaitPolicy::Wait).map(|_| ()));
+    too_old(old.update(&s, table, rows[0], Base::Snapshot, &[(ColumnNo(1), Value::Int64(1))]).map(|_| ()));
+    too_old(old.delete(&s, table, rows[0], Base::Snapshot).map(|_| ()));
+    let later = old.snapshot();
+    too_old(old.get(&later, table, rows[0], &mut found).map(|_| ()));
+    let (s, t) = young.unwrap();
+    found.clear();
+    assert_eq!(t.scan(&s, table, RowId(1)..RowId(100), 50, &mut found).unwrap(), None);
+    let keys: i64 = (0..found.len()).map(|i| int(&found, i, 0)).sum();
+    assert_eq!((found.len(), keys), (20, (1931..=1950).map(|round| 100 + round).sum()));
+    drop((s, t, later, old));
+    check(&engine);
+}

@@ -245,6 +245,50 @@ fn one_of_two_gets_a_key_and_a_rollback_leaves_no_entry() {
     shuttle::check_random(body, 100);
 }
 
+/// A transaction gives a row, a key and a row lock up by going back to a savepoint, and goes on until those who waited for
+/// them are done: whoever comes at that moment must not wait for its end.
+#[test]
+fn who_waits_is_told_of_a_rollback_to_a_savepoint() {
+    let body = || {
+        let engine = open(&SimIo::new());
+        let (table, rows) = table(&engine, 0..2);
+        let mut first = engine.begin(Isolation::ReadCommitted);
+        let savepoint = first.savepoint();
+        let s = first.snapshot();
+        first.update(&s, table, rows[0], Base::Snapshot, &[(ColumnNo(1), Value::Int64(9))]).unwrap();
+        first.lock_row(&s, table, rows[1], RowLockMode::Update, WaitPolicy::Wait).unwrap();
+        first.insert(&s, table, &[Value::Int64(7), Value::Int64(9)]).unwrap();
+        drop(s);
+        let others: Vec<_> = (0..3)
+            .map(|number| {
+                let (engine, rows) = (engine.clone(), rows.clone());
+                thread::spawn(move || {
+                    let mut t = engine.begin(Isolation::ReadCommitted);
+                    loop {
+                        let s = t.snapshot();
+                        let change = [(ColumnNo(1), Value::Int64(1))];
+                        let result = match number {
+                            2 => t.insert(&s, table, &[Value::Int64(7), Value::Int64(1)]).map(|_| ()),
+                            at => t.update(&s, table, rows[at], Base::Snapshot, &change).map(|_| ()),
+                        };
+                        match result {
+                            Err(Error::Wait(waiter)) => waiter.block(),
+                            result => break result.unwrap(),
+                        }
+                    }
+                    commit(&engine, t);
+                })
+            })
+            .collect();
+        first.rollback_to(savepoint).unwrap();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        commit(&engine, first);
+        assert_eq!(all(&engine, table), [(0, 1), (1, 1), (7, 1)]);
+    };
+    shuttle::check_random(body, 200);
+    shuttle::check_pct(body, 100, 3);
+}
+
 #[test]
 fn a_cut_holds_every_page_as_it_was() {
     let body = || {

@@ -185,16 +185,30 @@ impl Tree {
         }
     }
 
+    /// Sees to it that the entry of `key`, greater than all in its leaf, comes to a leaf of its own.
+    pub(crate) fn begin_leaf(&self, pool: &Pool, key: &[u8]) -> Result<()> {
+        let _load = Misses::load();
+        let _structure = self.structure.lock();
+        let goes_on = |leaf: &Bytes| node::search(leaf, key).is_err_and(|at| at > 0 && at == node::count(leaf));
+        while !self.split_step(pool, key, goes_on)? {}
+        Ok(())
+    }
+
     /// One split at most, of the topmost page that needs it; `true`: the leaf has room.
     fn make_room_step(&self, pool: &Pool, key: &[u8], value_bytes: usize) -> Result<bool> {
         let needed = key.len() + value_bytes + 16;
+        self.split_step(pool, key, |leaf| node::free_bytes(leaf) < needed)
+    }
+
+    /// Splits the topmost page on the way to `key` that has no room for a split below it, or the leaf if `is_due` says so;
+    /// `true`: none.
+    fn split_step(&self, pool: &Pool, key: &[u8], is_due: impl Fn(&Bytes) -> bool) -> Result<bool> {
         let mut parent: Option<PageId> = None;
         let mut id = self.root;
         loop {
             let page = pool.read(id)?;
             let level = node::level(&page);
-            let room = if level == 0 { needed } else { inner_room(&page, key) };
-            if node::free_bytes(&page) < room {
+            if if level == 0 { is_due(&page) } else { node::free_bytes(&page) < inner_room(&page, key) } {
                 drop(page);
                 match parent {
                     None => self.grow_root(pool)?,

@@ -131,7 +131,7 @@ impl<'a> Redo<'a> {
             .collect();
         let image = table.image(&self.shared.pool, &mut fields)?;
         self.put(&table, row, None, Some(&image))?;
-        table.raise_row_bound(row + 1);
+        table.ids.raise_bound(row + 1);
         if table.id == CATALOG {
             self.create(row, &image)?;
         }

@@ -45,7 +45,7 @@ pub(crate) fn encode(shared: &Shared) -> Vec<u8> {
             Object::Table(table) => {
                 out.push(TABLE);
                 out.extend_from_slice(&table.tree.root().0.to_le_bytes());
-                out.extend_from_slice(&table.row_bound().to_le_bytes());
+                out.extend_from_slice(&table.ids.bound().to_le_bytes());
                 for (start, end) in table.runs.active() {
                     runs_count += 1;
                     runs.extend_from_slice(&id.0.to_le_bytes());
@@ -179,7 +179,7 @@ pub(crate) fn restore(shared: &Shared, notes: &[u8]) -> Result<()> {
     }
     let Some(Noted::Table { root, next_row }) = objects.remove(&CATALOG) else { return Err(malformed()) };
     let catalog = Arc::new(Table::new(CATALOG, Tree::open(CATALOG, root), definition::catalog()));
-    catalog.raise_row_bound(next_row);
+    catalog.ids.raise_bound(next_row);
     shared.objects.write().insert(CATALOG, Object::Table(catalog.clone()));
     roll_back(shared, &runs, &chains, |table| table == CATALOG)?;
     open_objects(shared, &catalog, &mut objects)?;
@@ -267,7 +267,7 @@ fn open_objects(shared: &Shared, catalog: &Table, noted: &mut HashMap<ObjectId, 
         let object = match (definition, noted.remove(&id)) {
             (Definition::Table(def), Some(Noted::Table { root, next_row })) => {
                 let table = Table::new(id, Tree::open(id, root), def);
-                table.raise_row_bound(next_row);
+                table.ids.raise_bound(next_row);
                 Object::Table(Arc::new(table))
             }
             (Definition::Index(def), Some(Noted::Index { root })) => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod definition;
 pub(crate) mod overflow;
+pub(crate) mod row_ids;
 
 use crate::btree::{Tree, node};
 use crate::buffer::Pool;
@@ -12,6 +13,7 @@ use crate::transaction::version::{self, Runs};
 use crate::types::key::KeyEncoder;
 use crate::types::row::{self, Cell, Cells, External, Field, RowView};
 use crate::types::{ColumnNo, ColumnType, IndexDef, ObjectId, RowId, SequenceDef, TableDef, Unique, Value};
+use row_ids::RowIds;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -24,8 +26,7 @@ pub(crate) struct Table {
     pub(crate) tree: Tree,
     def: RwLock<Arc<TableDef>>,
     indexes: RwLock<Arc<[Arc<Index>]>>,
-    /// Least row id never given out.
-    next_row: AtomicU64,
+    pub(crate) ids: RowIds,
     pub(crate) runs: Runs,
     /// Rows without a chain whose index may have entries for images that are gone: readers test every key meanwhile.
     pub(crate) unclean: AtomicU64,
@@ -93,7 +94,7 @@ impl Table {
             tree,
             def: RwLock::new(Arc::new(def)),
             indexes: RwLock::new(Arc::new([])),
-            next_row: AtomicU64::new(1),
+            ids: RowIds::new(),
             runs: Runs::new(),
             unclean: AtomicU64::new(0),
         }
@@ -119,21 +120,6 @@ impl Table {
     pub(crate) fn detach(&self, index: ObjectId) {
         let mut indexes = self.indexes.write();
         *indexes = indexes.iter().filter(|each| each.id != index).cloned().collect();
-    }
-
-    /// Takes `count` row ids.
-    pub(crate) fn take_rows(&self, count: u64) -> u64 {
-        self.next_row.fetch_add(count, Ordering::Relaxed)
-    }
-
-    /// Exclusive upper end of the row ids given out.
-    pub(crate) fn row_bound(&self) -> u64 {
-        self.next_row.load(Ordering::Relaxed)
-    }
-
-    /// No id below `bound` will be given out.
-    pub(crate) fn raise_row_bound(&self, bound: u64) {
-        self.next_row.fetch_max(bound, Ordering::Relaxed);
     }
 
     /// Whether a change of a row of this table may have versions, by filter; under the leaf's latch.

@@ -169,6 +169,9 @@ impl Transaction {
         for (tag, mode) in std::mem::take(&mut self.locks) {
             self.shared.locks.release(Owner::transaction(self.state.id), tag, mode);
         }
+        for (table, run) in self.row_runs.drain(..) {
+            table.ids.give_back(run);
+        }
         if let Some(tag) = self.queued.take() {
             self.shared.locks.leave_queue(self.state.id, tag);
         }

@@ -26,6 +26,7 @@ impl Transaction {
         policy: WaitPolicy,
     ) -> Result<LockOutcome> {
         let table = self.shared.table(table)?;
+        self.shared.relieve_undo();
         self.writing(|t| t.lock_row_of(s, &table, row.0, mode, policy))
     }
 

@@ -35,6 +35,7 @@ use crate::buffer::Misses;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::{Draw, Extent};
+use crate::table::row_ids::RowRun;
 use crate::table::{Index, Table};
 use crate::types::{ObjectId, PageId, Position, TableDef, TxnId};
 use lock::Owner;
@@ -65,7 +66,7 @@ pub struct Transaction {
     savepoints: Vec<Mark>,
     unchecked: Vec<(ObjectId, crate::types::RowId)>,
     /// Row ids taken ahead, one run per table.
-    row_runs: Vec<RowRun>,
+    row_runs: Vec<(Arc<Table>, RowRun)>,
     stamps: u64,
     page_waits: Cell<PageWaits>,
     session: Option<SessionId>,
@@ -88,15 +89,6 @@ pub(crate) enum Undo {
     Altered { table: Arc<Table>, before: Arc<TableDef> },
     /// The sequence's former definition.
     AlteredSequence { sequence: Arc<crate::table::Sequence>, before: crate::types::SequenceDef },
-}
-
-/// Row ids of a table that this transaction has taken and not used.
-struct RowRun {
-    table: ObjectId,
-    next: u64,
-    end: u64,
-    /// How many to take next time.
-    size: u64,
 }
 
 /// Waits beyond which a call reads its pages in place.

@@ -18,11 +18,13 @@ impl Transaction {
     /// Appends the row as the snapshot sees it; `false`: it does not exist for it.
     ///
     /// # Errors
-    /// `NotFound`: no such table; `Wait`, for a page.
+    /// `NotFound`: no such table; `SnapshotTooOld`; `Wait`, for a page.
     pub fn get(&self, s: &Snapshot, table: ObjectId, row: RowId, rows: &mut RowBuffer) -> Result<bool> {
         let table = self.shared.table(table)?;
         rows.set_table(&table.def());
-        self.reading(|| self.read_row(s, &table, row.0, rows, None))
+        let before = rows.len();
+        let found = self.reading(|| self.read_row(s, &table, row.0, rows, None));
+        seen_by(s, before, rows, found)
     }
 
     /// Appends the newest version that is committed or this transaction's own.
@@ -64,7 +66,7 @@ impl Transaction {
     /// at the end.
     ///
     /// # Errors
-    /// `NotFound`: no such table; `Wait`, for a page: nothing is appended.
+    /// `NotFound`: no such table; `SnapshotTooOld`; `Wait`, for a page: nothing is appended.
     pub fn scan(
         &self,
         s: &Snapshot,
@@ -74,13 +76,14 @@ impl Transaction {
         rows: &mut RowBuffer,
     ) -> Result<Option<RowId>> {
         let (mut next, before) = (range.start, rows.len());
-        self.reading(|| match self.scan_from(s, table, &mut next, range.end, max_rows, rows) {
+        let found = self.reading(|| match self.scan_from(s, table, &mut next, range.end, max_rows, rows) {
             Ok(true) => Ok(Some(next)),
             Ok(false) => Ok(None),
             // What there is is given first; the next call waits.
             Err(Error::Wait(_)) if rows.len() > before => Ok(Some(next)),
             Err(error) => Err(error),
-        })
+        });
+        seen_by(s, before, rows, found)
     }
 
     /// [`Self::scan`] from `next` on, which moves behind what is appended; `true`: there may be more.
@@ -135,7 +138,7 @@ impl Transaction {
 
     /// Exclusive upper end of the table's row ids.
     pub fn row_id_bound(&self, table: ObjectId) -> RowId {
-        self.shared.table(table).map_or(RowId(1), |table| row_id(table.row_bound()))
+        self.shared.table(table).map_or(RowId(1), |table| row_id(table.ids.bound()))
     }
 
     /// A cursor at the beginning of `range` (at its end, backward).
@@ -148,7 +151,7 @@ impl Transaction {
     /// Appends visible rows in key order, up to about `max_rows`, fewer when a page is missing; `false`: there are no more.
     ///
     /// # Errors
-    /// `NotFound`: no such index; `Wait`, for a page: nothing is appended.
+    /// `NotFound`: no such index; `SnapshotTooOld`; `Wait`, for a page: nothing is appended.
     pub fn index_next(
         &self,
         s: &Snapshot,
@@ -157,11 +160,12 @@ impl Transaction {
         rows: &mut RowBuffer,
     ) -> Result<bool> {
         let before = rows.len();
-        self.reading(|| match self.index_rows(s, cursor, max_rows, rows) {
+        let found = self.reading(|| match self.index_rows(s, cursor, max_rows, rows) {
             // What there is is given first; the next call waits.
             Err(Error::Wait(_)) if rows.len() > before => Ok(true),
             other => other,
-        })
+        });
+        seen_by(s, before, rows, found)
     }
 
     /// [`Self::index_next`]; on an error the cursor stands behind what is appended.
@@ -348,6 +352,13 @@ impl Transaction {
         }
         Ok(())
     }
+}
+
+/// What was read by a snapshot, `before` rows being in the buffer already: nothing, whatever else went wrong, if the snapshot
+/// has been given up by now.
+fn seen_by<T>(s: &Snapshot, before: usize, rows: &mut RowBuffer, found: Result<T>) -> Result<T> {
+    s.check().inspect_err(|_| rows.truncate(before))?;
+    found
 }
 
 /// The bytes from which on, and below which, the entries of a range lie.

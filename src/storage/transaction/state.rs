@@ -4,6 +4,8 @@
 //! 2. A state word gets its commit position before that position can be acknowledged, so whoever has a snapshot at or after
 //!    it finds it there.
 //! 3. A snapshot's slot says "any position" before its position is read: clean-up never overtakes one that is being taken.
+//! 4. A snapshot that keeps too many versions alive is given up: its slot says so before a version goes that it needs, and
+//!    whoever reads by it looks at the slot afterwards. What was read while the slot was good is good.
 
 use crate::error::Error;
 use crate::hash::HashMap;
@@ -30,7 +32,16 @@ pub(crate) enum Status {
 pub(crate) struct TxnState {
     pub(crate) id: TxnId,
     word: AtomicU64,
+    /// How often it has given something up and woken who waited; changes under the list's mutex.
+    woken: AtomicU64,
     waiting: Mutex<Vec<Notifier>>,
+}
+
+/// A transaction that was seen in the way of another: what it gives up from then on is worth looking again.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocker {
+    txn: Arc<TxnState>,
+    woken: u64,
 }
 
 impl std::fmt::Debug for Notifier {
@@ -41,7 +52,7 @@ impl std::fmt::Debug for Notifier {
 
 impl TxnState {
     pub(crate) fn new(id: TxnId) -> TxnState {
-        TxnState { id, word: AtomicU64::new(ACTIVE), waiting: Mutex::default() }
+        TxnState { id, word: AtomicU64::new(ACTIVE), woken: AtomicU64::new(0), waiting: Mutex::default() }
     }
 
     #[inline]
@@ -69,13 +80,24 @@ impl TxnState {
 
     /// Wakes all who wait for the end, which has come, or for a lock given up before it.
     pub(crate) fn wake(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let waiting = {
+            let mut waiting = self.waiting.lock();
+            self.woken.fetch_add(1, Ordering::Relaxed);
+            std::mem::take(&mut *waiting)
+        };
         waiting.iter().for_each(Notifier::notify);
     }
 
-    fn add_waiter(&self, waiter: &Waiter) {
+    /// It is in the way, as the latches say that the caller holds: whatever takes it out of the way comes later, and its
+    /// waking after that.
+    pub(crate) fn blocks(self: &Arc<Self>) -> Blocker {
+        Blocker { txn: self.clone(), woken: self.woken.load(Ordering::Relaxed) }
+    }
+
+    /// The waiter is told at once when the transaction is over or has woken others since `woken` was read.
+    fn add_waiter(&self, woken: u64, waiter: &Waiter) {
         let mut waiting = self.waiting.lock();
-        if !self.is_active() {
+        if !self.is_active() || self.woken.load(Ordering::Relaxed) != woken {
             drop(waiting);
             waiter.notify();
             return;
@@ -153,12 +175,12 @@ impl WaitGraph {
         self.edges.lock().remove(&session_node(session));
     }
 
-    /// A waiter for the end of all of `others`, or of what they hold in the way.
-    pub(crate) fn wait_for(self: &Arc<Self>, me: &TxnState, others: &[Arc<TxnState>]) -> Error {
-        let ids: Vec<u64> = others.iter().map(|other| other.id.0).collect();
+    /// A waiter for the end of any of `others`, or of what they hold in the way. The caller holds no latch any more.
+    pub(crate) fn wait_for(self: &Arc<Self>, me: &TxnState, others: &[Blocker]) -> Error {
+        let ids: Vec<u64> = others.iter().map(|other| other.txn.id.0).collect();
         match self.waiter(me.id.0, &ids) {
             Ok(waiter) => {
-                others.iter().for_each(|other| other.add_waiter(&waiter));
+                others.iter().for_each(|other| other.txn.add_waiter(other.woken, &waiter));
                 Error::Wait(waiter)
             }
             Err(deadlock) => deadlock,
@@ -213,6 +235,8 @@ fn describe(circle: &[u64]) -> String {
 }
 
 const FREE: u64 = u64::MAX;
+/// Held by a snapshot that has been given up.
+const EXPIRED: u64 = u64::MAX - 1;
 const SLOTS: usize = if cfg!(feature = "shuttle") { 64 } else { 4096 };
 
 /// Positions of the live snapshots.
@@ -263,11 +287,20 @@ impl Snapshots {
         Position(slots.min().unwrap_or(FREE).min(now.0))
     }
 
+    /// Gives up the oldest snapshot if it lies below `position`; `false`: none does.
+    pub(crate) fn expire_oldest(&self, position: Position) -> bool {
+        let used = self.used.load(Ordering::SeqCst);
+        let slots = self.slots[..used].iter().map(|slot| (slot.load(Ordering::SeqCst), slot));
+        let oldest = slots.filter(|(at, _)| (1..position.0).contains(at)).min_by_key(|(at, _)| *at);
+        // Whoever takes the slot meanwhile with the same position is as old.
+        oldest.is_some_and(|(at, slot)| slot.compare_exchange(at, EXPIRED, Ordering::SeqCst, Ordering::SeqCst).is_ok())
+    }
+
     /// Positions of the live snapshots, ascending.
     pub(crate) fn live(&self) -> Vec<u64> {
         let used = self.used.load(Ordering::SeqCst);
         let slots = self.slots[..used].iter().map(|slot| slot.load(Ordering::SeqCst));
-        let mut live: Vec<u64> = slots.filter(|position| *position != FREE).collect();
+        let mut live: Vec<u64> = slots.filter(|position| *position < EXPIRED).collect();
         live.sort_unstable();
         live.dedup();
         live
@@ -293,8 +326,7 @@ pub struct Snapshot {
     pub(crate) position: Position,
     pub(crate) txn: TxnId,
     pub(crate) command: u32,
-    /// Kept for its drop.
-    _registered: Arc<Registered>,
+    registered: Arc<Registered>,
 }
 
 impl Snapshot {
@@ -306,12 +338,21 @@ impl Snapshot {
     ) -> Snapshot {
         let (slot, position) = snapshots.register(position);
         let registered = Arc::new(Registered { snapshots: snapshots.clone(), slot });
-        Snapshot { position, txn, command, _registered: registered }
+        Snapshot { position, txn, command, registered }
     }
 
     /// The same position under a later command.
     pub(crate) fn at_command(&self, command: u32) -> Snapshot {
         Snapshot { command, ..self.clone() }
+    }
+
+    /// To be asked after reading by it: whether all versions that it sees were there.
+    ///
+    /// # Errors
+    /// `SnapshotTooOld`
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let Registered { snapshots, slot } = &*self.registered;
+        if snapshots.slots[*slot].load(Ordering::SeqCst) == EXPIRED { Err(Error::SnapshotTooOld) } else { Ok(()) }
     }
 
     /// The log position up to which others' commits are seen.

@@ -5,15 +5,16 @@
 //! looked at, and puts the new image and the version record in its place.
 
 use super::api::{Base, RowLockMode, WriteOutcome};
-use super::state::{Snapshot, Status, TxnState};
+use super::state::{Blocker, Snapshot, Status, TxnState};
 use super::version::{Entry, Run, TOMBSTONE, Version, is_deleted, resolve, run_stamp};
-use super::{Isolation, RowRun, Transaction, Undo, finish, redo, version};
+use super::{Isolation, Transaction, Undo, finish, redo, version};
 use crate::btree::node;
 use crate::buffer::Misses;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
 use crate::sync::MutexGuard;
+use crate::table::row_ids::RowRun;
 use crate::table::{self, Index, Table, row_key};
 use crate::types::key::KeyEncoder;
 use crate::types::row::{self, Field, RowView};
@@ -22,8 +23,6 @@ use std::sync::Arc;
 
 /// Bytes of redo that a commit group holds itself.
 const REDO_INLINE_MAX: usize = 1 << 20;
-/// Row ids a transaction takes at once, at most.
-const ROW_RUN_MAX: u64 = 1024;
 /// Chains as long as this are thinned in passing.
 const CHAIN_LONG: usize = 8;
 
@@ -34,7 +33,7 @@ pub(super) enum Judged {
     /// The change does not happen.
     Outcome(WriteOutcome),
     /// These have to end first.
-    Blocked(Vec<Arc<TxnState>>),
+    Blocked(Vec<Blocker>),
 }
 
 /// What the row says, newest first, under its leaf's latch.
@@ -101,6 +100,9 @@ impl Transaction {
             return Err(wait);
         }
         let _load = Misses::load();
+        if at.is_none() {
+            self.begin_leaf(table, row);
+        }
         let mut fields: Vec<Field<'_>> = values.iter().map(|value| Field::Value(*value)).collect();
         let image = table.image(&shared.pool, &mut fields)?;
         self.add_to_run(table, row, command);
@@ -167,8 +169,13 @@ impl Transaction {
             last => (finish::undo(&self.shared, &self.state, last), true),
         };
         match undone {
-            Ok(()) if whole => drop(self.undo.pop()),
-            Ok(()) => {}
+            Ok(()) => {
+                if whole {
+                    self.undo.pop();
+                }
+                // The row is free again.
+                self.state.wake();
+            }
             Err(_) => self.broken = Some((self.undo.len(), error.clone())),
         }
     }
@@ -194,6 +201,7 @@ impl Transaction {
         changes: &[(ColumnNo, Value<'_>)],
     ) -> Result<WriteOutcome> {
         let shared = self.shared.clone();
+        shared.relieve_undo();
         let _pass = shared.pool.gate().enter();
         self.writing(|t| t.update_row(s, table, row, base, changes))
     }
@@ -268,6 +276,7 @@ impl Transaction {
     /// `Wait`, `Deadlock`, `Conflict` (REPEATABLE READ), `NotFound`.
     pub fn delete(&mut self, s: &Snapshot, table: ObjectId, row: RowId, base: Base) -> Result<WriteOutcome> {
         let shared = self.shared.clone();
+        shared.relieve_undo();
         let _pass = shared.pool.gate().enter();
         self.writing(|t| t.delete_row(s, table, row, base))
     }
@@ -345,22 +354,29 @@ impl Transaction {
 
     /// Whether a change of `mode` that starts from `base` may happen now.
     pub(super) fn judge(&self, s: &Snapshot, base: Base, mode: RowLockMode, found: &Found<'_>) -> Result<Judged> {
+        let judged = self.judge_newest(s, base, mode, found);
+        // Writers that the snapshot does not see may have been forgotten.
+        s.check()?;
+        judged
+    }
+
+    fn judge_newest(&self, s: &Snapshot, base: Base, mode: RowLockMode, found: &Found<'_>) -> Result<Judged> {
         let head = found.entry.and_then(|entry| entry.head.as_deref());
         let mine = |txn: &TxnState| txn.id == self.state.id;
-        let mut blocked: Vec<Arc<TxnState>> = Vec::new();
+        let mut blocked: Vec<Blocker> = Vec::new();
         let theirs = |version: &&Version| version.txn.is_active() && !mine(&version.txn);
         // A change of the key counts, though a weaker change of the same transaction came after it.
         let mut each = head.filter(theirs);
         while let Some(version) = each {
             if version.mode.conflicts(mode) {
-                blocked.push(version.txn.clone());
+                blocked.push(version.txn.blocks());
                 break;
             }
             each = version.next.as_deref().filter(theirs);
         }
         for lock in found.entry.map_or(&[][..], |entry| &entry.locks) {
             if !mine(&lock.txn) && lock.txn.is_active() && lock.mode.conflicts(mode) {
-                blocked.push(lock.txn.clone());
+                blocked.push(lock.txn.blocks());
             }
         }
         if !blocked.is_empty() {
@@ -560,7 +576,7 @@ impl Transaction {
                     Ok(match (now, before) {
                         (true, true) => HasKey::Yes,
                         (false, false) => HasKey::No,
-                        _ => HasKey::Depends(writer.clone()),
+                        _ => HasKey::Depends(writer.blocks()),
                     })
                 }
                 status => {
@@ -598,28 +614,37 @@ impl Transaction {
         self.judge_key(&index, key.bytes(), Some(row.0))
     }
 
-    /// A row id for a new row: from the run taken ahead, which doubles while the transaction goes on inserting.
-    fn take_row(&mut self, table: &Table) -> u64 {
-        let run = match self.row_runs.iter_mut().position(|run| run.table == table.id) {
-            Some(at) => &mut self.row_runs[at],
-            None => {
-                self.row_runs.push(RowRun { table: table.id, next: 0, end: 0, size: 1 });
-                self.row_runs.last_mut().expect("just pushed")
-            }
-        };
-        if run.next == run.end {
-            run.next = table.take_rows(run.size);
-            run.end = run.next + run.size;
-            run.size = (run.size * 2).min(ROW_RUN_MAX);
+    /// A row id for a new row.
+    fn take_row(&mut self, table: &Arc<Table>) -> u64 {
+        let run = self.row_run(table);
+        if run.ids.is_empty() {
+            table.ids.extend(run);
         }
-        run.next += 1;
-        run.next - 1
+        run.ids.start += 1;
+        run.ids.start - 1
     }
 
     /// Gives back the row id taken last.
-    fn give_back_row(&mut self, table: &Table, row: u64) {
-        if let Some(run) = self.row_runs.iter_mut().find(|run| run.table == table.id && run.next == row + 1) {
-            run.next = row;
+    fn give_back_row(&mut self, table: &Arc<Table>, row: u64) {
+        self.row_run(table).ids.start = row;
+    }
+
+    /// The transaction's run of row ids of a table.
+    fn row_run(&mut self, table: &Arc<Table>) -> &mut RowRun {
+        let at = self.row_runs.iter().position(|(of, _)| of.id == table.id).unwrap_or_else(|| {
+            self.row_runs.push((table.clone(), table.ids.take()));
+            self.row_runs.len() - 1
+        });
+        &mut self.row_runs[at].1
+    }
+
+    /// Begins a leaf with `row` if its run wants one.
+    fn begin_leaf(&mut self, table: &Arc<Table>, row: u64) {
+        let run = self.row_run(table);
+        if run.begins == Some(row) {
+            run.begins = None;
+            // Without room for a leaf it shares the one that is there.
+            let _ = table.tree.begin_leaf(&self.shared.pool, &row_key(row));
         }
     }
 
@@ -674,7 +699,7 @@ pub(super) enum HasKey {
     Yes,
     No,
     /// On how this transaction ends.
-    Depends(Arc<TxnState>),
+    Depends(Blocker),
 }
 
 /// Holds the stripes of all unique keys that come in, in one order for everybody, until their entries are in.
