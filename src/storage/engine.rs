@@ -222,8 +222,8 @@ impl Shared {
         self.versions.bytes.load(Ordering::Relaxed) > self.config.undo_bytes as i64
     }
 
-    /// Before a change: while before-images exceed their budget, cleans up, and where old snapshots prevent that, gives up
-    /// the oldest one. The caller is outside of the gate. What transactions in progress need stays: see [`Self::check_undo`].
+    /// Before a change: while before-images exceed their budget, cleans up; where old snapshots prevent that, takes out what
+    /// lies between them, and then gives up the oldest one. The caller is outside of the gate. What transactions in progress need stays: see [`Self::check_undo`].
     #[inline]
     pub(crate) fn relieve_undo(&self) {
         if self.is_undo_full() {
@@ -233,15 +233,26 @@ impl Shared {
 
     #[cold]
     fn shrink_undo(&self) {
+        let mut thinned = false;
         while self.is_undo_full() {
             match finish::clean(self, CLEAN_FOR_ROOM) {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(_) => return, // clean-up meets it again
             }
-            let kept = self.garbage.lock().front().map(|garbage| garbage.position);
-            let acknowledged = self.acknowledged();
-            if !kept.is_some_and(|kept| kept <= acknowledged && self.snapshots.expire_oldest(kept)) {
+            let now = self.acknowledged();
+            let Some(kept) = self.garbage.lock().front().map(|garbage| garbage.position).filter(|kept| *kept <= now)
+            else {
+                return;
+            };
+            let live = self.snapshots.live();
+            // A snapshot that is being taken could be of any position.
+            if !thinned && live.first() != Some(&0) {
+                thinned = true;
+                self.versions.thin_all(&live, now);
+                continue;
+            }
+            if !self.snapshots.expire_oldest(kept) {
                 return;
             }
             self.counters.expired.fetch_add(1, Ordering::Relaxed);

@@ -458,3 +458,42 @@ fn missing_pages_are_waited_for() {
     drop((s, t));
     check(&engine);
 }
+
+/// Two that insert at the same time fill leaves of their own, and fill them; those who come after one another share.
+#[test]
+fn those_who_insert_at_the_same_time_have_leaves_of_their_own() {
+    const ROWS: u64 = 10_000;
+    let engine = open(&SimIo::new());
+    let mut t = begin(&engine);
+    let table = t.create_table(columns(&[ColumnType::Bytes])).unwrap();
+    commit(&engine, t);
+    let row = [Value::Bytes(&[1; 100])];
+    let (mut one, mut two) = (begin(&engine), begin(&engine));
+    let (s1, s2) = (one.snapshot(), two.snapshot());
+    let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
+    for at in 0..ROWS {
+        of_one.push(one.insert(&s1, table, &row).unwrap());
+        of_two.push(two.insert(&s2, table, &row).unwrap());
+        if at == 0 {
+            assert_eq!(engine.object_pages(table).unwrap(), 3, "a root and two leaves");
+        }
+    }
+    assert!(of_one.is_sorted() && of_two.is_sorted());
+    let pages = engine.object_pages(table).unwrap();
+    println!("{pages} pages for {} rows", 2 * ROWS);
+    assert!(pages < 2 * ROWS / 115, "{pages} pages");
+    drop((s1, s2));
+    commit(&engine, one);
+    commit(&engine, two);
+    let mut last = *of_one.last().max(of_two.last()).unwrap();
+    for _ in 0..100 {
+        let mut t = begin(&engine);
+        let s = t.snapshot();
+        let id = t.insert(&s, table, &row).unwrap();
+        assert_eq!(id.0, last.0 + 1, "one after the other");
+        last = id;
+        drop(s);
+        commit(&engine, t);
+    }
+    check(&engine);
+}

@@ -391,3 +391,34 @@ fn a_snapshot_that_keeps_too_many_versions_is_given_up() {
     drop((s, t, later, old));
     check(&engine);
 }
+
+/// Versions between live snapshots go first: an old one stays while what it alone needs is within the budget.
+#[test]
+fn what_no_snapshot_sees_goes_before_a_snapshot_does() {
+    const ROWS: i64 = 200;
+    let config = Config { pool_bytes: 1 << 20, undo_bytes: 200_000, ..Config::default() };
+    let engine = Engine::open(std::sync::Arc::new(SimIo::new()), std::sync::Arc::new(FixedClock), config).unwrap();
+    let (table, ..) = make_table(&engine);
+    let mut t = begin(&engine);
+    let rows: Vec<RowId> = (0..ROWS).map(|id| insert(&mut t, table, id, 0).unwrap()).collect();
+    commit(&engine, t);
+    let mut old = begin(&engine);
+    let s = old.snapshot();
+    for round in 0..6u8 {
+        for row in &rows {
+            let mut t = begin(&engine);
+            let change = [(ColumnNo(2), Value::Bytes(&[round; 100]))];
+            let s = t.snapshot();
+            assert_eq!(t.update(&s, table, *row, Base::Snapshot, &change).unwrap(), WriteOutcome::Done);
+            drop(s);
+            commit(&engine, t);
+        }
+    }
+    assert_eq!(engine.stats().expired_snapshots, 0);
+    let mut found = RowBuffer::new();
+    assert_eq!(old.scan(&s, table, RowId(1)..RowId(1000), 1000, &mut found).unwrap(), None);
+    assert!((0..found.len()).all(|i| found.row(i).get(ColumnNo(2)) == Value::Bytes(b"text")));
+    assert_eq!(found.len(), ROWS as usize);
+    drop((s, old));
+    check(&engine);
+}

@@ -240,13 +240,20 @@ fn threads_race_for_keys_and_every_moment_recovers() {
 
 fn race(engine: &Engine, table: ObjectId, unique: ObjectId, rng: &mut StdRng) {
     let mut t = begin(engine);
+    t.wait_for_pages(rng.random_bool(0.5));
     for _ in 0..rng.random_range(1..6) {
         let s = t.snapshot();
         let id = rng.random_range(0..30i64);
         let text = vec![5u8; rng.random_range(0..600)];
         let mut rows = RowBuffer::new();
         let mut cursor = t.index_cursor(unique, KeyRange::prefix(&key(id)), Direction::Forward);
-        while t.index_next(&s, &mut cursor, 2, &mut rows).unwrap() {}
+        loop {
+            match t.index_next(&s, &mut cursor, 2, &mut rows) {
+                Err(Error::Wait(waiter)) => waiter.block(),
+                more if more.as_ref().is_ok_and(|more| *more) => {}
+                end => break assert!(!end.unwrap()),
+            }
+        }
         assert!(rows.len() < 2);
         assert!(rows.is_empty() || int(&rows, 0, 0) == id, "an entry led to a row with another key");
         loop {

@@ -162,7 +162,9 @@ fn descents_find_their_leaf_while_the_tree_changes() {
             thread::spawn(move || {
                 let mut t = engine.begin(Isolation::ReadCommitted);
                 let s = t.snapshot();
-                gone.iter().for_each(|row| drop(t.delete(&s, table, *row, Base::Snapshot).unwrap()));
+                for row in gone {
+                    assert_eq!(t.delete(&s, table, row, Base::Snapshot).unwrap(), WriteOutcome::Done);
+                }
                 drop(s);
                 commit(&engine, t);
                 while engine.clean_step(2).unwrap() {}

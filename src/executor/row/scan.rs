@@ -210,10 +210,13 @@ impl IndexScanOp {
     fn decide(&mut self, f: &mut Frame) -> Result<()> {
         let Some(sequential) = self.plan.sequential.clone() else { return Ok(()) };
         let (index, table) = (self.plan.index.storage, self.plan.table);
-        let ranges = self.ranges(f)?;
-        let (rows, bound) = f.ctx.with_transaction(|transaction| {
-            let rows: u64 = ranges.iter().map(|range| transaction.index_estimate(index, range)).sum();
-            Ok::<_, lightning_storage::Error>((rows, transaction.row_id_bound(table).0))
+        let ranges = &*self.ranges(f)?;
+        let (rows, bound) = with_pages(f, |transaction| {
+            let rows = ranges
+                .iter()
+                .map(|range| transaction.index_estimate(index, range))
+                .sum::<std::result::Result<u64, _>>()?;
+            Ok((rows, transaction.row_id_bound(table).0))
         })?;
         if rows.saturating_mul(WIDE_PART) > bound {
             self.sequential = Some(SeqScanOp::new(&sequential, self.id));

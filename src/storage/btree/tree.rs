@@ -11,7 +11,7 @@
 //! 7. Cursors are keys: nothing is held between calls, and a leaf's neighbour is found from the root by its fence.
 
 use super::node::{self, Bytes};
-use crate::buffer::{Misses, PageRead, PageWrite, Pool};
+use crate::buffer::{Misses, PageRead, PageWrite, Pool, Use};
 use crate::error::{Error, Result};
 use crate::sync::{Mutex, yield_now};
 use crate::types::{ObjectId, PageId};
@@ -81,7 +81,12 @@ impl Tree {
 
     /// The leaf that covers `key`, shared.
     pub(crate) fn read_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageRead<'a>> {
-        self.descend(pool, Target::Key(key), |page| Ok(pool.try_read(page)))
+        self.descend(pool, Target::Key(key), Use::Often, |page| Ok(pool.try_read(page)))
+    }
+
+    /// [`Self::read_leaf`] for a scan of so many pages that it must not drive others out.
+    pub(crate) fn read_leaf_once<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageRead<'a>> {
+        self.descend(pool, Target::Key(key), Use::Once, |page| Ok(pool.try_read_once(page)))
     }
 
     /// Sees to it that the leaf that covers `key` is in the pool: a change that comes next need not wait for it.
@@ -102,12 +107,12 @@ impl Tree {
 
     /// The leaf that covers `key`, exclusive.
     pub(crate) fn write_leaf<'a>(&self, pool: &'a Pool, key: &[u8]) -> Result<PageWrite<'a>> {
-        self.descend(pool, Target::Key(key), |page| pool.try_write(page))
+        self.descend(pool, Target::Key(key), Use::Often, |page| pool.try_write(page))
     }
 
     /// The leaf that covers the greatest keys below `key` (`None`: of all), shared.
     pub(crate) fn read_leaf_below<'a>(&self, pool: &'a Pool, key: Option<&[u8]>) -> Result<PageRead<'a>> {
-        self.descend(pool, Target::Below(key), |page| Ok(pool.try_read(page)))
+        self.descend(pool, Target::Below(key), Use::Often, |page| Ok(pool.try_read(page)))
     }
 
     /// The target's leaf under the latch that `latch` takes.
@@ -115,6 +120,7 @@ impl Tree {
         &self,
         pool: &Pool,
         target: Target<'_>,
+        used: Use,
         latch: impl Fn(PageId) -> Result<Option<L>>,
     ) -> Result<L> {
         let mut failed = None;
@@ -128,7 +134,7 @@ impl Tree {
                 Some(Err(missing)) => Some(missing),
                 None => None,
             };
-            match missing.map(|missing| (missing, pool.load(missing))) {
+            match missing.map(|missing| (missing, pool.load_for(missing, used))) {
                 None => yield_now(),
                 Some((_, Ok(()))) => {}
                 Some((_, Err(error @ Error::Wait(_)))) => return Err(error),

@@ -17,6 +17,9 @@
 //!    hundred: copies are beyond the budget. What a reader sees may be old by the time it acts on it: it must test what it
 //!    finds below.
 //!
+//! 5. A scan of a large table reads its pages as ones that nobody will want again ([`Pool::try_read_once`]): they come into
+//!    frames that such scans share, an eighth of the pool, and out of them again, unless somebody else uses them meanwhile.
+//!
 //! The scheme of one latch per frame and optimistic re-checks follows vmcache (Leis et al., SIGMOD 2023), with latches in
 //! place of version counters: no reference to page bytes that may change exists without one.
 
@@ -34,6 +37,7 @@ use crate::space::{MapCut, Store};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{Mutex, Pin, RwLock, RwLockReadGuard, RwLockWriteGuard, Swaps, Waiter};
 use crate::types::{PAGE_SIZE, PageId, Position};
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -155,6 +159,17 @@ impl Drop for PageWrite<'_> {
     }
 }
 
+/// What a page is loaded for.
+#[derive(Clone, Copy)]
+pub(crate) enum Use {
+    /// It may well be wanted again.
+    Often,
+    /// A scan that passes by.
+    Once,
+    /// It is read together with those that follow it: the function gives the id of the one after, or 0.
+    Chain(fn(&PageBytes) -> PageId),
+}
+
 /// What the checkpoint under way still has to write.
 #[derive(Default)]
 struct CutState {
@@ -173,6 +188,8 @@ pub struct Pool {
     /// By frame: the pages that [`Pool::publish_inner`] was asked for.
     inner: Swaps<Inner>,
     hand: AtomicUsize,
+    /// Rule 5: frames that scans have filled, and with what, the oldest first.
+    scanned: Mutex<VecDeque<(u32, PageId)>>,
     loading: Box<[Mutex<()>]>,
     cut: Mutex<CutState>,
     dirty: AtomicUsize,
@@ -200,6 +217,7 @@ impl Pool {
             frames: (0..frames).map(|_| frame()).collect(),
             inner: Swaps::new(frames),
             hand: AtomicUsize::new(0),
+            scanned: Mutex::default(),
             loading: (0..LOAD_SHARDS).map(|_| Mutex::new(())).collect(),
             cut: Mutex::default(),
             dirty: AtomicUsize::new(0),
@@ -292,18 +310,31 @@ impl Pool {
     }
 
     /// A resident page under its shared latch; `None`: it is not resident.
+    #[inline]
     pub fn try_read(&self, page: PageId) -> Option<PageRead<'_>> {
+        let read = self.try_read_once(page)?;
+        let referenced = &self.frames[read.frame].referenced;
+        if !referenced.load(Ordering::Relaxed) {
+            referenced.store(true, Ordering::Relaxed);
+        }
+        Some(read)
+    }
+
+    /// [`Self::try_read`] of a page that is not the dearer for it.
+    #[inline]
+    pub(crate) fn try_read_once(&self, page: PageId) -> Option<PageRead<'_>> {
         loop {
             let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
-            let frame = self.frames.get(index)?;
-            let content = frame.latch.read();
+            let content = self.frames.get(index)?.latch.read();
             if content.page == page {
-                if !frame.referenced.load(Ordering::Relaxed) {
-                    frame.referenced.store(true, Ordering::Relaxed);
-                }
                 return Some(PageRead { content, frame: index });
             }
         }
+    }
+
+    /// Whether so many pages are more than one scan may keep.
+    pub(crate) fn is_large(&self, pages: u64) -> bool {
+        pages > self.frames.len() as u64 / 4
     }
 
     /// A page under its exclusive latch, to be changed.
@@ -361,24 +392,26 @@ impl Pool {
     /// # Errors
     /// As [`Pool::read`]; [`Error::Wait`] instead of I/O where [`Misses`] says so: the latches held do not matter.
     pub fn load(&self, page: PageId) -> Result<()> {
-        self.load_chain(page, |_| PageId(0))
+        self.load_for(page, Use::Often)
     }
 
-    /// [`Self::load`] of a page that is read together with those that follow it; `next` gives the id of the one after, or 0.
-    pub(crate) fn load_chain(&self, page: PageId, next: fn(&PageBytes) -> PageId) -> Result<()> {
+    /// [`Self::load`] for a certain use.
+    pub(crate) fn load_for(&self, page: PageId, used: Use) -> Result<()> {
         match self.me.get() {
             Some(me) if misses::is_wait(page) => {
                 let me = me.clone();
-                Err(Error::Wait(Waiter::with_work(move || {
-                    me.upgrade().iter().for_each(|pool| pool.read_chain(page, next))
-                })))
+                Err(Error::Wait(Waiter::with_work(move || me.upgrade().iter().for_each(|pool| pool.bring(page, used)))))
             }
-            _ => self.load_in_place(page),
+            _ => self.load_in_place(page, used),
         }
     }
 
-    /// Reads a chain, or an eighth of the pool. Who calls again meets the error.
-    fn read_chain(&self, first: PageId, next: fn(&PageBytes) -> PageId) {
+    /// The work of a waiter. Who calls again meets the error.
+    fn bring(&self, first: PageId, used: Use) {
+        let Use::Chain(next) = used else {
+            let _ = self.load_in_place(first, used);
+            return;
+        };
         let mut page = first;
         for _ in 0..(self.frames.len() / 8).max(1) {
             match self.read(page) {
@@ -388,19 +421,42 @@ impl Pool {
         }
     }
 
-    fn load_in_place(&self, page: PageId) -> Result<()> {
+    fn load_in_place(&self, page: PageId, used: Use) -> Result<()> {
         let _one = self.loading[page.0 as usize % LOAD_SHARDS].lock();
         let slot = self.directory.slot(page);
         if slot.load(Ordering::Acquire) != NONE {
             return Ok(());
         }
-        let (frame, mut content) = self.victim()?;
+        let once = matches!(used, Use::Once);
+        let scanned = if once { self.scanned_victim() } else { None };
+        let (frame, mut content) = scanned.map_or_else(|| self.victim(), Ok)?;
         let bytes = content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE]));
         self.store.read_page(page, &mut bytes[..])?;
         content.page = page;
         self.frames[frame as usize].referenced.store(false, Ordering::Relaxed);
         slot.store(frame, Ordering::Release);
+        if once {
+            self.scanned.lock().push_back((frame, page));
+        }
         Ok(())
+    }
+
+    /// A frame out of the share of scans, if that is used up: one that nobody else has found useful.
+    fn scanned_victim(&self) -> Option<(u32, RwLockWriteGuard<'_, Content>)> {
+        let mut scanned = self.scanned.lock();
+        while scanned.len() >= self.frames.len() / 8 {
+            let (index, page) = scanned.pop_front()?;
+            let frame = &self.frames[index as usize];
+            if let Some(mut content) = frame.latch.try_write()
+                && content.page == page
+                && !content.dirty
+                && !frame.referenced.load(Ordering::Relaxed)
+            {
+                self.vacate(index as usize, &mut content);
+                return Some((index, content));
+            }
+        }
+        None
     }
 
     /// Frees a page that nothing refers to any more. The caller holds no latch on it and nobody can reach it.

@@ -143,3 +143,29 @@ fn latches_hold_among_threads() {
     checkpoint(&pool, 11);
     assert_eq!(sum(&open(&io.crash(|| false), 16).0), 16_000);
 }
+
+/// Scans go through more pages than the pool has frames, again and again; what others use stays.
+#[test]
+fn a_scan_keeps_to_its_share() {
+    let (pool, _) = open(&SimIo::new(), 64);
+    let pages: Vec<PageId> = (0..300).map(|_| pool.allocate().unwrap().id()).collect();
+    checkpoint(&pool, 1);
+    let (hot, rest) = pages.split_at(40);
+    let use_hot = || hot.iter().for_each(|page| drop(pool.read(*page).unwrap()));
+    use_hot();
+    use_hot();
+    let scan = |page: PageId| loop {
+        match pool.try_read_once(page) {
+            Some(read) => break assert_eq!(read.id(), page),
+            None => pool.load_for(page, Use::Once).unwrap(),
+        }
+    };
+    for _ in 0..3 {
+        rest.iter().for_each(|page| scan(*page));
+    }
+    assert!(hot.iter().filter(|page| !pool.is_resident(**page)).count() <= 8, "a scan drove out what others use");
+    // A page that was scanned and is used by others stays, too.
+    drop(pool.read(rest[0]).unwrap());
+    rest[1..].iter().for_each(|page| scan(*page));
+    assert!(pool.is_resident(rest[0]));
+}

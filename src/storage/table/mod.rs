@@ -28,6 +28,8 @@ pub(crate) struct Table {
     indexes: RwLock<Arc<[Arc<Index>]>>,
     pub(crate) ids: RowIds,
     pub(crate) runs: Runs,
+    /// Scans take it for larger than they may keep in the pool.
+    pub(crate) is_large: AtomicBool,
     /// Rows without a chain whose index may have entries for images that are gone: readers test every key meanwhile.
     pub(crate) unclean: AtomicU64,
 }
@@ -96,6 +98,7 @@ impl Table {
             indexes: RwLock::new(Arc::new([])),
             ids: RowIds::new(),
             runs: Runs::new(),
+            is_large: AtomicBool::new(false),
             unclean: AtomicU64::new(0),
         }
     }

@@ -9,7 +9,7 @@
 //! 56            the bytes
 //! ```
 
-use crate::buffer::{PageRead, Pool};
+use crate::buffer::{PageRead, Pool, Use};
 use crate::error::{Error, Result};
 use crate::types::row::External;
 use crate::types::{PAGE_SIZE, PageId};
@@ -87,11 +87,13 @@ fn read(pool: &Pool, id: PageId) -> Result<PageRead<'_>> {
     loop {
         match pool.try_read(id) {
             Some(page) => return Ok(page),
-            None => {
-                pool.load_chain(id, |page| PageId(if page[KIND] == OVERFLOW_PAGE { next_page(page) } else { 0 }))?
-            }
+            None => pool.load_for(id, Use::Chain(following))?,
         }
     }
+}
+
+fn following(page: &[u8; PAGE_SIZE]) -> PageId {
+    PageId(if page[KIND] == OVERFLOW_PAGE { next_page(page) } else { 0 })
 }
 
 fn next_page(page: &[u8; PAGE_SIZE]) -> u32 {

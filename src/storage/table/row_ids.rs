@@ -115,11 +115,12 @@ mod tests {
         assert!(last < 2010, "holes");
         let (mut one, mut two) = (ids.take(), ids.take());
         let of_one: Vec<u64> = (0..5000).map(|_| take_one(&ids, &mut one)).collect();
+        let first = take_one(&ids, &mut two);
+        assert_eq!(two.begins, Some(first));
         let of_two: Vec<u64> = (0..5000).map(|_| take_one(&ids, &mut two)).collect();
         assert!(of_one.is_sorted() && of_two.is_sorted() && of_one.iter().all(|id| of_two.binary_search(id).is_err()));
         let runs = |ids: &[u64]| ids.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
         assert!(runs(&of_one) <= 2 && runs(&of_two) <= 2);
-        assert!(two.begins.is_some());
         ids.give_back(one);
         ids.give_back(two);
         let bound = ids.bound();

@@ -103,10 +103,18 @@ impl Transaction {
             if rows.len() >= full {
                 return Ok(true);
             }
-            let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(next.0))?;
+            let (pool, key) = (&self.shared.pool, row_key(next.0));
+            let leaf = match table.is_large.load(Ordering::Relaxed) {
+                true => table.tree.read_leaf_once(pool, &key)?,
+                false => table.tree.read_leaf(pool, &key)?,
+            };
+            let is_large = pool.is_large(table.ids.bound() / node::count(&leaf).max(1) as u64);
+            if is_large != table.is_large.load(Ordering::Relaxed) {
+                table.is_large.store(is_large, Ordering::Relaxed);
+            }
             let mut external = false;
             let mut resume = node::upper_fence(&leaf).map(fence_row);
-            for at in node::lower_bound(&leaf, &row_key(next.0))..node::count(&leaf) {
+            for at in node::lower_bound(&leaf, &key)..node::count(&leaf) {
                 let row = node::row_key(&leaf, at);
                 if row >= end.0 {
                     return Ok(false);
@@ -194,13 +202,16 @@ impl Transaction {
     }
 
     /// Roughly how many entries a range holds.
-    pub fn index_estimate(&self, index: ObjectId, range: &KeyRange) -> u64 {
+    ///
+    /// # Errors
+    /// `NotFound`: no such index; `Wait`, for a page.
+    pub fn index_estimate(&self, index: ObjectId, range: &KeyRange) -> Result<u64> {
         let (lower, upper) = bounds(range.clone());
         if upper.as_ref().is_some_and(|upper| *upper <= lower) {
-            return 0;
+            return Ok(0);
         }
-        let index = self.shared.index(index);
-        index.and_then(|index| index.tree.estimate(&self.shared.pool, &lower, upper.as_deref())).unwrap_or(0)
+        let index = self.shared.index(index)?;
+        self.reading(|| index.tree.estimate(&self.shared.pool, &lower, upper.as_deref()))
     }
 
     /// Roughly how many rows a table has.

@@ -174,7 +174,7 @@ impl Versions {
         Some(dropped)
     }
 
-    /// Takes out of a long chain what lies between live snapshots. `live` ascending; only versions acknowledged by `now`.
+    /// Takes out of a chain what lies between live snapshots. `live` ascending; only versions acknowledged by `now`.
     pub(crate) fn thin(&self, entry: &mut Entry, key: RowKey, live: &[u64], now: Position) {
         let mut link = &mut entry.head;
         while let Some(version) = link {
@@ -198,6 +198,13 @@ impl Versions {
                 continue;
             }
             link = &mut link.as_mut().expect("matched by the loop").next;
+        }
+    }
+
+    /// [`Self::thin`] of every chain.
+    pub(crate) fn thin_all(&self, live: &[u64], now: Position) {
+        for shard in &self.shards {
+            shard.lock().iter_mut().for_each(|(key, entry)| self.thin(entry, *key, live, now));
         }
     }
 
