@@ -3,12 +3,14 @@
 //! The binder, pg_catalog and the executor read it through an `Arc`; a transaction with DDL of its own has a private one.
 //! Built-in types, functions, operators and casts are static data (`catalog::builtin`); the image holds what users can change.
 
+use crate::types::format::FormatSettings;
+use crate::types::text_io::{self, Names, TextContext};
 use crate::types::{Datum, Oid, Type};
 use lightning_storage::ObjectId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One database's catalog at one point of the log.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +105,46 @@ pub struct ColumnStatistics {
     pub histogram: Vec<String>,
     /// Of the rows' order with the values'.
     pub correlation: Option<f32>,
+    /// The texts above as values, once the planner has asked.
+    #[serde(skip)]
+    pub read: OnceLock<StatisticValues>,
+}
+
+/// The values of a column's statistics.
+#[derive(Clone, Debug, Default)]
+pub struct StatisticValues {
+    /// Most common values, and the fraction of rows that have each.
+    pub common: Vec<(Datum, f32)>,
+    /// Bounds of the histogram.
+    pub histogram: Vec<Datum>,
+}
+
+impl ColumnStatistics {
+    /// The most common values and the histogram as values of the column's type. What does not read, because it was written
+    /// under another DateStyle, is left out.
+    pub fn values(&self, ty: Type) -> &StatisticValues {
+        self.read.get_or_init(|| {
+            let (format, time_zone) = (FormatSettings::default(), jiff::tz::TimeZone::UTC);
+            let ctx = TextContext { format: &format, time_zone: &time_zone, now: 0, names: &NoNames };
+            let value = |text: &String| text_io::input(text, ty, &ctx).ok();
+            StatisticValues {
+                common: self.common.iter().filter_map(|(text, part)| Some((value(text)?, *part))).collect(),
+                histogram: self.histogram.iter().filter_map(value).collect(),
+            }
+        })
+    }
+}
+
+/// Statistics hold no names of objects that could be looked up.
+struct NoNames;
+
+impl Names for NoNames {
+    fn read(&self, _: Oid, text: &str) -> crate::error::Result<Oid> {
+        Err(crate::error::Error::unsupported(text))
+    }
+    fn show(&self, _: Oid, _: Oid) -> Option<String> {
+        None
+    }
 }
 
 /// pg_class.relkind.
@@ -344,6 +386,13 @@ pub enum ReferentialAction {
     Cascade,
     SetNull,
     SetDefault,
+}
+
+impl Index {
+    /// Whether it reads values that are computed of a row: expressions, or a predicate.
+    pub fn is_derived(&self) -> bool {
+        self.predicate.is_some() || self.keys.iter().any(|key| key.attribute == 0)
+    }
 }
 
 impl Relation {

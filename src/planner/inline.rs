@@ -84,6 +84,7 @@ mod tests {
             columns: vec![ty, ty],
             dependencies: Vec::new(),
             locks: Vec::new(),
+            index_definitions: Default::default(),
         }
     }
 

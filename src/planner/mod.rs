@@ -2,7 +2,10 @@
 
 mod access;
 pub use crate::sql::columns;
+pub mod estimate;
+mod imply;
 mod inline;
+mod order;
 pub mod physical;
 pub mod rewrite;
 mod scan;

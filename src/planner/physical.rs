@@ -3,8 +3,9 @@
 //! One top-down pass: every operator is told which columns are read above it, adds those that it reads itself and hands
 //! the set on. So scans read no more than they must, and operators that materialise save only what is read later.
 
-use super::access;
+use super::access::{self, Path};
 use super::columns::{self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_in};
+use super::estimate::{Estimator, Facts, constant_count, table_rows};
 use crate::catalog::image::{Body, Image, Relation};
 use crate::error::{Error, Result};
 use crate::executor::context::StatementContext;
@@ -18,6 +19,7 @@ use crate::sql::tree::{
 };
 use crate::types::{Type, oid};
 use lightning_storage::ObjectId;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Plans a statement for the row road, with the sizes of tables as last analysed.
@@ -28,10 +30,16 @@ pub fn plan(statement: &Statement) -> Result<Plan> {
 /// Plans a statement for the row road with the sizes of tables as they are now.
 pub fn plan_in(statement: &Statement, ctx: &StatementContext) -> Result<Plan> {
     plan_sized(statement, &|relation| {
-        ctx.with_transaction(|transaction| Ok::<_, crate::error::Error>(size_now(relation, &ctx.catalog, transaction)))
+        ctx.with_transaction(|transaction| Ok::<_, crate::error::Error>(facts_now(relation, &ctx.catalog, transaction)))
             .ok()
             .flatten()
     })
+}
+
+/// What is known of a table now.
+pub fn facts_now(relation: &Relation, image: &Image, transaction: &lightning_storage::Transaction) -> Option<Facts> {
+    let rows = size_now(relation, image, transaction)?;
+    Some(Facts { rows, statistics: image.statistics.get(&relation.oid).cloned() })
 }
 
 /// About the rows that a table has now: what ANALYZE counted, and what has been inserted since.
@@ -44,20 +52,23 @@ pub fn size_now(relation: &Relation, image: &Image, transaction: &lightning_stor
     })
 }
 
-/// Plans with `size` telling the rows of tables.
-pub fn plan_sized(statement: &Statement, size: &dyn Fn(&Relation) -> Option<f64>) -> Result<Plan> {
+/// Plans with `facts` telling what is known of tables.
+pub fn plan_sized(statement: &Statement, facts: &dyn Fn(&Relation) -> Option<Facts>) -> Result<Plan> {
     // Trees may be as deep as the parser lets them: the passes below recurse over them.
     stacker::maybe_grow(8 << 20, 64 << 20, || {
         let mut statement = statement.clone();
+        let mut statistics = HashMap::new();
         super::rewrite::for_scans(&mut statement, &mut |relation| {
-            if let Some(rows) = size(relation) {
+            if let Some(facts) = facts(relation) {
                 // A table that is small now may be filled while the plan is kept.
-                let row_estimate = rows.max(SMALLEST_ROWS);
+                let row_estimate = facts.rows.max(SMALLEST_ROWS);
                 *relation = Arc::new(Relation { row_estimate, ..(**relation).clone() });
+                statistics.extend(facts.statistics.map(|found| (relation.oid, found)));
             }
         });
-        let statement = super::rewrite::statement(statement);
-        Planner::new(&statement).statement()
+        let estimator = Estimator::new(&mut statement, statistics);
+        let statement = super::rewrite::statement(statement, &estimator);
+        Planner::new(&statement, &estimator).statement()
     })
 }
 
@@ -67,9 +78,19 @@ const CORRELATED_RUNS: f64 = 100.0;
 /// What an unanalysed table is thought to have at least.
 const SMALLEST_ROWS: f64 = 100.0;
 
+/// How many of a sort's rows are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Limited {
+    No,
+    /// By a number that is not known.
+    Unknown,
+    To(f64),
+}
+
 /// The pass over one statement.
 pub(crate) struct Planner<'a> {
     pub(super) statement: &'a Statement,
+    pub(super) estimator: &'a Estimator,
     subqueries: usize,
     nodes: u32,
     slots: usize,
@@ -145,9 +166,10 @@ pub(super) fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(statement: &'a Statement) -> Planner<'a> {
+    pub(super) fn new(statement: &'a Statement, estimator: &'a Estimator) -> Planner<'a> {
         Planner {
             statement,
+            estimator,
             subqueries: 0,
             nodes: 0,
             slots: statement.columns.len(),
@@ -258,7 +280,7 @@ impl<'a> Planner<'a> {
         let last_startup = inputs.last().map_or(0.0, |input| input.estimate.total);
         let (startup, total, width) = match &node.kind {
             Kind::SeqScan(scan) => {
-                let all = access::table_rows(&scan.relation);
+                let all = table_rows(&scan.relation);
                 (0.0, all * 0.0125 + (all / 100.0).ceil(), super::scan::row_width(&scan.columns))
             }
             Kind::IndexScan(scan) => (0.15, 0.15 + 8.0 + rows * 0.02, super::scan::row_width(&scan.columns)),
@@ -391,7 +413,7 @@ impl<'a> Planner<'a> {
                 self.aggregate(input, keys, sets.as_deref(), aggregates, groupings, &needed)
             }
             Rel::Window { input, partition, order, calls } => self.window(input, partition, order, calls, &needed),
-            Rel::Sort { input, keys } => self.sort(input, keys, None, &needed),
+            Rel::Sort { input, keys } => self.sort(input, keys, None, Limited::No, &needed),
             Rel::Distinct { input, on } => {
                 // DISTINCT ON over ORDER BY: the binder has made sure that the sort begins with the same expressions.
                 let sorted = matches!(&**input, Rel::Sort { keys, .. }
@@ -548,12 +570,12 @@ impl<'a> Planner<'a> {
             _ => return Ok(None),
         };
         let [arg] = &call.args[..] else { return Ok(None) };
-        if !keys.is_empty() || sets.is_some() || call.filter.is_some() || !matches!(arg.kind, ExprKind::Column(_)) {
+        if !keys.is_empty() || sets.is_some() || call.filter.is_some() || is_volatile(arg) {
             return Ok(None);
         }
         for nulls_first in [descending, !descending] {
             let key = SortKey { expr: arg.clone(), descending, nulls_first };
-            if let Some(node) = self.presorted(input, &[key], true, needed)? {
+            if let Some(node) = self.presorted(input, &[key], Limited::To(1.0), needed)? {
                 let predicate = Code::IsNotNull(Box::new(self.expr(arg)?));
                 let input = self.node(Kind::Filter(Arc::new(p::Filter { input: node, predicate })));
                 let limit = Some(Code::Const(crate::types::Datum::Int8(1)));
@@ -631,9 +653,10 @@ impl<'a> Planner<'a> {
         input: &Rel,
         keys: &[SortKey],
         top: Option<(Option<Code>, Option<Code>)>,
+        limit: Limited,
         needed: &ColumnSet,
     ) -> Result<Node> {
-        if let Some(node) = self.presorted(input, keys, top.is_some(), needed)? {
+        if let Some(node) = self.presorted(input, keys, limit, needed)? {
             return Ok(node);
         }
         let depends = self.depends(input) || reads_outside(input, keys.iter().map(|key| &key.expr));
@@ -649,14 +672,14 @@ impl<'a> Planner<'a> {
         &mut self,
         input: &Rel,
         keys: &[SortKey],
-        limited: bool,
+        limit: Limited,
         needed: &ColumnSet,
     ) -> Result<Option<Node>> {
         let mut needed = needed.clone();
         columns::for_exprs(input, &mut |expr| used_by(expr, &mut needed));
         let (relation, columns, conditions) = match input {
             Rel::Project { input, exprs } => {
-                let Some(below) = self.presorted(input, keys, limited, &needed)? else { return Ok(None) };
+                let Some(below) = self.presorted(input, keys, limit, &needed)? else { return Ok(None) };
                 return self.project_over(below, exprs, &needed).map(Some);
             }
             Rel::Scan { relation, columns } => (relation, columns, Vec::new()),
@@ -669,14 +692,31 @@ impl<'a> Planner<'a> {
         if !matches!(relation.body, Body::Table { .. }) {
             return Ok(None);
         }
-        let Some(path) = access::ordered_path(relation, columns, &conditions, keys) else { return Ok(None) };
-        let best = access::best_path(relation, columns, &conditions);
-        let as_good = best.as_ref().is_some_and(|best| path.rows <= best.rows);
-        if !(as_good || limited && best.is_none()) {
+        let estimator = self.estimator;
+        let Some(path) = access::ordered_path(estimator, relation, columns, &conditions, keys) else { return Ok(None) };
+        let best = access::best_path(estimator, relation, columns, &conditions);
+        if !self.is_order_worth(relation, &path, best.as_ref(), limit) {
             return Ok(None);
         }
         self.scans += 1;
         self.index_scan(relation, columns, &needed, path).map(Some)
+    }
+
+    /// Whether reading in the index's order beats sorting what the best path gives. `limit`: how many rows are wanted.
+    fn is_order_worth(&self, relation: &Relation, path: &Path<'_>, best: Option<&Path<'_>>, limit: Limited) -> bool {
+        let all = table_rows(relation);
+        let (read, sorted) = match best {
+            Some(best) => (best.cost().min(all), best.rows * self.estimator.all(&best.residual)),
+            None => (all, path.rows * self.estimator.all(&path.residual)),
+        };
+        // The part of the range that is read until the limit is reached.
+        let part = match limit {
+            Limited::No => 1.0,
+            Limited::Unknown => 0.1,
+            Limited::To(count) => (count / sorted.max(1.0)).min(1.0),
+        };
+        let sorting = sorted * sorted.max(2.0).log2() * 0.1;
+        path.cost() * part <= read + sorting || best.is_some_and(|best| path.rows <= best.rows)
     }
 
     pub(super) fn limit(
@@ -694,7 +734,12 @@ impl<'a> Planner<'a> {
             Rel::Sort { input: below, keys } if ties.is_none() && limit.is_some() => {
                 let mut needed = needed.clone();
                 keys.iter().for_each(|key| used_by(&key.expr, &mut needed));
-                self.sort(below, keys, Some((limit_code.clone(), offset_code.clone())), &needed)?
+                let offset = offset.map_or(Some(0.0), constant_count);
+                let limited = match limit.and_then(constant_count).zip(offset) {
+                    Some((count, offset)) => Limited::To(count + offset),
+                    None => Limited::Unknown,
+                };
+                self.sort(below, keys, Some((limit_code.clone(), offset_code.clone())), limited, &needed)?
             }
             _ => self.rel(input, needed)?,
         };

@@ -4,8 +4,9 @@
 //! A condition with a volatile function stays where it was written. Among conditions on one place, those that cannot raise
 //! an error come first, so that they guard the others.
 
-use super::access;
 use super::columns::{self, ColumnSet, is_volatile, produced_in, used_by};
+use super::estimate::Estimator;
+use super::order::{self, Outer, Part};
 use crate::catalog::image::Relation;
 use crate::executor::row::expr::operator_of;
 use crate::sql::tree::{
@@ -15,19 +16,19 @@ use crate::types::{Datum, Type, oid};
 use std::sync::Arc;
 
 /// The statement with all its relations rewritten.
-pub fn statement(mut statement: Statement) -> Statement {
+pub fn statement(mut statement: Statement, known: &Estimator) -> Statement {
     super::inline::ctes(&mut statement);
     for cte in &mut statement.ctes {
         match &mut cte.body {
-            CteBody::Query(rel) => rewrite(rel),
+            CteBody::Query(rel) => rewrite(known, rel),
             CteBody::Recursive { seed, step, .. } => {
-                rewrite(seed);
-                rewrite(step);
+                rewrite(known, seed);
+                rewrite(known, step);
             }
-            CteBody::Write(root) => rewrite_root(root),
+            CteBody::Write(root) => rewrite_root(known, root),
         }
     }
-    rewrite_root(&mut statement.root);
+    rewrite_root(known, &mut statement.root);
     statement
 }
 
@@ -80,29 +81,29 @@ pub(super) fn for_scans(statement: &mut Statement, visit: &mut dyn FnMut(&mut Ar
     in_root(&mut statement.root, visit);
 }
 
-fn rewrite_root(root: &mut Root) {
+fn rewrite_root(known: &Estimator, root: &mut Root) {
     match root {
-        Root::Query(rel) => rewrite(rel),
+        Root::Query(rel) => rewrite(known, rel),
         Root::Insert(insert) => {
-            rewrite(&mut insert.source);
-            insert.values.iter_mut().for_each(|(_, expr)| in_expr(expr));
-            insert.returning.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            rewrite(known, &mut insert.source);
+            insert.values.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
+            insert.returning.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
         }
         Root::Update(update) => {
-            rewrite(&mut update.source);
-            update.assignments.iter_mut().for_each(|(_, expr)| in_expr(expr));
-            update.returning.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            rewrite(known, &mut update.source);
+            update.assignments.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
+            update.returning.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
         }
         Root::Delete(delete) => {
-            rewrite(&mut delete.source);
-            delete.returning.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            rewrite(known, &mut delete.source);
+            delete.returning.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
         }
     }
 }
 
-fn rewrite(rel: &mut Rel) {
+fn rewrite(known: &Estimator, rel: &mut Rel) {
     let taken = std::mem::replace(rel, nothing());
-    *rel = push(taken, Vec::new());
+    *rel = push(known, taken, Vec::new());
 }
 
 /// A placeholder while a tree is taken apart.
@@ -111,15 +112,15 @@ fn nothing() -> Rel {
 }
 
 /// Rewrites the subqueries of an expression.
-fn in_expr(expr: &mut Expr) {
+fn in_expr(known: &Estimator, expr: &mut Expr) {
     if let ExprKind::Subquery(subquery) = &mut expr.kind {
-        rewrite(&mut subquery.rel);
+        rewrite(known, &mut subquery.rel);
     }
-    for_parts_mut(expr, &mut in_expr);
+    for_parts_mut(expr, &mut |part| in_expr(known, part));
 }
 
 /// The conjunction: conditions that cannot raise an error first.
-fn all_of(mut conditions: Vec<Expr>) -> Expr {
+pub(super) fn all_of(mut conditions: Vec<Expr>) -> Expr {
     conditions.sort_by_key(can_raise);
     match conditions.len() {
         0 => Expr { kind: ExprKind::Const(Datum::Bool(true)), ty: Type::new(oid::BOOL) },
@@ -128,7 +129,7 @@ fn all_of(mut conditions: Vec<Expr>) -> Expr {
     }
 }
 
-fn filtered(input: Rel, conditions: Vec<Expr>) -> Rel {
+pub(super) fn filtered(input: Rel, conditions: Vec<Expr>) -> Rel {
     if conditions.is_empty() { input } else { Rel::Filter { input: Box::new(input), predicate: all_of(conditions) } }
 }
 
@@ -165,17 +166,17 @@ fn used(expr: &Expr) -> ColumnSet {
 }
 
 /// Rewrites `rel` under conditions from above, which hold over its columns.
-fn push(rel: Rel, conditions: Vec<Expr>) -> Rel {
-    stacker::maybe_grow(64 * 1024, 1024 * 1024, || push_inner(rel, conditions))
+fn push(known: &Estimator, rel: Rel, conditions: Vec<Expr>) -> Rel {
+    stacker::maybe_grow(64 * 1024, 1024 * 1024, || push_inner(known, rel, conditions))
 }
 
-fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
+fn push_inner(known: &Estimator, mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     match rel {
         Rel::Filter { input, predicate } => {
             let (mut own, mut stay) = (Vec::new(), Vec::new());
             split(predicate, &mut own);
             let (input, mut own) = super::unnest::unnest(*input, own);
-            own.iter_mut().for_each(in_expr);
+            own.iter_mut().for_each(|expr| in_expr(known, expr));
             own.retain(|condition| {
                 let volatile = is_volatile(condition);
                 if volatile {
@@ -188,14 +189,15 @@ fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                 stay.append(&mut conditions);
             }
             own.append(&mut conditions);
-            filtered(push(input, own), stay)
+            filtered(push(known, input, own), stay)
         }
+        rel if is_chain(&rel) => chain(known, rel, conditions),
         Rel::Join { kind, left, right, mut on, lateral } => {
-            in_expr(&mut on);
-            push_join(kind, *left, *right, on, lateral, conditions)
+            in_expr(known, &mut on);
+            push_join(known, kind, (*left, *right), on, lateral, conditions)
         }
         Rel::Project { input, mut exprs } => {
-            exprs.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            exprs.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
             let own: ColumnSet = exprs.iter().map(|(column, _)| *column).collect();
             let plain = |column: ColumnId| {
                 exprs.iter().find(|(c, _)| *c == column).and_then(|(_, expr)| match expr.kind {
@@ -213,15 +215,15 @@ fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                     stay.push(condition);
                 }
             }
-            filtered(Rel::Project { input: Box::new(push(*input, below)), exprs }, stay)
+            filtered(Rel::Project { input: Box::new(push(known, *input, below)), exprs }, stay)
         }
         Rel::ProjectSet { input, mut calls } => {
-            calls.iter_mut().for_each(|(_, expr)| in_expr(expr));
+            calls.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
             let own: ColumnSet = calls.iter().map(|(column, _)| *column).collect();
             let (stay, below) = conditions.into_iter().partition(|condition| used(condition).intersects(&own));
-            filtered(Rel::ProjectSet { input: Box::new(push(*input, below)), calls }, stay)
+            filtered(Rel::ProjectSet { input: Box::new(push(known, *input, below)), calls }, stay)
         }
-        Rel::Sort { input, keys } => Rel::Sort { input: Box::new(push(*input, conditions)), keys },
+        Rel::Sort { input, keys } => Rel::Sort { input: Box::new(push(known, *input, conditions)), keys },
         Rel::Distinct { input, on } => {
             let keys: ColumnSet = on.iter().filter_map(plain_column).collect();
             let free = free_of(&input, &conditions);
@@ -231,12 +233,12 @@ fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                 .partition::<Vec<_>, _>(|(condition, free)| used(condition).is_subset(&union(&keys, free)));
             let below = below.into_iter().map(|(condition, _)| condition).collect();
             let stay = stay.into_iter().map(|(condition, _)| condition).collect();
-            filtered(Rel::Distinct { input: Box::new(push(*input, below)), on }, stay)
+            filtered(Rel::Distinct { input: Box::new(push(known, *input, below)), on }, stay)
         }
         Rel::Aggregate { input, mut keys, sets, mut aggregates, groupings } => {
-            keys.iter_mut().for_each(|(_, key)| in_expr(key));
+            keys.iter_mut().for_each(|(_, key)| in_expr(known, key));
             for (_, call) in &mut aggregates {
-                call.args.iter_mut().chain(&mut call.filter).for_each(in_expr);
+                call.args.iter_mut().chain(&mut call.filter).for_each(|expr| in_expr(known, expr));
             }
             let own: ColumnSet = aggregates
                 .iter()
@@ -255,7 +257,7 @@ fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                     stay.push(condition);
                 }
             }
-            let input = Box::new(push(*input, below));
+            let input = Box::new(push(known, *input, below));
             filtered(Rel::Aggregate { input, keys, sets, aggregates, groupings }, stay)
         }
         Rel::SetOp { op, all, left, left_columns, right, right_columns, columns } => {
@@ -267,14 +269,16 @@ fn push_inner(mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                 moved
             };
             let (for_left, for_right) = (as_side(&left_columns), as_side(&right_columns));
-            let (left, right) = (Box::new(push(*left, for_left)), Box::new(push(*right, for_right)));
+            let (left, right) = (Box::new(push(known, *left, for_left)), Box::new(push(known, *right, for_right)));
             Rel::SetOp { op, all, left, left_columns, right, right_columns, columns }
         }
         _ => {
             match &mut rel {
-                Rel::Window { input, .. } | Rel::Limit { input, .. } | Rel::LockRows { input, .. } => rewrite(input),
-                Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(in_expr),
-                Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| in_expr(call)),
+                Rel::Window { input, .. } | Rel::Limit { input, .. } | Rel::LockRows { input, .. } => {
+                    rewrite(known, input)
+                }
+                Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(|expr| in_expr(known, expr)),
+                Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| in_expr(known, call)),
                 _ => {}
             }
             filtered(rel, conditions)
@@ -308,63 +312,42 @@ fn union(a: &ColumnSet, b: &ColumnSet) -> ColumnSet {
     set
 }
 
-/// A join under conditions from above.
-fn push_join(kind: JoinKind, left: Rel, right: Rel, on: Expr, lateral: bool, above: Vec<Expr>) -> Rel {
+/// A join that stays where it is, under conditions from above: a lateral or full one, or one with a volatile condition,
+/// which is evaluated per pair, so that nothing is moved around it.
+fn push_join(
+    known: &Estimator,
+    kind: JoinKind,
+    (left, right): (Rel, Rel),
+    on: Expr,
+    lateral: bool,
+    above: Vec<Expr>,
+) -> Rel {
     let mut ons = Vec::new();
     split(on, &mut ons);
     let (of_left, of_right) = (produced(&left), produced(&right));
+    let volatile = ons.iter().any(is_volatile);
+    let (mut to_left, mut to_right, mut stay) = (Vec::new(), Vec::new(), Vec::new());
     match kind {
-        JoinKind::Inner => {
-            // A volatile join condition is evaluated per pair: nothing is moved around it.
-            if ons.iter().any(is_volatile) {
-                let on = all_of(ons);
-                let join = Rel::Join {
-                    kind,
-                    left: Box::new(push(left, Vec::new())),
-                    right: Box::new(push(right, Vec::new())),
-                    on,
-                    lateral,
-                };
-                return filtered(join, above);
-            }
+        JoinKind::Inner if !volatile => {
             ons.extend(above);
-            if lateral { inner_join(left, right, ons, true) } else { join_chain(left, right, ons) }
+            return inner_join(known, left, right, ons, lateral);
         }
-        JoinKind::Right if !lateral => push_join(JoinKind::Left, right, left, all_of(ons), false, above),
+        JoinKind::Left if !volatile && above.iter().any(|condition| rejects_null(condition, &of_right)) => {
+            ons.extend(above);
+            return inner_join(known, left, right, ons, lateral);
+        }
         JoinKind::Left => {
-            if above.iter().any(|condition| rejects_null(condition, &of_right)) {
-                return push_join(JoinKind::Inner, left, right, all_of(ons), lateral, above);
-            }
-            let (stay, to_left): (Vec<_>, Vec<_>) =
-                above.into_iter().partition(|condition| used(condition).intersects(&of_right));
-            let (to_right, ons): (Vec<_>, Vec<_>) = ons.into_iter().partition(|condition| {
+            (stay, to_left) = above.into_iter().partition(|condition| used(condition).intersects(&of_right));
+            (to_right, ons) = ons.into_iter().partition(|condition| {
                 let names = used(condition);
                 !names.intersects(&of_left) && names.intersects(&of_right) && !is_volatile(condition)
             });
-            let join = Rel::Join {
-                kind,
-                left: Box::new(push(left, to_left)),
-                right: Box::new(push(right, to_right)),
-                on: all_of(ons),
-                lateral,
-            };
-            filtered(join, stay)
         }
-        JoinKind::Semi | JoinKind::Anti => {
-            let left = push(left, above);
-            Rel::Join { kind, left: Box::new(left), right: Box::new(push(right, Vec::new())), on: all_of(ons), lateral }
-        }
-        JoinKind::Right | JoinKind::Full => {
-            let join = Rel::Join {
-                kind,
-                left: Box::new(push(left, Vec::new())),
-                right: Box::new(push(right, Vec::new())),
-                on: all_of(ons),
-                lateral,
-            };
-            filtered(join, above)
-        }
+        JoinKind::Semi | JoinKind::Anti => to_left = above,
+        JoinKind::Inner | JoinKind::Right | JoinKind::Full => stay = above,
     }
+    let (left, right) = (Box::new(push(known, left, to_left)), Box::new(push(known, right, to_right)));
+    filtered(Rel::Join { kind, left, right, on: all_of(ons), lateral }, stay)
 }
 
 /// Whether a condition cannot be true when all of `columns` are NULL.
@@ -389,7 +372,7 @@ fn rejects_null(condition: &Expr, columns: &ColumnSet) -> bool {
 }
 
 /// An inner join of two sides with each condition where it belongs.
-fn inner_join(left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Rel {
+fn inner_join(known: &Estimator, left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Rel {
     let (of_left, of_right) = (produced(&left), produced(&right));
     let (mut to_left, mut to_right, mut both) = (Vec::new(), Vec::new(), Vec::new());
     for condition in conditions {
@@ -400,138 +383,105 @@ fn inner_join(left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Re
             (_, false) => to_left.push(condition),
         }
     }
-    let (left, right) = (Box::new(push(left, to_left)), Box::new(push(right, to_right)));
+    let (left, right) = (Box::new(push(known, left, to_left)), Box::new(push(known, right, to_right)));
     Rel::Join { kind: JoinKind::Inner, left, right, on: all_of(both), lateral }
 }
 
-/// The most relations whose order is searched.
-const CHAIN_MAX: usize = 64;
-
-/// Flattens a chain of inner joins and joins it anew: from the smallest relation on, always the one that the conditions
-/// connect to what is there and that promises the fewest rows.
-fn join_chain(left: Rel, right: Rel, mut conditions: Vec<Expr>) -> Rel {
+/// Takes a chain of joins apart and joins its parts anew, in the best order ([`order`]), under conditions from above.
+fn chain(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     let mut parts = Vec::new();
-    flatten(left, &mut parts, &mut conditions);
-    flatten(right, &mut parts, &mut conditions);
-    if parts.len() > CHAIN_MAX {
-        let mut parts = parts.into_iter();
-        let first = parts.next().unwrap_or_else(nothing);
-        let chain = parts.fold(first, |left, right| Rel::Join {
-            kind: JoinKind::Inner,
-            left: Box::new(left),
-            right: Box::new(right),
-            on: all_of(Vec::new()),
-            lateral: false,
-        });
-        return filtered(chain, conditions);
-    }
-    // Conditions on one relation go to it first: they decide its size.
-    let mut parts: Vec<(Rel, ColumnSet)> = parts
-        .into_iter()
-        .map(|part| {
-            let columns = produced(&part);
-            (part, columns)
-        })
-        .collect();
+    flatten(known, rel, &mut parts, &mut conditions);
+    // Conditions on one part go to it first: they decide its size.
+    let columns: Vec<ColumnSet> = parts.iter().map(|part| produced(&part.rel)).collect();
     let mut joining = Vec::new();
     let mut own: Vec<Vec<Expr>> = parts.iter().map(|_| Vec::new()).collect();
     for condition in conditions {
         let names = used(&condition);
-        let mut touched = (0..parts.len()).filter(|i| names.intersects(&parts[*i].1));
+        let mut touched = (0..parts.len()).filter(|i| names.intersects(&columns[*i]));
         match (touched.next(), touched.next()) {
-            (Some(only), None) => own[only].push(condition),
+            (Some(only), None) if parts[only].outer.is_none() => own[only].push(condition),
             (None, _) => own[0].push(condition),
             _ => joining.push(condition),
         }
     }
     for (part, conditions) in parts.iter_mut().zip(own) {
-        part.0 = push(std::mem::replace(&mut part.0, nothing()), conditions);
+        if part.outer.is_none() {
+            part.rel = push(known, std::mem::replace(&mut part.rel, nothing()), conditions);
+        }
     }
-    let start = smallest(&parts, |part| estimate(&part.0, &[]));
-    let (mut tree, mut there) = parts.remove(start);
-    while !parts.is_empty() {
-        let connects = |part: &(Rel, ColumnSet)| -> Vec<&Expr> {
-            let reach = union(&there, &part.1);
-            joining
-                .iter()
-                .filter(|condition| {
-                    let names = used(condition);
-                    names.intersects(&part.1) && names.intersects(&there) && {
-                        let mut foreign = names.clone();
-                        foreign.subtract(&reach);
-                        !parts.iter().any(|other| foreign.intersects(&other.1))
-                    }
-                })
-                .collect()
-        };
-        let next = smallest(&parts, |part| {
-            let connecting = connects(part);
-            let equal = connecting.iter().any(|condition| is_equation(condition));
-            estimate(&part.0, &connecting) * if equal { 1.0 } else { 1e6 }
-        });
-        let (part, columns) = parts.remove(next);
-        let reach = union(&there, &columns);
-        let (ready, later): (Vec<_>, Vec<_>) = joining.into_iter().partition(|condition| {
-            let names = used(condition);
-            !parts.iter().any(|other| names.intersects(&other.1))
-        });
-        joining = later;
-        there = reach;
-        let on = all_of(ready);
-        tree = Rel::Join { kind: JoinKind::Inner, left: Box::new(tree), right: Box::new(part), on, lateral: false };
-    }
-    filtered(tree, joining)
+    order::join(known, parts, joining)
 }
 
-fn smallest(parts: &[(Rel, ColumnSet)], size: impl Fn(&(Rel, ColumnSet)) -> f64) -> usize {
-    let sizes: Vec<f64> = parts.iter().map(size).collect();
-    (0..parts.len()).min_by(|a, b| sizes[*a].total_cmp(&sizes[*b])).unwrap_or(0)
-}
-
-fn is_equation(condition: &Expr) -> bool {
+pub(super) fn is_equation(condition: &Expr) -> bool {
     matches!(&condition.kind, ExprKind::Call(Call { function, .. }) if operator_of(function) == Some(RowOp::Eq))
 }
 
-/// Takes a chain of inner joins apart.
-fn flatten(rel: Rel, parts: &mut Vec<Rel>, conditions: &mut Vec<Expr>) {
+/// Whether a join can be taken apart.
+fn is_chain(rel: &Rel) -> bool {
     match rel {
-        Rel::Join { kind: JoinKind::Inner, left, right, mut on, lateral: false } if !is_volatile(&on) => {
-            flatten(*left, parts, conditions);
-            flatten(*right, parts, conditions);
-            in_expr(&mut on);
-            split(on, conditions);
-        }
-        Rel::Filter { input, mut predicate }
-            if matches!(&*input, Rel::Join { kind: JoinKind::Inner, lateral: false, .. })
-                && !is_volatile(&predicate) =>
-        {
-            flatten(*input, parts, conditions);
-            in_expr(&mut predicate);
-            split(predicate, conditions);
-        }
-        other => parts.push(other),
+        Rel::Join { kind: JoinKind::Full, .. } | Rel::Join { lateral: true, .. } => false,
+        Rel::Join { on, .. } => !is_volatile(on),
+        _ => false,
     }
 }
 
-/// Rows that a relation is thought to give when these conditions hold as well.
-fn estimate(rel: &Rel, more: &[&Expr]) -> f64 {
-    let (relation, columns, predicate) = match rel {
-        Rel::Scan { relation, columns } => (relation, columns, None),
-        Rel::Filter { input, predicate } => match &**input {
-            Rel::Scan { relation, columns } => (relation, columns, Some(predicate)),
-            other => return access::filtered_rows(predicate, estimate(other, more)),
-        },
-        Rel::Values { rows, .. } => return rows.len() as f64,
-        Rel::Aggregate { keys, .. } if keys.is_empty() => return 1.0,
-        Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Distinct { input, .. } => {
-            return estimate(input, more);
+/// A relation without projections on top whose columns these conditions do not name.
+fn unprojected(rel: Rel, conditions: &[Expr]) -> Rel {
+    match rel {
+        Rel::Project { input, exprs } => {
+            let own: ColumnSet = exprs.iter().map(|(column, _)| *column).collect();
+            let read = exprs.iter().any(|(_, expr)| is_volatile(expr))
+                || conditions.iter().any(|condition| used(condition).intersects(&own));
+            if read { Rel::Project { input, exprs } } else { unprojected(*input, conditions) }
         }
-        _ => return 1000.0,
-    };
-    let own = predicate.map(super::physical::conjuncts).unwrap_or_default();
-    let rows = own.iter().fold(access::table_rows(relation), |rows, condition| access::filtered_rows(condition, rows));
-    let all: Vec<&Expr> = own.into_iter().chain(more.iter().copied()).collect();
-    access::best_path(relation, columns, &all).map_or(rows, |path| path.rows.min(rows))
+        other => other,
+    }
+}
+
+/// Takes a chain of joins apart. The first part is joined by an inner join; what is the right side of another kind of join
+/// comes after all parts of its left side.
+fn flatten(known: &Estimator, rel: Rel, parts: &mut Vec<Part>, conditions: &mut Vec<Expr>) {
+    match rel {
+        Rel::Filter { input, predicate } if is_chain(&input) && !is_volatile(&predicate) => {
+            let mut own = Vec::new();
+            split(predicate, &mut own);
+            let (input, mut own) = super::unnest::unnest(*input, own);
+            own.iter_mut().for_each(|condition| in_expr(known, condition));
+            conditions.append(&mut own);
+            flatten(known, input, parts, conditions);
+        }
+        rel if !is_chain(&rel) => parts.push(Part { rel, outer: None }),
+        Rel::Join { kind: JoinKind::Right, left, right, on, lateral } => {
+            let mirrored = Rel::Join { kind: JoinKind::Left, left: right, right: left, on, lateral };
+            flatten(known, mirrored, parts, conditions);
+        }
+        Rel::Join { kind, left, right, mut on, .. } => {
+            in_expr(known, &mut on);
+            let mut ons = Vec::new();
+            split(on, &mut ons);
+            let of_right = produced(&right);
+            let inner = kind == JoinKind::Inner
+                || kind == JoinKind::Left && conditions.iter().any(|condition| rejects_null(condition, &of_right));
+            if inner {
+                conditions.append(&mut ons);
+                flatten(known, *left, parts, conditions);
+                flatten(known, *right, parts, conditions);
+                return;
+            }
+            let of_left = produced(&left);
+            let first = parts.len();
+            flatten(known, *left, parts, conditions);
+            let (to_right, on): (Vec<_>, Vec<_>) = ons.into_iter().partition(|condition| {
+                let names = used(condition);
+                !names.intersects(&of_left) && names.intersects(&of_right)
+            });
+            // Of a semi join's right side nobody sees more than whether there are rows.
+            let right = if kind == JoinKind::Left { *right } else { unprojected(*right, &on) };
+            let outer = Some(Outer { kind, on, scope: first..parts.len() });
+            parts.push(Part { rel: push(known, right, to_right), outer });
+        }
+        other => parts.push(Part { rel: other, outer: None }),
+    }
 }
 
 /// Replaces columns by expressions.

@@ -1,7 +1,8 @@
 //! Scans and joins in the row road's plan: which index, which join method, which side makes the hash table.
 
-use super::access::{self, Path};
+use super::access::{self, End, Path};
 use super::columns::{ColumnSet, is_volatile, produced_in, used_by, used_in};
+use super::estimate::table_rows;
 use super::physical::{Planner, conjuncts, storage_of};
 use crate::catalog::image::{Body, Relation};
 use crate::error::{Error, Result};
@@ -69,8 +70,9 @@ impl Planner<'_> {
         if let Body::System(system) = &relation.body {
             return self.system_scan(relation, &system.keys, columns, needed, conditions);
         }
-        if let Some(path) = access::best_path(relation, columns, conditions) {
-            let wide = path.equals.is_empty() && path.one_of.is_none() && !path.is_null;
+        let path = access::best_path(self.estimator, relation, columns, conditions);
+        if let Some(path) = path.filter(|path| self.is_worth(path, relation)) {
+            let wide = path.may_be_wide();
             let mut node = self.index_scan(relation, columns, needed, path)?;
             // How wide a mere range is, only its values tell.
             if wide && let Kind::IndexScan(scan) = &mut node.kind {
@@ -81,11 +83,16 @@ impl Planner<'_> {
             }
             return Ok(node);
         }
-        let rows = access::table_rows(relation);
+        let rows = table_rows(relation);
         self.scanned_rows += rows;
         let scan = self.sequential(relation, columns, needed, conditions)?;
-        let rows = conditions.iter().fold(rows, |rows, condition| access::filtered_rows(condition, rows));
-        Ok(self.node_of(Kind::SeqScan(scan), rows))
+        Ok(self.node_of(Kind::SeqScan(scan), (rows * self.estimator.all(conditions)).max(1.0)))
+    }
+
+    /// Whether an index beats reading the whole table, as far as can be told before the values of parameters are known: a range
+    /// that turns out to be wide is read sequentially all the same.
+    fn is_worth(&self, path: &Path<'_>, relation: &Relation) -> bool {
+        path.rows <= 1.0 || path.cost() <= table_rows(relation) || !self.estimator.has_statistics(relation)
     }
 
     fn sequential(
@@ -146,22 +153,29 @@ impl Planner<'_> {
         path: Path<'_>,
     ) -> Result<Node> {
         self.scanned_rows += path.rows;
-        let mut side = |side: Option<(&Expr, bool)>| match side {
-            Some((value, inclusive)) => self.expr(value).map(|code| Some((code, inclusive))),
-            None => Ok(None),
+        let mut end = |end: Option<End<'_>>| -> Result<Option<p::KeyEnd>> {
+            let Some(End { values, inclusive }) = end else { return Ok(None) };
+            let values = values.iter().map(|value| self.expr(value)).collect::<Result<_>>()?;
+            Ok(Some(p::KeyEnd { values, inclusive }))
         };
-        let (lower, upper) = (side(path.lower)?, side(path.upper)?);
+        let (lower, upper) = (end(path.lower)?, end(path.upper)?);
+        let prefix = match path.prefix {
+            Some((kind, pattern)) => Some((kind, self.expr(pattern)?)),
+            None => None,
+        };
         let range = p::KeyRange {
             equals: path.equals.iter().map(|value| self.expr(value)).collect::<Result<_>>()?,
-            one_of: path.one_of.map(|array| self.expr(array)).transpose()?,
+            one_of: path.one_of.map(|array| self.expr(&array)).transpose()?,
+            prefix,
             lower,
             upper,
             is_null: path.is_null,
+            not_null: path.not_null,
         };
         let table = storage_of(relation)?;
         let columns = self.table_columns(relation, columns, needed, &path.residual)?;
         let filter = self.all_of(&path.residual)?;
-        let rows = path.residual.iter().fold(path.rows, |rows, condition| access::filtered_rows(condition, rows));
+        let rows = (path.rows * self.estimator.all(&path.residual)).max(1.0);
         let scan = p::IndexScan {
             relation: relation.clone(),
             table,
@@ -225,11 +239,13 @@ impl Planner<'_> {
         if !matches!(relation.body, Body::Table { .. }) {
             return Ok(None);
         }
-        let Some(path) = access::best_path(relation, columns, &conditions) else { return Ok(None) };
+        let estimator = self.estimator;
+        let Some(path) = access::best_path(estimator, relation, columns, &conditions) else { return Ok(None) };
         // What the filter alone would read, against a descent and the matching rows for every left row.
         let own: Vec<&Expr> =
             conditions.iter().copied().filter(|c| !conjuncts(on).iter().any(|o| std::ptr::eq(*o, *c))).collect();
-        let alone = access::best_path(relation, columns, &own).map_or(access::table_rows(relation), |path| path.rows);
+        let alone =
+            access::best_path(estimator, relation, columns, &own).map_or(table_rows(relation), |path| path.rows);
         let looked_up = left.estimate.rows.max(1.0) * (4.0 + path.rows);
         if path.equals.is_empty() || looked_up > alone + 20.0 {
             return Ok(None);
@@ -261,7 +277,10 @@ impl Planner<'_> {
             && !right_depends
             && let Some(inner) = self.index_join(kind, &left_node, right, on, needed)?
         {
-            let rows = rows * inner.estimate.rows;
+            let rows = match kind {
+                JoinKind::Semi | JoinKind::Anti => rows,
+                _ => rows * inner.estimate.rows,
+            };
             let join = p::NestedLoop {
                 kind,
                 left: left_node,
@@ -276,7 +295,7 @@ impl Planner<'_> {
         if !lateral && let Some((pairs, residual)) = self.hash_keys(left, right, on) {
             let left_depends = self.depends(left);
             let right_node = self.rel(right, needed)?;
-            let rows = rows.max(right_node.estimate.rows);
+            let rows = self.estimator.join_rows(kind, rows, right_node.estimate.rows, &conjuncts(on));
             let mut left_keys = Vec::new();
             let mut right_keys = Vec::new();
             for (l, r) in pairs {
@@ -315,7 +334,7 @@ impl Planner<'_> {
         }
         let ctes = self.correlated_ctes_in(right);
         let mut inner = self.rel(right, needed)?;
-        let rows = rows * inner.estimate.rows;
+        let rows = self.estimator.join_rows(kind, rows, inner.estimate.rows, &conjuncts(on));
         if !right_depends && !lateral {
             inner = self.node(Kind::Materialize(Arc::new(p::Materialize { input: inner, payload: payload.clone() })));
         }

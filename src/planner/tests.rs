@@ -1,10 +1,12 @@
 //! The plans of the statements that must be quick: pgbench's and TPC-C's reach their rows by index.
 
-use super::{physical, rewrite};
+use super::physical;
 use crate::catalog::image::Image;
 use crate::executor::row::explain::{self, ExplainOptions};
 use crate::sql::bind::tests::{bind_in, catalog, indexed};
-use crate::types::{Type, oid};
+use crate::types::{Oid, Type, oid};
+use lightning_storage::ObjectId;
+use std::sync::Arc;
 
 const INT: Type = Type::new(oid::INT4);
 const TEXT: Type = Type::new(oid::TEXT);
@@ -93,7 +95,7 @@ fn tpcc() -> Image {
 /// The plan's nodes as EXPLAIN (COSTS OFF) names them.
 fn plan(image: Image, text: &str) -> String {
     let statement = bind_in(image, text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let plan = physical::plan(&rewrite::statement(statement)).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let plan = physical::plan(&statement).unwrap_or_else(|error| panic!("{text}: {error}"));
     let options = ExplainOptions { costs: false, timing: false, verbose: false };
     explain::text(&plan, options, None).join("\n")
 }
@@ -161,4 +163,192 @@ fn conditions_reach_into_ctes_and_subqueries() {
             "select * from (select aid, abalance + 1 as b from pgbench_accounts) s where aid = 7",
         ],
     );
+}
+
+/// A table with indexes on texts of expressions and with predicates.
+fn people() -> Image {
+    let columns = [("id", INT), ("name", TEXT), ("age", INT), ("team", INT), ("active", Type::new(oid::BOOL))];
+    let mut people = indexed(32_000, "people", &columns, &[&["id"], &["age", "team"], &["name"]], true);
+    people.row_estimate = 100_000.0;
+    let plain = people.indexes[0].clone();
+    let derived = |n: u32, name: &str, expression: Option<(&str, Type)>, predicate: Option<&str>, unique: bool| {
+        let mut index = (*plain).clone();
+        (index.oid, index.storage) = (Oid(32_100 + n), ObjectId(32_100 + n));
+        (index.name, index.unique, index.primary) = (name.into(), unique, false);
+        let key = &mut index.keys[0];
+        (key.attribute, key.storage, key.ty) = (3, 2, INT);
+        if let Some((text, ty)) = expression {
+            (key.attribute, key.storage, key.ty) = (0, 10 + n as u16, ty);
+            key.expression = Some(text.into());
+        }
+        index.predicate = predicate.map(|text| (text.into(), 20 + n as u16));
+        Arc::new(index)
+    };
+    people.indexes.push(derived(1, "people_lower", Some(("lower(name)", TEXT)), None, true));
+    people.indexes.push(derived(2, "people_sum", Some(("age + team", INT)), None, false));
+    people.indexes.push(derived(3, "people_active", None, Some("active and team > 10"), false));
+    let other = indexed(32_020, "other", &[("x", INT), ("y", TEXT)], &[&["x"]], true);
+    catalog([people, other])
+}
+
+fn people_plan(text: &str) -> String {
+    plan(people(), text)
+}
+
+#[test]
+fn expressions_are_searched_through_their_indexes() {
+    for (text, expected) in [
+        ("select id from people where lower(name) = 'x'", "Index Cond: (lower(name) = 'x'::text)"),
+        ("select id from people where 'x' = lower(name)", "Index Cond: (lower(name) = 'x'::text)"),
+        ("select id from people where lower(name) = $1", "Index Cond: (lower(name) = $1)"),
+        (
+            "select id from people where lower(name) like 'ab%'",
+            "((lower(name) >= 'ab'::text) AND (lower(name) < 'ac'::text))",
+        ),
+        ("select id from people where lower(name) in ('a', 'b')", "Index Cond: (lower(name) = ANY ('{a,b}'"),
+        ("select id from people order by lower(name) limit 3", "Index Scan using people_lower"),
+        ("select id from people order by lower(name) desc limit 3", "Index Scan Backward using people_lower"),
+        ("select min(age + team) from people", "Index Scan using people_sum"),
+        ("select max(lower(name)) from people", "Index Scan Backward using people_lower"),
+        ("select id from people where age + team between 3 and 4", "Index Cond: ((age + team"),
+        ("select id from people, other where x = 5 and lower(name) = y", "Index Cond: (lower(name) = other.y)"),
+    ] {
+        let plan = people_plan(text);
+        assert!(plan.contains(expected), "{text}\n{plan}");
+    }
+}
+
+#[test]
+fn a_partial_index_serves_what_implies_its_predicate() {
+    let uses = |condition: &str| {
+        let text = format!("select id from people where {condition} and name <> 'x' order by age limit 3");
+        people_plan(&text).contains("people_active")
+    };
+    for implied in [
+        "active and team > 10",
+        "active and team = 11",
+        "active = true and team in (11, 12)",
+        "active and team >= 11 and team < 20",
+    ] {
+        assert!(uses(implied), "{implied}");
+    }
+    for open in [
+        "team > 10",
+        "active and team > 9",
+        "active and team > $1",
+        "active and team in (10, 11)",
+        "not active and team > 10",
+        "(active or team > 10)",
+    ] {
+        assert!(!uses(open), "{open}");
+    }
+}
+
+#[test]
+fn patterns_rows_and_alternatives_are_ranges() {
+    for (text, expected) in [
+        ("select id from people where name like 'ab%'", "Index Cond: ((name >= 'ab'::text) AND (name < 'ac'::text))"),
+        ("select id from people where name ^@ 'ab'", "Index Cond: ((name >= 'ab'::text) AND (name < 'ac'::text))"),
+        ("select id from people where name like 'ab'", "Index Cond: (name = 'ab'::text)"),
+        ("select id from people where name like $1", "Index Cond: (name ~~ $1)"),
+        ("select id from people where (age, team) > ($1, $2)", "Index Cond: (ROW(age, team) > ROW($1, $2))"),
+        (
+            "select id from people where (age, team) > ($1, $2) order by age, team limit 9",
+            "Index Scan using people_age_team",
+        ),
+        ("select id from people where id = 3 or id = $1", "Index Cond: (id = ANY (ARRAY[3, $1]))"),
+        ("select id from people where id = any ($1)", "Index Cond: (id = ANY ($1))"),
+        ("select id from people where name is null", "Index Cond: (name IS NULL)"),
+        ("select id from people where name is not distinct from 'x'", "Index Cond: (name = 'x'::text)"),
+    ] {
+        let plan = people_plan(text);
+        assert!(plan.contains(expected), "{text}\n{plan}");
+    }
+}
+
+fn shop() -> Image {
+    let table = |oid: u32, name: &str, rows: f64, columns: &[(&str, Type)], keys: &[&[&str]]| {
+        let mut table = indexed(oid, name, columns, keys, true);
+        table.row_estimate = rows;
+        table
+    };
+    catalog([
+        table(33_000, "nation", 25.0, &[("n_key", INT), ("n_name", TEXT)], &[&["n_key"]]),
+        table(33_020, "customer", 15_000.0, &[("c_key", INT), ("c_nation", INT), ("c_segment", TEXT)], &[&["c_key"]]),
+        table(33_040, "orders", 150_000.0, &[("o_key", INT), ("o_customer", INT), ("o_day", INT)], &[&["o_key"]]),
+        table(
+            33_060,
+            "line",
+            600_000.0,
+            &[("l_order", INT), ("l_number", INT), ("l_part", INT), ("l_supplier", INT)],
+            &[&["l_order", "l_number"]],
+        ),
+        table(33_080, "part", 20_000.0, &[("p_key", INT), ("p_name", TEXT)], &[&["p_key"]]),
+        table(33_100, "supplier", 1_000.0, &[("s_key", INT), ("s_nation", INT)], &[&["s_key"]]),
+    ])
+}
+
+/// All orders of a list.
+fn permutations<'a>(items: &[&'a str]) -> Vec<Vec<&'a str>> {
+    if items.len() < 2 {
+        return vec![items.to_vec()];
+    }
+    let mut all = Vec::new();
+    for (i, first) in items.iter().enumerate() {
+        let mut rest = items.to_vec();
+        rest.remove(i);
+        for mut order in permutations(&rest) {
+            order.insert(0, first);
+            all.push(order);
+        }
+    }
+    all
+}
+
+#[test]
+fn the_order_of_from_does_not_matter() {
+    let joins: [(&str, &[&str]); 5] = [
+        (
+            "c_key = o_customer and o_key = l_order and l_part = p_key and p_name = 'x'",
+            &["customer", "orders", "line", "part"],
+        ),
+        (
+            "c_key = o_customer and o_key = l_order and c_nation = n_key and n_name = 'x' and o_day < 10",
+            &["customer", "orders", "line", "nation"],
+        ),
+        (
+            "c_key = o_customer and o_key = l_order and l_supplier = s_key and s_nation = n_key and c_nation = s_nation",
+            &["customer", "orders", "line", "supplier", "nation"],
+        ),
+        (
+            "o_key = l_order and l_part = p_key and l_supplier = s_key and s_nation = n_key and o_key = $1",
+            &["orders", "line", "part", "supplier", "nation"],
+        ),
+        (
+            "c_key = o_customer and o_key = l_order and l_supplier = s_key and s_nation = n_key and l_part = p_key \
+             and p_name like 'a%' and n_name = 'x' and c_segment = 'y'",
+            &["customer", "orders", "line", "supplier", "nation", "part"],
+        ),
+    ];
+    let image = shop();
+    for (conditions, tables) in joins {
+        let first = plan(image.clone(), &format!("select count(*) from {} where {conditions}", tables.join(", ")));
+        for order in permutations(tables) {
+            let text = format!("select count(*) from {} where {conditions}", order.join(", "));
+            assert_eq!(plan(image.clone(), &text), first, "{text}");
+        }
+    }
+}
+
+#[test]
+fn joins_begin_where_few_rows_are() {
+    let text = "select * from line, orders, customer where o_key = l_order and c_key = o_customer and o_key = 7";
+    let chosen = plan(shop(), text);
+    assert!(!chosen.contains("Seq Scan") && !chosen.contains("Hash"), "{chosen}");
+    let outer = "select * from line left join part on p_key = l_part, orders where o_key = l_order and o_key = 7";
+    let chosen = plan(shop(), outer);
+    assert!(!chosen.contains("Seq Scan") && chosen.contains("Left Join"), "{chosen}");
+    let semi = "select * from orders where o_key = 7 and exists (select 1 from line where l_order = o_key)";
+    let chosen = plan(shop(), semi);
+    assert!(!chosen.contains("Seq Scan") && chosen.contains("Semi Join"), "{chosen}");
 }

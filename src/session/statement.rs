@@ -180,7 +180,7 @@ impl Session {
         let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
         let plan = Arc::new(planner::physical::plan_sized(&bound, &|relation| {
             let transaction = self.transaction.lock();
-            planner::physical::size_now(relation, &image, transaction.as_ref()?)
+            planner::physical::facts_now(relation, &image, transaction.as_ref()?)
         })?);
         if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));

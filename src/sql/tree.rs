@@ -12,6 +12,7 @@
 
 use crate::catalog::image::{Index, Relation};
 use crate::types::{Datum, Oid, Type};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A column's number in its statement.
@@ -39,6 +40,19 @@ pub struct Statement {
     pub dependencies: Vec<Oid>,
     /// Relations with the lock that execution must hold: read, or written.
     pub locks: Vec<(Oid, RelationLock)>,
+    /// What the expressions and predicates of the scanned tables' indexes mean, by index.
+    pub index_definitions: Arc<HashMap<Oid, IndexDefinition>>,
+}
+
+/// An index's stored texts, bound over columns that stand for its table's row.
+#[derive(Clone, Debug)]
+pub struct IndexDefinition {
+    /// The column that stands for each attribute; numbers beyond [`Statement::columns`].
+    pub row: Vec<(i16, ColumnId)>,
+    /// By key column: its expression, if it is one.
+    pub keys: Vec<Option<Expr>>,
+    /// Of a partial index.
+    pub predicate: Option<Expr>,
 }
 
 /// What a statement needs of a relation.

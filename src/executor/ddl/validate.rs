@@ -21,7 +21,7 @@ impl DdlContext<'_> {
         let (transaction, image) = (self.transaction.clone(), self.image().clone());
         let plan = planner::physical::plan_sized(&bound, &|relation| {
             let transaction = transaction.lock();
-            transaction.as_ref().and_then(|transaction| planner::physical::size_now(relation, &image, transaction))
+            transaction.as_ref().and_then(|transaction| planner::physical::facts_now(relation, &image, transaction))
         })?;
         let mut execution = Execution::start(Arc::new(plan), Arc::new([]), ctx)?;
         execution.run_blocking(|execution| row(execution)).map_err(Error::without_position)

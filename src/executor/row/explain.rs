@@ -5,7 +5,8 @@
 
 use super::expr::{Code, Comparison, SubscriptCode};
 use super::frame::Instrument;
-use super::plan::{KeyRange, Kind, Node, Plan, Slot, SortBy, TableColumns};
+use super::plan::{KeyEnd, KeyRange, Kind, Node, Plan, Slot, SortBy, TableColumns};
+use super::prefix;
 use super::subquery::{SubqueryPlan, SubqueryUse};
 use crate::catalog::image::{Index, Relation};
 use crate::executor::functions::Function;
@@ -438,14 +439,35 @@ impl Explainer<'_> {
         if let Some(code) = &range.one_of {
             parts.push(format!("({next} = ANY ({}))", self.code(code)));
         }
-        if let Some((code, inclusive)) = &range.lower {
-            parts.push(format!("({next} {} {})", if *inclusive { ">=" } else { ">" }, self.code(code)));
+        match &range.prefix {
+            Some((kind, Code::Const(Datum::Text(pattern)))) => {
+                let text = prefix::of(*kind, pattern).text;
+                let end = prefix::end(&text).map(|end| constant(&Datum::Text(end.into())));
+                parts.push(format!("({next} >= {})", constant(&Datum::Text(text.into()))));
+                parts.extend(end.map(|end| format!("({next} < {end})")));
+            }
+            Some((prefix::Kind::Like, code)) => parts.push(format!("({next} ~~ {})", self.code(code))),
+            Some((prefix::Kind::Start, code)) => parts.push(format!("({next} ^@ {})", self.code(code))),
+            None => {}
         }
-        if let Some((code, inclusive)) = &range.upper {
-            parts.push(format!("({next} {} {})", if *inclusive { "<=" } else { "<" }, self.code(code)));
-        }
+        let end = |end: &KeyEnd, strict: &str| {
+            let operator = if end.inclusive { format!("{strict}=") } else { strict.to_owned() };
+            match &end.values[..] {
+                [value] => format!("({next} {operator} {})", self.code(value)),
+                values => {
+                    let first = range.equals.len();
+                    let keys: Vec<String> = (first..first + values.len()).map(&name).collect();
+                    format!("(ROW({}) {operator} ROW({}))", keys.join(", "), self.list(values, ", "))
+                }
+            }
+        };
+        parts.extend(range.lower.as_ref().map(|lower| end(lower, ">")));
+        parts.extend(range.upper.as_ref().map(|upper| end(upper, "<")));
         if range.is_null {
             parts.push(format!("({next} IS NULL)"));
+        }
+        if range.not_null {
+            parts.push(format!("({next} IS NOT NULL)"));
         }
         match parts.len() {
             0 => None,

@@ -1,8 +1,8 @@
 //! Index keys: from values to the ranges of encoded keys that an index scan reads.
 
 use super::frame::Frame;
-use super::plan::KeyRange;
-use super::value;
+use super::plan::{KeyEnd, KeyRange};
+use super::{prefix, value};
 use crate::catalog::image::{Index, IndexKey};
 use crate::error::Result;
 use crate::types::numeric::Numeric;
@@ -14,15 +14,15 @@ use std::ops::Bound;
 
 /// The ranges of one scan, in the index's order; none when a value is NULL.
 pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<Vec<Range>> {
-    let mut prefix = Vec::with_capacity(range.equals.len() + 1);
+    let mut begin = Vec::with_capacity(range.equals.len() + 1);
     for (code, key) in range.equals.iter().zip(&index.keys) {
         let Fitted::Value(value) = fit(code.eval(f)?, key) else { return Ok(Vec::new()) };
-        prefix.push(value);
+        begin.push(value);
     }
-    let next = index.keys.get(prefix.len());
+    let next = index.keys.get(begin.len());
     if range.is_null {
-        prefix.push(Datum::Null);
-        return Ok(vec![equal(&prefix, index)?]);
+        begin.push(Datum::Null);
+        return Ok(vec![equal(&begin, index)?]);
     }
     if let Some(code) = &range.one_of {
         let Datum::Array(array) = code.eval(f)? else { return Ok(Vec::new()) };
@@ -35,22 +35,33 @@ pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<V
         }
         let mut ranges = Vec::with_capacity(items.len());
         for item in items {
-            prefix.push(item);
-            ranges.push(equal(&prefix, index)?);
-            prefix.pop();
+            begin.push(item);
+            ranges.push(equal(&begin, index)?);
+            begin.pop();
         }
         return Ok(ranges);
     }
-    let mut side = |side: &Option<(super::expr::Code, bool)>| match side {
-        Some((code, inclusive)) => code.eval(f).map(|value| Some((value, *inclusive))),
-        None => Ok(None),
-    };
-    let (lower, upper) = (side(&range.lower)?, side(&range.upper)?);
-    match next {
-        Some(key) if lower.is_some() || upper.is_some() => between(&prefix, lower, upper, key, index),
-        _ => Ok(vec![equal(&prefix, index)?]),
+    if let Some((kind, code)) = &range.prefix {
+        let Datum::Text(pattern) = code.eval(f)? else { return Ok(Vec::new()) };
+        let text = prefix::of(*kind, &pattern).text;
+        let upper = prefix::end(&text).map(|end| (vec![Datum::Text(end.into())], false));
+        let lower = Some((vec![Datum::Text(text.into())], true));
+        return between(&begin, lower, upper, index);
     }
+    let mut end = |end: &Option<KeyEnd>| -> Result<Option<End>> {
+        let Some(KeyEnd { values, inclusive }) = end else { return Ok(None) };
+        let values = values.iter().map(|code| code.eval(f)).collect::<Result<_>>()?;
+        Ok(Some((values, *inclusive)))
+    };
+    let (lower, upper) = (end(&range.lower)?, end(&range.upper)?);
+    if lower.is_some() || upper.is_some() || range.not_null {
+        return between(&begin, lower, upper, index);
+    }
+    Ok(vec![equal(&begin, index)?])
 }
+
+/// Values of consecutive keys, and whether keys equal to them are meant.
+type End = (Vec<Datum>, bool);
 
 /// All keys that begin with `prefix`.
 fn equal(prefix: &[Datum], index: &Index) -> Result<Range> {
@@ -61,37 +72,29 @@ fn equal(prefix: &[Datum], index: &Index) -> Result<Range> {
     Ok(Range { lower: Bound::Included(bytes.clone()), upper: Bound::Included(bytes) })
 }
 
-/// Keys that begin with `prefix` and whose next column lies between two values; its NULLs are never among them.
-fn between(
-    prefix: &[Datum],
-    lower: Option<(Datum, bool)>,
-    upper: Option<(Datum, bool)>,
-    key: &IndexKey,
-    index: &Index,
-) -> Result<Vec<Range>> {
+/// Keys that begin with `prefix` and whose next column lies between two ends; its NULLs are never among them.
+fn between(prefix: &[Datum], lower: Option<End>, upper: Option<End>, index: &Index) -> Result<Vec<Range>> {
+    let Some(key) = index.keys.get(prefix.len()) else { return Ok(vec![equal(prefix, index)?]) };
     // A bound beyond the column's type is no bound, or leaves nothing.
-    let lower = match lower.map(|(value, inclusive)| (fit(value, key), inclusive)) {
-        None | Some((Fitted::Below, _)) => None,
-        Some((Fitted::Value(value), inclusive)) => Some((value, inclusive)),
-        Some((Fitted::After(value), _)) => Some((value, false)),
-        Some((Fitted::Null | Fitted::Above, _)) => return Ok(Vec::new()),
+    let first = |end: &Option<End>| end.as_ref().and_then(|(values, _)| values.first()).map(|v| fit(v.clone(), key));
+    let lower = match (first(&lower), lower) {
+        (None | Some(Fitted::Below), _) | (_, None) => None,
+        (Some(Fitted::Value(_)), Some(end)) => Some(fitting(end, &index.keys[prefix.len()..])),
+        (Some(Fitted::After(value)), _) => Some((vec![value], false)),
+        (Some(Fitted::Null | Fitted::Above), _) => return Ok(Vec::new()),
     };
-    let upper = match upper.map(|(value, inclusive)| (fit(value, key), inclusive)) {
-        None | Some((Fitted::Above, _)) => None,
-        Some((Fitted::Value(value), inclusive)) => Some((value, inclusive)),
-        Some((Fitted::After(value), _)) => Some((value, true)),
-        Some((Fitted::Null | Fitted::Below, _)) => return Ok(Vec::new()),
+    let upper = match (first(&upper), upper) {
+        (None | Some(Fitted::Above), _) | (_, None) => None,
+        (Some(Fitted::Value(_)), Some(end)) => Some(fitting(end, &index.keys[prefix.len()..])),
+        (Some(Fitted::After(value)), _) => Some((vec![value], true)),
+        (Some(Fitted::Null | Fitted::Below), _) => return Ok(Vec::new()),
     };
-    let with = |value: Datum| -> Result<Vec<u8>> {
-        let mut values = prefix.to_vec();
-        values.push(value);
-        value::encode_key(&values, index)
-    };
-    let bound = |side: Option<(Datum, bool)>, nulls_here: bool| -> Result<Bound<Vec<u8>>> {
+    let with = |end: &[Datum]| -> Result<Vec<u8>> { value::encode_key(&[prefix, end].concat(), index) };
+    let bound = |side: Option<End>, nulls_here: bool| -> Result<Bound<Vec<u8>>> {
         Ok(match side {
-            Some((value, true)) => Bound::Included(with(value)?),
-            Some((value, false)) => Bound::Excluded(with(value)?),
-            None if nulls_here => Bound::Excluded(with(Datum::Null)?),
+            Some((values, true)) => Bound::Included(with(&values)?),
+            Some((values, false)) => Bound::Excluded(with(&values)?),
+            None if nulls_here => Bound::Excluded(with(&[Datum::Null])?),
             None if prefix.is_empty() => Bound::Unbounded,
             None => Bound::Included(value::encode_key(prefix, index)?),
         })
@@ -99,6 +102,15 @@ fn between(
     // In the index's own order a descending column's bounds change sides.
     let (first, last) = if key.descending { (upper, lower) } else { (lower, upper) };
     Ok(vec![Range { lower: bound(first, key.nulls_first)?, upper: bound(last, !key.nulls_first)? }])
+}
+
+/// The values of an end that their keys hold exactly, up to the first that is NULL or not held: what is beyond it, the
+/// filter judges.
+fn fitting((values, inclusive): End, keys: &[IndexKey]) -> End {
+    let count = values.len();
+    let held: Vec<Datum> = values.into_iter().zip(keys).map_while(|(value, key)| exact(value, key)).collect();
+    let whole = held.len() == count;
+    (held, inclusive || !whole)
 }
 
 /// A value seen as a key column's type.

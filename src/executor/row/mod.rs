@@ -24,6 +24,7 @@ mod key;
 mod lock;
 mod operator;
 pub mod plan;
+pub mod prefix;
 mod scan;
 mod setop;
 mod sort;

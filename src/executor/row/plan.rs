@@ -12,6 +12,7 @@
 //! 3. `Arc<…>` bodies, so that an operator owns what it needs without borrowing the plan.
 
 use super::expr::Code;
+use super::prefix;
 use crate::catalog::image::{Index, Relation};
 use crate::executor::functions::Function;
 use crate::sql::tree::{
@@ -230,21 +231,35 @@ pub struct IndexScan {
     pub filter: Option<Code>,
 }
 
-/// A range of index keys: `equals` for the first columns, then at most one of `one_of` and `lower`/`upper` for the next.
+/// A range of index keys: `equals` for the first keys, then at most one of the others for the next.
 ///
-/// Values have the key column's own type (casts are in the expressions). A NULL anywhere gives no rows.
+/// Values have the key's own type (casts are in the expressions). A NULL among them gives no rows.
 #[derive(Debug, Default)]
 pub struct KeyRange {
     /// `column = value` for the leading key columns, in key order.
     pub equals: Vec<Code>,
     /// `column = ANY (array)` for the next column: one range per distinct element, in key order.
     pub one_of: Option<Code>,
-    /// `column > value`, or `>=` when true.
-    pub lower: Option<(Code, bool)>,
-    /// `column < value`, or `<=` when true.
-    pub upper: Option<(Code, bool)>,
-    /// `column IS NULL` for the column after `equals`.
+    /// Texts that begin with what a pattern begins with.
+    pub prefix: Option<(prefix::Kind, Code)>,
+    /// Keys above values, or from them on.
+    pub lower: Option<KeyEnd>,
+    /// Keys below values, or up to them.
+    pub upper: Option<KeyEnd>,
+    /// `key IS NULL`
     pub is_null: bool,
+    /// `key IS NOT NULL`
+    pub not_null: bool,
+}
+
+/// One end of a range of keys.
+#[derive(Debug)]
+pub struct KeyEnd {
+    /// Values of consecutive keys. With several (a row comparison) the range holds all rows that are meant and perhaps some
+    /// more: the condition is in the filter too.
+    pub values: Vec<Code>,
+    /// Whether keys equal to the values belong to it.
+    pub inclusive: bool,
 }
 
 /// A system relation's scan.

@@ -169,6 +169,7 @@ pub(super) fn statement(rel: Rel, output: &[u32], ctes: Vec<Cte>) -> Statement {
         columns: vec![INT; 64],
         dependencies: Vec::new(),
         locks: Vec::new(),
+        index_definitions: Default::default(),
     }
 }
 

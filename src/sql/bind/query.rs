@@ -3,13 +3,14 @@
 use super::Binder;
 use super::coerce::Coercion;
 use super::scope::{Clause, Item, Lateral, ScopeColumn};
-use crate::catalog::image::Relation;
+use crate::catalog::image::{Index, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast;
 use crate::sql::columns::{ColumnSet, used_by};
-use crate::sql::tree::{ColumnId, Expr, ExprKind, OutputColumn, Rel, Root, Statement};
+use crate::sql::tree::{ColumnId, Expr, ExprKind, IndexDefinition, OutputColumn, Rel, Root, Statement};
 use crate::sql::visit;
 use crate::types::{Datum, Oid, Type, oid};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A bound query.
@@ -77,9 +78,63 @@ impl Binder<'_> {
             columns: std::mem::take(&mut self.columns),
             dependencies: std::mem::take(&mut self.dependencies),
             locks: std::mem::take(&mut self.locks),
+            index_definitions: Arc::default(),
         };
         self.add_late_columns(&mut bound);
+        self.add_index_definitions(&mut bound);
         Ok(bound)
+    }
+
+    /// Binds the expressions and predicates of the scanned tables' indexes. One that does not bind (its text is older than
+    /// something that it names) serves no search; that is no error of the statement's.
+    fn add_index_definitions(&mut self, statement: &mut Statement) {
+        let mut tables: Vec<Arc<Relation>> = Vec::new();
+        visit::top_rels(statement, &mut |rel| {
+            visit::all_rels(rel, &mut |rel| {
+                if let Rel::Scan { relation, .. } = rel
+                    && relation.indexes.iter().any(|index| index.is_derived())
+                    && !tables.iter().any(|table| table.oid == relation.oid)
+                {
+                    tables.push(relation.clone());
+                }
+            });
+        });
+        let mut definitions = HashMap::new();
+        let fold_error = self.fold_error.take();
+        for table in tables {
+            self.columns.clone_from(&statement.columns);
+            let row = self.row_columns(&table);
+            for index in table.indexes.iter().filter(|index| index.is_derived()) {
+                if let Ok(definition) = self.index_definition(&table, index, &row) {
+                    definitions.insert(index.oid, definition);
+                }
+            }
+        }
+        self.fold_error = fold_error;
+        statement.index_definitions = Arc::new(definitions);
+    }
+
+    fn index_definition(
+        &mut self,
+        table: &Arc<Relation>,
+        index: &Index,
+        row: &[(i16, ColumnId)],
+    ) -> Result<IndexDefinition> {
+        let mut keys = Vec::with_capacity(index.keys.len());
+        for key in &index.keys {
+            keys.push(match &key.expression {
+                Some(text) => Some(self.stored_expression(text, table, row, Clause::IndexExpression, Some(key.ty))?),
+                None => None,
+            });
+        }
+        let predicate = match &index.predicate {
+            Some((text, _)) => {
+                let boolean = Some(Type::new(oid::BOOL));
+                Some(self.stored_expression(text, table, row, Clause::IndexPredicate, boolean)?)
+            }
+            None => None,
+        };
+        Ok(IndexDefinition { row: row.to_vec(), keys, predicate })
     }
 
     /// The main part of a statement, or a WITH part's.
