@@ -4,6 +4,7 @@
 use clap::Parser;
 use lightning::config::{Cli, Command, Config, StartArgs};
 use lightning::session::Server;
+use lightning::wire::Workers;
 use lightning_storage::Engine;
 use lightning_storage::io::{SystemClock, file::FileIo};
 use std::process::ExitCode;
@@ -35,15 +36,13 @@ fn main() -> ExitCode {
 
 fn start(args: StartArgs) -> Result<(), String> {
     let config = args.resolve()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(16 << 20)
-        .build()
-        .map_err(|e| format!("could not start threads: {e}"))?;
-    runtime.block_on(run(config))
+    let threads = |e: std::io::Error| format!("could not start threads: {e}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(threads)?;
+    let workers = Workers::start().map_err(threads)?;
+    runtime.block_on(run(config, &workers))
 }
 
-async fn run(mut config: Config) -> Result<(), String> {
+async fn run(mut config: Config, workers: &Workers) -> Result<(), String> {
     let listener =
         TcpListener::bind(config.listen).await.map_err(|e| format!("could not listen on {}: {e}", config.listen))?;
     config.listen = listener.local_addr().map_err(|e| e.to_string())?;
@@ -53,7 +52,7 @@ async fn run(mut config: Config) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     println!("ready: postgresql://postgres@{address}/postgres");
     tokio::select! {
-        () = lightning::wire::listen(listener, server.clone()) => {}
+        () = lightning::wire::listen(listener, server.clone(), workers) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
