@@ -131,7 +131,7 @@ pub(super) fn encode_key(values: &[Datum], index: &Index) -> Result<Vec<u8>> {
         let cell = physical::to_value(value, key.ty, &mut scratch)?;
         encoder.push(cell, physical, key.descending, key.nulls_first);
     }
-    Ok(encoder.finish()?.to_vec())
+    Ok(encoder.into_key()?)
 }
 
 /// A system relation's rows, each with all attributes in order.

@@ -175,7 +175,9 @@ impl Transaction {
         if let Some(tag) = self.queued.take() {
             self.shared.locks.leave_queue(self.state.id, tag);
         }
-        if let Some(session) = self.session.take() {
+        if let Some(session) = self.session.take()
+            && self.tied
+        {
             self.shared.graph.untie(session.0);
         }
         self.state.wake();

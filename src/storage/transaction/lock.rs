@@ -9,6 +9,7 @@ use super::state::{WaitGraph, session_node};
 use crate::error::{Error, Result};
 use crate::hash::{HashMap, Hasher};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Notifier, Waiter};
 use crate::types::TxnId;
 use std::hash::BuildHasher;
@@ -25,6 +26,10 @@ impl Owner {
 
     pub(crate) fn session(id: u64) -> Owner {
         Owner(session_node(id))
+    }
+
+    fn is_session(self) -> bool {
+        self.0 >> 63 == 1
     }
 }
 
@@ -55,6 +60,8 @@ const LOCKS_MAX: usize = 1 << 16;
 pub(crate) struct LockTable {
     shards: Box<[Mutex<HashMap<LockTag, Lock>>]>,
     hasher: Hasher,
+    /// Grants to sessions.
+    of_sessions: AtomicUsize,
 }
 
 /// One lock as pg_locks shows it.
@@ -75,7 +82,12 @@ pub struct LockInfo {
 impl LockTable {
     pub(crate) fn new() -> LockTable {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        LockTable { shards, hasher: Hasher::default() }
+        LockTable { shards, hasher: Hasher::default(), of_sessions: AtomicUsize::new(0) }
+    }
+
+    /// Whether any session holds a lock beyond its transactions: only then can one wait for a session.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.of_sessions.load(Ordering::Acquire) > 0
     }
 
     fn shard(&self, tag: LockTag) -> &Mutex<HashMap<LockTag, Lock>> {
@@ -118,7 +130,10 @@ impl LockTable {
             }
             match lock.grants.iter_mut().find(|grant| grant.owner == owner && grant.mode == mode) {
                 Some(grant) => grant.count += 1,
-                None => lock.grants.push(Grant { owner, mode, count: 1 }),
+                None => {
+                    self.of_sessions.fetch_add(usize::from(owner.is_session()), Ordering::AcqRel);
+                    lock.grants.push(Grant { owner, mode, count: 1 });
+                }
             }
             return Ok(true);
         }
@@ -151,6 +166,7 @@ impl LockTable {
         lock.grants[at].count -= 1;
         if lock.grants[at].count == 0 {
             lock.grants.swap_remove(at);
+            self.of_sessions.fetch_sub(usize::from(owner.is_session()), Ordering::AcqRel);
             wake(lock);
             if lock.grants.is_empty() && lock.queue.is_empty() {
                 shard.remove(&tag);
@@ -166,6 +182,9 @@ impl LockTable {
                 let before = lock.grants.len();
                 lock.grants.retain(|grant| grant.owner != owner);
                 if lock.grants.len() < before {
+                    if owner.is_session() {
+                        self.of_sessions.fetch_sub(before - lock.grants.len(), Ordering::AcqRel);
+                    }
                     wake(lock);
                 }
                 !(lock.grants.is_empty() && lock.queue.is_empty())
@@ -187,7 +206,7 @@ impl LockTable {
         for shard in &self.shards {
             for (tag, lock) in &*shard.lock() {
                 list.extend(lock.grants.iter().map(|grant| {
-                    let session = (grant.owner.0 >> 63 == 1).then_some(grant.owner.0 & !(1 << 63));
+                    let session = grant.owner.is_session().then_some(grant.owner.0 & !(1 << 63));
                     let transaction = session.is_none().then_some(TxnId(grant.owner.0));
                     LockInfo { tag: *tag, mode: grant.mode, granted: true, transaction, session }
                 }));

@@ -70,6 +70,8 @@ pub struct Transaction {
     stamps: u64,
     page_waits: Cell<PageWaits>,
     session: Option<SessionId>,
+    /// The wait-for graph knows that the session waits with the transaction.
+    tied: bool,
     /// An undo failed, of the change before this place: only a rollback is left.
     broken: Option<(usize, Error)>,
     ended: bool,
@@ -144,6 +146,7 @@ impl Transaction {
             stamps: 0,
             page_waits: Cell::default(),
             session: None,
+            tied: false,
             broken: None,
             ended: false,
         }
@@ -213,8 +216,16 @@ impl Transaction {
 
     /// The session that runs the transaction: its session-level locks never stand in the way, and deadlocks through them are found.
     pub fn set_session(&mut self, session: SessionId) {
-        self.shared.graph.tie(session.0, self.state.id);
         self.session = Some(session);
+        // Nobody waits for a session that holds nothing; it is tied when it first asks for a lock of its own.
+        if self.shared.locks.has_sessions() {
+            self.tie(session);
+        }
+    }
+
+    fn tie(&mut self, session: SessionId) {
+        self.shared.graph.tie(session.0, self.state.id);
+        self.tied = true;
     }
 
     /// What a statement or portal sees. READ COMMITTED: everything acknowledged by now; REPEATABLE READ: by the first snapshot.
@@ -319,6 +330,9 @@ impl Transaction {
             LockScope::Transaction => Owner::transaction(self.state.id),
             LockScope::Session(session) => Owner::session(session.0),
         };
+        if let (LockScope::Session(_), Some(session), false) = (scope, self.session, self.tied) {
+            self.tie(session);
+        }
         let session = match scope {
             LockScope::Session(session) => Some(session.0),
             LockScope::Transaction => self.session.map(|session| session.0),

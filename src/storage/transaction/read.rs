@@ -187,7 +187,7 @@ impl Transaction {
         let index = self.shared.index(cursor.index)?;
         rows.set_table(&index.table.def());
         let full = rows.len() + max_rows.max(1);
-        let mut entries = Entries::default();
+        let mut entries = Entries::with_capacity(max_rows.min(64));
         while !cursor.done && rows.len() < full {
             entries.clear();
             let removals = index.removals.load(Ordering::SeqCst);
@@ -396,6 +396,10 @@ struct Entries {
 }
 
 impl Entries {
+    fn with_capacity(entries: usize) -> Entries {
+        Entries { bytes: Vec::with_capacity(entries * 16), ends: Vec::with_capacity(entries) }
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();

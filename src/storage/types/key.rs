@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// PostgreSQL's limit for a btree key.
 pub const KEY_BYTES_MAX: usize = 2704;
 
+/// Room that most keys need no more than.
+const KEY_BYTES_USUAL: usize = 32;
+
 const NULL_FIRST: u8 = 1;
 const PRESENT: u8 = 2;
 const NULL_LAST: u8 = 3;
@@ -29,7 +32,7 @@ pub struct KeyEncoder {
 impl KeyEncoder {
     /// An empty key: every key begins with it.
     pub fn new() -> KeyEncoder {
-        KeyEncoder::default()
+        KeyEncoder { bytes: Vec::with_capacity(KEY_BYTES_USUAL), has_null: false }
     }
 
     /// Back to empty, keeping its memory.
@@ -62,6 +65,15 @@ impl KeyEncoder {
         if descending {
             self.bytes[start..].iter_mut().for_each(|b| *b = !*b);
         }
+    }
+
+    /// The key, as [`Self::finish`] gives it.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn into_key(self) -> Result<Vec<u8>> {
+        self.finish()?;
+        Ok(self.bytes)
     }
 
     /// The key so far.

@@ -329,6 +329,10 @@ impl RowBuffer {
     }
 
     pub(crate) fn push(&mut self, row: RowId, bytes: &[u8]) {
+        if self.bytes.capacity() == 0 {
+            // One piece of memory for the few rows of most calls.
+            self.bytes.reserve(bytes.len().max(256));
+        }
         self.rows.push((row, self.bytes.len()));
         self.bytes.extend_from_slice(bytes);
     }
