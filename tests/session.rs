@@ -212,3 +212,84 @@ async fn held_cursors_outlive_their_table() {
     assert_eq!(rows.len(), 1000);
     a.batch_execute("close h").await.unwrap();
 }
+
+#[tokio::test]
+async fn plans_are_shared_by_sessions_and_stay_each_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    a.batch_execute("create schema other; create table t (a int, b text); create table other.t (b int, a date)")
+        .await
+        .unwrap();
+    a.batch_execute("insert into t values (1, 'x'); insert into other.t values (1, '2020-01-02')").await.unwrap();
+    let rows = async |client: &Client, text: &str| -> Vec<String> {
+        let messages = client.simple_query(text).await.unwrap();
+        let row = |message: &tokio_postgres::SimpleQueryMessage| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|i| row.get(i).unwrap_or("NULL")).collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        };
+        messages.iter().filter_map(row).collect()
+    };
+    b.batch_execute("set search_path = other, public; set DateStyle = German").await.unwrap();
+    for _ in 0..3 {
+        // One text: another table and another format in each session.
+        assert_eq!(rows(&a, "select * from t where 1 = a::text::int").await, ["1|x"]);
+        assert_eq!(rows(&b, "select * from t where b = 1").await, ["1|02.01.2020"]);
+        assert_eq!(rows(&a, "select * from t where b = 'x'").await, ["1|x"]);
+        assert_eq!(rows(&a, "select date '2020-02-01'").await, ["2020-02-01"]);
+        assert_eq!(rows(&b, "select date '2020-02-01'").await, ["01.02.2020"]);
+    }
+    // A role without rights does not run what another has planned.
+    a.batch_execute("create role nobody login").await.unwrap();
+    b.batch_execute("set search_path = public; set role nobody").await.unwrap();
+    let refused = b.simple_query("select * from t where b = 'x'").await.unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    b.batch_execute("reset role").await.unwrap();
+    // A temporary table is its session's own, and what others change of a table is seen.
+    assert_eq!(rows(&b, "select * from t where b = 'x'").await, ["1|x"]);
+    a.batch_execute("create temp table t (a int, b text)").await.unwrap();
+    assert_eq!(rows(&a, "select * from t where b = 'x'").await, [""; 0]);
+    assert_eq!(rows(&b, "select * from t where b = 'x'").await, ["1|x"]);
+    a.batch_execute("alter table public.t add column c int default 7").await.unwrap();
+    assert_eq!(rows(&b, "select * from t where b = 'x'").await, ["1|x|7"]);
+    a.batch_execute("drop table t; alter table t drop column c").await.unwrap();
+    assert_eq!(rows(&b, "select * from t where b = 'x'").await, ["1|x"]);
+    // The extended protocol's own parameters, beside literals that differ.
+    for (text, found) in [("select a from t where b = $1 and a = 1", 1), ("select a from t where b = $1 and a = 2", 0)]
+    {
+        for _ in 0..2 {
+            assert_eq!(b.query(text, &[&"x"]).await.unwrap().len(), found);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_begins_when_its_first_message_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    let statement = client.prepare("select now() > $1::text::timestamptz").await.unwrap();
+    let time: String = client.query_one("select clock_timestamp()::text", &[]).await.unwrap().get(0);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(client.query_one(&statement, &[&time]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn the_plan_cache_stays_within_its_part_of_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &["--statement-memory-mb", "8"]);
+    let client = server.connect().await;
+    client.batch_execute("create table t (a int primary key, b text)").await.unwrap();
+    for i in 0..2000 {
+        client.simple_query(&format!("select a as c{i}, b from t where a = {i}")).await.unwrap();
+    }
+    // Seven eighths are left for who sorts.
+    let sorted = "select count(*) from (select distinct i from generate_series(1, 20000) i) s";
+    let count: i64 = client.query_one(sorted, &[]).await.unwrap().get(0);
+    assert_eq!(count, 20_000);
+    for i in 0..100 {
+        client.simple_query(&format!("select a as c{i}, b from t where a = {i}")).await.unwrap();
+    }
+}

@@ -27,6 +27,11 @@ impl Budget {
     pub fn used(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }
+
+    /// Bytes that may be drawn.
+    pub fn limit(&self) -> usize {
+        self.limit_bytes
+    }
 }
 
 /// One statement's account.
@@ -42,6 +47,11 @@ impl Memory {
     /// An account on a budget of `limit_bytes` of its own.
     pub fn new(limit_bytes: usize) -> Arc<Memory> {
         Arc::new(Memory { budget: Budget::new(limit_bytes), used_bytes: AtomicUsize::new(0), spill: None })
+    }
+
+    /// An account on `budget`, for what cannot spill.
+    pub fn of(budget: &Arc<Budget>) -> Arc<Memory> {
+        Arc::new(Memory { budget: budget.clone(), used_bytes: AtomicUsize::new(0), spill: None })
     }
 
     /// An account on `budget`; an operator that holds more than `work_mem_bytes` goes on in temporary files in `folder`.
@@ -115,6 +125,16 @@ impl Reservation {
     /// Bytes taken.
     pub fn used(&self) -> usize {
         self.used
+    }
+
+    /// Gives some back.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.used -= bytes;
+        let spare = self.reserved - self.used;
+        if spare > 2 * STEP_BYTES {
+            self.memory.shrink(spare - STEP_BYTES);
+            self.reserved -= spare - STEP_BYTES;
+        }
     }
 
     /// Gives all back.

@@ -9,6 +9,7 @@
 //! | `report` | what system views show of sessions |
 //! | `transaction` | blocks, savepoints, commit |
 //! | `statement` | from text to plan; prepared statements and portals |
+//! | `plans` | the plan cache of all sessions |
 //! | `run` | executing one statement to the client |
 //! | `utility` | statements that are not planned |
 //! | `identity` | SET ROLE, SET SESSION AUTHORIZATION |
@@ -27,6 +28,7 @@ mod host;
 mod identity;
 mod names;
 mod notify;
+mod plans;
 mod report;
 mod run;
 pub mod server;
@@ -52,7 +54,6 @@ use notify::Notifications;
 use parking_lot::Mutex;
 use settings::Settings;
 use statement::{Portal, Prepared};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -88,8 +89,8 @@ pub struct Session {
     /// The committed catalog, and the generation at which it was asked for.
     committed: Mutex<Option<(u64, Arc<Image>)>>,
     constraints: Arc<Mutex<ConstraintQueue>>,
-    prepared: HashMap<String, Arc<Prepared>>,
-    portals: HashMap<String, Portal>,
+    prepared: hashbrown::HashMap<String, Arc<Prepared>>,
+    portals: hashbrown::HashMap<String, Portal>,
     transaction_time: i64,
     statement_time: i64,
     /// When the statement has to end.
@@ -102,6 +103,8 @@ pub struct Session {
     result_formats: Vec<bool>,
     /// The statement is one of several of a simple query.
     in_list: bool,
+    /// The session's part of the plan cache's keys.
+    surroundings: plans::Surroundings,
 }
 
 impl Session {
@@ -170,8 +173,8 @@ impl Session {
             change: None,
             committed: Mutex::default(),
             constraints: Arc::new(Mutex::new(ConstraintQueue::new())),
-            prepared: HashMap::new(),
-            portals: HashMap::new(),
+            prepared: hashbrown::HashMap::new(),
+            portals: hashbrown::HashMap::new(),
             transaction_time: now(),
             statement_time: now(),
             deadline: None,
@@ -180,6 +183,7 @@ impl Session {
             notifications,
             result_formats: Vec::new(),
             in_list: false,
+            surroundings: plans::Surroundings::default(),
             server,
             backend,
         })
@@ -259,6 +263,7 @@ impl Session {
             user: self.user(image),
             declared_params: params,
             call,
+            reads_clock: Default::default(),
         }
     }
 

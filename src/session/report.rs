@@ -325,7 +325,7 @@ impl super::Session {
                 name: name.clone(),
                 text: prepared.text.clone(),
                 time: prepared.time,
-                params: prepared.params.clone(),
+                params: prepared.params.to_vec(),
                 from_sql: prepared.from_sql,
             });
             *self.host.prepared.lock() = notes.collect();

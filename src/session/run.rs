@@ -35,12 +35,16 @@ enum Burst {
 
 /// The command tag of a planned statement.
 pub(super) fn command_tag(kind: PlanKind, rows: u64, affected: u64) -> String {
-    match kind {
-        PlanKind::Select => format!("SELECT {rows}"),
-        PlanKind::Insert => format!("INSERT 0 {affected}"),
-        PlanKind::Update => format!("UPDATE {affected}"),
-        PlanKind::Delete => format!("DELETE {affected}"),
-    }
+    let (word, count) = match kind {
+        PlanKind::Select => ("SELECT ", rows),
+        PlanKind::Insert => ("INSERT 0 ", affected),
+        PlanKind::Update => ("UPDATE ", affected),
+        PlanKind::Delete => ("DELETE ", affected),
+    };
+    let mut tag = String::with_capacity(32);
+    tag.push_str(word);
+    crate::types::text_io::push_integer(count as i64, &mut tag);
+    tag
 }
 
 /// Writes DataRow messages.
@@ -114,10 +118,14 @@ impl Session {
     }
 
     async fn run_text(&mut self, text: &str, stream: &mut Stream) -> Result<()> {
-        let parsed = match crate::sql::parse::parse(text) {
-            Ok(parsed) => parsed,
-            Err(error) => return Err(error),
-        };
+        let lookup = self.lookup(text, None);
+        if let Some(lookup) = &lookup
+            && let Some((prepared, params)) = self.recall(lookup)
+        {
+            self.backend.activity.lock().begin(&prepared.text, self.statement_time);
+            return self.run_one(prepared, params, true, stream).await;
+        }
+        let parsed = crate::sql::parse::parse(text)?;
         if parsed.is_empty() {
             backend::bare(&mut stream.out, b'I');
             return Ok(());
@@ -131,30 +139,50 @@ impl Session {
             self.begin_statement();
             let controls =
                 matches!(&statement.statement, Statement::Utility(u) if matches!(**u, Utility::Transaction(_)));
-            let prepared = self.prepare_parsed(&text, statement)?;
-            let binary = vec![self.shows_binary(&prepared); prepared.output.len()];
-            if prepared.gives_rows() {
-                backend::row_description(&mut stream.out, &fields(&prepared.output, &binary));
-            }
-            let mut portal = Portal {
-                prepared: Arc::new(prepared),
-                params: Arc::new([]),
-                binary,
-                state: PortalState::Ready,
-                depth: self.savepoints.len(),
-                cursor: None,
+            let (prepared, params) = match &lookup {
+                Some(lookup) if count == 1 => {
+                    self.prepare_kept(lookup, text.clone(), statement.statement, Vec::new())?
+                }
+                _ => (self.prepare_parsed(&text, statement)?, Arc::from([])),
             };
-            let tag = match self.run_portal(&mut portal, 0, stream).await? {
-                Ended::Complete(tag) => tag,
-                Ended::Suspended => return Err(Error::internal("a simple query was suspended")),
-            };
-            drop(portal);
-            if i + 1 == count || controls {
-                self.end_implicit().await?;
+            if params.len() < prepared.params.len() {
+                return Err(crate::sql::parse::refuse_parameters(&text, 1));
             }
-            self.tell(stream);
-            backend::command_complete(&mut stream.out, &tag);
+            self.run_one(prepared, params, i + 1 == count || controls, stream).await?;
         }
+        Ok(())
+    }
+
+    /// One statement of a simple query, from its description to its command tag; `ends`: an implicit transaction ends with it.
+    async fn run_one(
+        &mut self,
+        prepared: Prepared,
+        params: Arc<[Datum]>,
+        ends: bool,
+        stream: &mut Stream,
+    ) -> Result<()> {
+        let binary = vec![self.shows_binary(&prepared); prepared.output.len()];
+        if prepared.gives_rows() {
+            backend::row_description(&mut stream.out, fields(&prepared.output, &binary));
+        }
+        let mut portal = Portal {
+            prepared: Arc::new(prepared),
+            params,
+            binary,
+            state: PortalState::Ready,
+            depth: self.savepoints.len(),
+            cursor: None,
+        };
+        let tag = match self.run_portal(&mut portal, 0, stream).await? {
+            Ended::Complete(tag) => tag,
+            Ended::Suspended => return Err(Error::internal("a simple query was suspended")),
+        };
+        drop(portal);
+        if ends {
+            self.end_implicit().await?;
+        }
+        self.tell(stream);
+        backend::command_complete(&mut stream.out, &tag);
         Ok(())
     }
 

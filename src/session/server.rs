@@ -94,6 +94,8 @@ pub struct Server {
     pub tls: Option<TlsAcceptor>,
     /// What statements' sorts, hashes and stores may take together.
     pub memory: Arc<Budget>,
+    /// Plans by text.
+    pub(super) plans: super::plans::PlanCache,
     /// Where they go on when they are too large.
     pub temporary: Arc<Path>,
     /// When it started.
@@ -130,8 +132,10 @@ impl Server {
             Catalog::open(engine.clone()).map_err(|e| format!("could not read the catalog in {folder}: {e}"))?;
         let temporary = config.data_dir.join("temporary");
         std::fs::create_dir_all(&temporary).map_err(|e| format!("could not make {}: {e}", temporary.display()))?;
+        let memory = Budget::new(config.statement_memory_bytes);
         let server = Arc::new(Server {
-            memory: Budget::new(config.statement_memory_bytes),
+            plans: super::plans::PlanCache::new(&memory),
+            memory,
             temporary: temporary.into(),
             config,
             engine,

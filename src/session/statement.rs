@@ -1,16 +1,19 @@
 //! From text to plan; prepared statements and portals.
 
-use super::Session;
 use super::cursor::Cursor;
+use super::{Session, now};
 use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::{Execution, Plan};
 use crate::planner;
 use crate::sql::ast::{self, Parsed};
+use crate::sql::parse::template::Hole;
 use crate::sql::tree::OutputColumn;
+use crate::types::text_io::TextContext;
 use crate::types::{Datum, Oid, Type, binary_io, oid, text_io};
-use crate::wire::backend::Field;
+use crate::wire::backend::{self, Field};
 use crate::wire::frontend::{Bind, utf8};
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,27 +27,33 @@ pub(super) struct Prepared {
     /// Types that the client declared.
     pub(super) declared: Vec<Option<Oid>>,
     /// Types of the parameters, as bound.
-    pub(super) params: Vec<Type>,
+    pub(super) params: Arc<[Type]>,
     /// When it was made, and whether by PREPARE.
     pub(super) time: i64,
     pub(super) from_sql: bool,
     /// What its rows look like; fixed when it was prepared (a change of it is 0A000).
-    pub(super) output: Vec<OutputColumn>,
+    pub(super) output: Arc<[OutputColumn]>,
+    /// The plan came from the cache of all sessions, or its literals are parameters: which.
+    pub(super) holes: Option<Arc<[Hole]>>,
     /// The plan, and what it was made of.
-    cached: Mutex<Option<Cached>>,
+    pub(super) cached: Mutex<Option<Cached>>,
 }
 
-struct Cached {
-    plan: Arc<Plan>,
-    image_version: u64,
-    settings_version: u64,
-    /// What it depends on, and how that was ([`Image::fingerprint`]); `None`: on more than its relations, or it was made over a
-    /// catalog that is not committed.
-    basis: Option<(Vec<Oid>, u64)>,
+/// What a plan depends on, and how that was ([`Image::fingerprint`]).
+pub(super) type Basis = (Vec<Oid>, u64);
+
+pub(super) struct Cached {
+    pub(super) plan: Arc<Plan>,
+    pub(super) image_version: u64,
+    pub(super) settings_version: u64,
+    /// `None`: it depends on more than its relations, or was made over a catalog that is not committed.
+    pub(super) basis: Option<Arc<Basis>>,
     /// About the rows of its tables when it was made.
-    sizes: Vec<f64>,
+    pub(super) sizes: Arc<[f64]>,
     /// How often it was taken since.
-    uses: u32,
+    pub(super) uses: u32,
+    /// It would be the same at another time.
+    pub(super) shareable: bool,
 }
 
 /// Growth of a table that makes its plans old.
@@ -86,6 +95,26 @@ impl Prepared {
         matches!(self.statement.as_deref(), Some(ast::Statement::Query(_))) || !self.output.is_empty()
     }
 
+    /// The plan that was made last.
+    pub(super) fn plan_at_hand(&self) -> Option<Arc<Plan>> {
+        self.cached.lock().as_ref().map(|cached| cached.plan.clone())
+    }
+
+    /// Plan, version of the catalog, basis and sizes, when other sessions may use them too.
+    pub(super) fn shareable(&self) -> Option<(Arc<Plan>, u64, Arc<Basis>, Arc<[f64]>)> {
+        let cached = self.cached.lock();
+        let cached = cached.as_ref().filter(|cached| cached.shareable)?;
+        Some((cached.plan.clone(), cached.image_version, cached.basis.clone()?, cached.sizes.clone()))
+    }
+
+    /// RowDescription, or NoData.
+    fn describe_rows(&self, binary: &[bool], out: &mut BytesMut) {
+        match self.gives_rows() {
+            true => backend::row_description(out, fields(&self.output, binary)),
+            false => backend::bare(out, b'n'),
+        }
+    }
+
     /// DISCARD PLANS.
     pub(super) fn forget_plan(&self) {
         *self.cached.lock() = None;
@@ -100,16 +129,27 @@ impl Prepared {
 impl Session {
     /// Makes a prepared statement of a text with at most one statement.
     pub(super) fn prepare(&mut self, text: &str, declared: Vec<Option<Oid>>) -> Result<Prepared> {
+        let lookup = self.lookup(text, Some(&declared));
+        if let Some(lookup) = &lookup
+            && let Some((prepared, _)) = self.recall(lookup)
+        {
+            return Ok(prepared);
+        }
         let mut parsed = crate::sql::parse::parse(text)?;
         if parsed.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Error::new(SqlState::SyntaxError, message));
         }
-        let statement = parsed.pop().map(|parsed| Arc::new(parsed.statement));
+        let statement = parsed.pop().map(|parsed| parsed.statement);
         if let Some(statement) = &statement {
             self.check_failed_block(statement)?;
         }
-        self.prepare_statement(text.into(), statement, declared)
+        match (lookup, statement) {
+            (Some(lookup), Some(statement)) => {
+                self.prepare_kept(&lookup, text.into(), statement, declared).map(|(prepared, _)| prepared)
+            }
+            (_, statement) => self.prepare_statement(text.into(), statement.map(Arc::new), declared),
+        }
     }
 
     /// As [`Session::prepare`], of a parsed statement.
@@ -123,21 +163,22 @@ impl Session {
             text,
             statement,
             declared,
-            params: Vec::new(),
+            params: Arc::new([]),
             time: self.statement_time,
             from_sql: false,
-            output: Vec::new(),
+            output: Arc::new([]),
+            holes: None,
             cached: Mutex::new(None),
         };
         if prepared.is_planned() {
             self.ensure_transaction()?;
             let plan = self.plan(&prepared)?;
-            prepared.params = plan.params.clone();
-            prepared.output = plan.output.clone();
+            prepared.params = plan.params.as_slice().into();
+            prepared.output = plan.output.as_slice().into();
         } else {
             prepared.params = prepared.declared.iter().map(|ty| Type::new(ty.unwrap_or(oid::TEXT))).collect();
             if let Some(ast::Statement::Utility(utility)) = prepared.statement.as_deref() {
-                prepared.output = self.utility_output(utility)?;
+                prepared.output = self.utility_output(utility)?.into();
             }
         }
         Ok(prepared)
@@ -161,13 +202,16 @@ impl Session {
             // not nothing.
             cached.uses += 1;
             let look = cached.uses.is_power_of_two() && cached.uses >= 4;
-            let grown = |(now, then): (&f64, &f64)| *now > then.max(100.0) * OLD_AT;
-            if !look || !self.sizes(&cached.plan, &image).iter().zip(&cached.sizes).any(grown) {
+            if !look || !self.has_grown(cached, &image) {
                 return Ok(cached.plan.clone());
             }
         }
         let Some(statement) = &prepared.statement else {
             return Err(Error::internal("an empty statement has no plan"));
+        };
+        let statement = &match &prepared.holes {
+            Some(holes) => Session::own_statement(&prepared.text, holes)?,
+            None => statement.clone(),
         };
         let call = self.call_context(&image);
         let declared = if prepared.params.is_empty() {
@@ -185,21 +229,28 @@ impl Session {
         if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
         }
-        let sizes = self.sizes(&plan, &image);
+        let sizes = self.sizes(&plan, &image).into();
         let private = self.change.is_some() || self.host.names_read.load(Ordering::Relaxed) != names_read;
         let fingerprint = image.fingerprint(&bound.dependencies, &ctx.search_path, ctx.user);
-        let basis = (!private).then_some((bound.dependencies, fingerprint));
+        let basis = (!private).then(|| Arc::new((bound.dependencies, fingerprint)));
+        let shareable = !ctx.reads_clock.get();
         let (plan_kept, image_version) = (plan.clone(), image.version);
-        let cached = Cached { plan: plan_kept, image_version, settings_version, basis, sizes, uses: 0 };
+        let cached = Cached { plan: plan_kept, image_version, settings_version, basis, sizes, uses: 0, shareable };
         *prepared.cached.lock() = Some(cached);
         Ok(plan)
     }
 
     /// Whether what a plan depends on is as it was, though the catalog has changed.
-    fn is_as_it_was(&self, cached: &Cached, image: &Image) -> bool {
-        let Some((relations, fingerprint)) = &cached.basis else { return false };
+    pub(super) fn is_as_it_was(&self, cached: &Cached, image: &Image) -> bool {
+        let Some((relations, fingerprint)) = cached.basis.as_deref() else { return false };
         let path = self.host.resolve_path(image, true);
         self.change.is_none() && image.fingerprint(relations, &path, self.user(image)) == *fingerprint
+    }
+
+    /// Whether a table has grown so much that its plan is no longer a good one.
+    pub(super) fn has_grown(&self, cached: &Cached, image: &Image) -> bool {
+        let grown = |(now, then): (&f64, &f64)| *now > then.max(100.0) * OLD_AT;
+        self.sizes(&cached.plan, image).iter().zip(&*cached.sizes).any(grown)
     }
 
     /// About the rows of a plan's tables.
@@ -252,17 +303,26 @@ impl Session {
             );
             return Err(Error::new(SqlState::ProtocolViolation, message));
         }
+        // A transaction that begins here begins now, not with the message before.
+        self.statement_time = now();
         let formats = one_each(&bind.parameter_formats, bind.parameters.len(), "parameter")?;
         let binary = one_each(&bind.result_formats, prepared.output.len(), "result")?;
         self.ensure_transaction()?;
         let image = self.image()?;
-        let call = self.call_context(&image);
+        self.host.set_image(image);
+        let settings = self.settings.lock().parsed();
+        let context = TextContext {
+            format: &settings.format,
+            time_zone: &settings.time_zone,
+            now: self.transaction_time,
+            names: &*self.host,
+        };
         let mut params = Vec::with_capacity(bind.parameters.len());
-        for ((value, ty), binary) in bind.parameters.iter().zip(&prepared.params).zip(formats) {
+        for ((value, ty), binary) in bind.parameters.iter().zip(&*prepared.params).zip(formats) {
             params.push(match value {
                 None => Datum::Null,
                 Some(bytes) if binary => binary_io::receive(bytes, *ty)?,
-                Some(bytes) => text_io::input(utf8(bytes)?, *ty, &call.text())?,
+                Some(bytes) => text_io::input(utf8(bytes)?, *ty, &context)?,
             });
         }
         let portal = Portal {
@@ -278,16 +338,19 @@ impl Session {
     }
 
     /// Describe of a statement: parameter types, and fields when it gives rows.
-    pub fn describe_statement(&mut self, name: &str) -> Result<(Vec<Oid>, Option<Vec<Field>>)> {
+    pub fn describe_statement(&mut self, name: &str, out: &mut BytesMut) -> Result<()> {
         let prepared = self.find_prepared(name)?;
-        let params = prepared.params.iter().map(|ty| ty.oid).collect();
-        Ok((params, prepared.gives_rows().then(|| fields(&prepared.output, &[]))))
+        let params: Vec<Oid> = prepared.params.iter().map(|ty| ty.oid).collect();
+        backend::parameter_description(out, &params);
+        prepared.describe_rows(&[], out);
+        Ok(())
     }
 
     /// Describe of a portal.
-    pub fn describe_portal(&mut self, name: &str) -> Result<Option<Vec<Field>>> {
+    pub fn describe_portal(&mut self, name: &str, out: &mut BytesMut) -> Result<()> {
         let portal = self.find_portal(name)?;
-        Ok(portal.prepared.gives_rows().then(|| fields(&portal.prepared.output, &portal.binary)))
+        portal.prepared.describe_rows(&portal.binary, out);
+        Ok(())
     }
 
     pub(super) fn find_portal(&mut self, name: &str) -> Result<&mut Portal> {
@@ -330,13 +393,13 @@ fn one_each(codes: &[i16], count: usize, what: &str) -> Result<Vec<bool>> {
 }
 
 /// RowDescription's fields.
-pub(super) fn fields(output: &[OutputColumn], binary: &[bool]) -> Vec<Field> {
-    let field = |(i, column): (usize, &OutputColumn)| {
+pub(super) fn fields<'a>(output: &'a [OutputColumn], binary: &'a [bool]) -> impl ExactSizeIterator<Item = Field<'a>> {
+    let field = |(i, column): (usize, &'a OutputColumn)| {
         let (table, attribute) = column.origin.unwrap_or((Oid::NONE, 0));
         // A domain's values are told as what it is over.
         let ty = crate::catalog::builtin::base_type(column.ty);
         Field {
-            name: column.name.clone(),
+            name: &column.name,
             table,
             attribute,
             ty: ty.oid,
@@ -345,7 +408,7 @@ pub(super) fn fields(output: &[OutputColumn], binary: &[bool]) -> Vec<Field> {
             format: i16::from(binary.get(i).copied().unwrap_or(false)),
         }
     };
-    output.iter().enumerate().map(field).collect()
+    output.iter().enumerate().map(field)
 }
 
 /// typlen

@@ -89,17 +89,26 @@ impl Session {
                 let message = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
                 return Err(Error::new(SqlState::ActiveSqlTransaction, message));
             }
-            self.settings.lock().set("transaction_isolation", name, true, 0)?;
+            self.set_mode("transaction_isolation", name)?;
         }
         if let Some(read_only) = modes.read_only {
             let value = if read_only { "on" } else { "off" };
-            self.settings.lock().set("transaction_read_only", value, true, 0)?;
+            self.set_mode("transaction_read_only", value)?;
         }
         if let Some(deferrable) = modes.deferrable {
             let value = if deferrable { "on" } else { "off" };
-            self.settings.lock().set("transaction_deferrable", value, true, 0)?;
+            self.set_mode("transaction_deferrable", value)?;
         }
         Ok(())
+    }
+
+    /// A characteristic of the transaction; most transactions ask for what they have.
+    fn set_mode(&self, name: &str, value: &str) -> Result<()> {
+        let mut settings = self.settings.lock();
+        match settings.get(name) == Some(value) {
+            true => Ok(()),
+            false => settings.set(name, value, true, 0),
+        }
     }
 
     /// SET SESSION CHARACTERISTICS.

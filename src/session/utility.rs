@@ -33,8 +33,8 @@ impl Session {
             }
             Utility::Show(SettingName::Name(name)) => vec![text_column(&self.shown_name(name)?)],
             Utility::Explain(_) => vec![text_column("QUERY PLAN")],
-            Utility::Execute(execute) => self.find_prepared(&execute.name)?.output.clone(),
-            Utility::Fetch(fetch) if !fetch.is_move => self.find_cursor(&fetch.cursor)?.prepared.output.clone(),
+            Utility::Execute(execute) => self.find_prepared(&execute.name)?.output.to_vec(),
+            Utility::Fetch(fetch) if !fetch.is_move => self.find_cursor(&fetch.cursor)?.prepared.output.to_vec(),
             _ => Vec::new(),
         })
     }

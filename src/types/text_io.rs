@@ -62,9 +62,9 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Char(0) => {}
         Datum::Char(v) if v.is_ascii() => out.push(char::from(*v)),
         Datum::Char(v) => push(out, format_args!("\\{v:03o}")),
-        Datum::Int2(v) => push(out, format_args!("{v}")),
-        Datum::Int4(v) => push(out, format_args!("{v}")),
-        Datum::Int8(v) => push(out, format_args!("{v}")),
+        Datum::Int2(v) => push_integer((*v).into(), out),
+        Datum::Int4(v) => push_integer((*v).into(), out),
+        Datum::Int8(v) => push_integer((*v).into(), out),
         Datum::Float4(v) => float4_out(*v, ctx.format.extra_float_digits, out),
         Datum::Float8(v) => float8_out(*v, ctx.format.extra_float_digits, out),
         Datum::Numeric(v) => push(out, format_args!("{v}")),
@@ -87,6 +87,25 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Array(v) => array_out(v, ty, ctx, out),
         Datum::Record(fields) => record_out(fields, ctx, out),
     }
+}
+
+/// Appends an integer; faster than the formatting machinery, as most of what is sent is integers.
+pub fn push_integer(value: i64, out: &mut String) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut left = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push('-');
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are text"));
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -3,7 +3,7 @@
 use crate::error::{Report, SqlState};
 use crate::types::Oid;
 use bytes::{BufMut, BytesMut};
-use pgwire::messages::response::{CommandComplete, ErrorResponse, NoticeResponse};
+use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 use pgwire::messages::{Message, startup::ParameterStatus};
 
 /// A session's state as ReadyForQuery tells it.
@@ -18,8 +18,8 @@ pub enum TransactionStatus {
 /// One field of RowDescription.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Field {
-    pub name: String,
+pub struct Field<'a> {
+    pub name: &'a str,
     pub table: Oid,
     pub attribute: i16,
     pub ty: Oid,
@@ -118,7 +118,7 @@ pub fn parameter_status(out: &mut BytesMut, name: &str, value: &str) {
 
 /// CommandComplete.
 pub fn command_complete(out: &mut BytesMut, tag: &str) {
-    put(out, &CommandComplete::new(tag.to_owned()));
+    frame(out, b'C', |out| put_cstring(out, tag));
 }
 
 /// ReadyForQuery.
@@ -141,11 +141,11 @@ pub fn parameter_description(out: &mut BytesMut, types: &[Oid]) {
 }
 
 /// RowDescription.
-pub fn row_description(out: &mut BytesMut, fields: &[Field]) {
+pub fn row_description<'a>(out: &mut BytesMut, fields: impl ExactSizeIterator<Item = Field<'a>>) {
     frame(out, b'T', |out| {
         out.put_u16(fields.len() as u16);
         for field in fields {
-            put_cstring(out, &field.name);
+            put_cstring(out, field.name);
             out.put_u32(field.table.0);
             out.put_i16(field.attribute);
             out.put_u32(field.ty.0);

@@ -176,6 +176,10 @@ impl Connection<'_> {
 
     /// The next frame; `None` after the connection was told to end.
     async fn next_frame(&mut self) -> io::Result<Option<Frame>> {
+        // What is here already is not waited for.
+        if self.stream.has_frame() && !self.backend.terminated.load(Ordering::Relaxed) {
+            return self.stream.frame(frontend::MESSAGE_BYTES_MAX).await.map(Some);
+        }
         loop {
             if self.backend.terminated.load(Ordering::Relaxed) {
                 let message = "terminating connection due to administrator command";
@@ -218,13 +222,8 @@ impl Connection<'_> {
                 session.parse(name, &text, &parameter_types).map(|()| backend::bare(&mut stream.out, b'1'))
             }
             Frontend::Bind(bind) => session.bind(bind).map(|()| backend::bare(&mut stream.out, b'2')),
-            Frontend::DescribeStatement { name } => session.describe_statement(&name).map(|(params, fields)| {
-                backend::parameter_description(&mut stream.out, &params);
-                describe_rows(stream, fields.as_deref());
-            }),
-            Frontend::DescribePortal { name } => {
-                session.describe_portal(&name).map(|fields| describe_rows(stream, fields.as_deref()))
-            }
+            Frontend::DescribeStatement { name } => session.describe_statement(&name, &mut stream.out),
+            Frontend::DescribePortal { name } => session.describe_portal(&name, &mut stream.out),
             Frontend::Execute { portal, max_rows } => session.execute(&portal, max_rows, stream).await,
             Frontend::CloseStatement { name } => {
                 session.close_statement(&name);
@@ -304,13 +303,6 @@ async fn elapsed(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
-    }
-}
-
-fn describe_rows(stream: &mut Stream, fields: Option<&[backend::Field]>) {
-    match fields {
-        None => backend::bare(&mut stream.out, b'n'),
-        Some(fields) => backend::row_description(&mut stream.out, fields),
     }
 }
 

@@ -14,7 +14,7 @@
 //! `differs` is a known difference with PostgreSQL's answer beside: counted in every run, and a failure once it is gone.
 //! Line feeds inside of values are written `\n`, rows without columns `()`. Every entry goes through the simple protocol;
 //! column names, row counts and an error's DETAIL, HINT and names of objects must be those of the live PostgreSQL too.
-//! A `query` without effects also goes through the extended protocol with binary results: types and bytes are compared.
+//! A `query` without effects is asked twice, the second time out of the plan cache, and also goes through the extended protocol with binary results: types and bytes are compared.
 //!
 //! `LIGHTNING_LOGIC_ORACLE=write` replaces the stored answers (and finds the kind of entries that have none) by the private
 //! PostgreSQL's; the difference is then reviewed like code. `LIGHTNING_LOGIC=word` runs only files whose path has the word.
@@ -290,6 +290,12 @@ async fn run(ours: u16, oracle: Option<u16>, path: &Path, count: &mut Count) -> 
             && more != expected
         {
             differs("fields beside the answer", &more, &expected);
+        }
+        if kind == "query" && is_pure(&entry.text) {
+            let again = ask(&client, &entry.text).await;
+            if again.text != answer {
+                differs("another answer from the plan cache", &again.text, &answer);
+            }
         }
         if let Some(other) = &other
             && kind == "query"

@@ -193,6 +193,7 @@ impl<'a> DdlContext<'a> {
             user: self.user,
             declared_params: Vec::new(),
             call: self.bind.call,
+            reads_clock: Default::default(),
         }
     }
 

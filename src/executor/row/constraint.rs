@@ -703,6 +703,7 @@ fn nested_plan(text: &str, params: &[Type], owner: Oid, ctx: &StatementContext) 
         user: owner,
         declared_params: params.iter().map(|ty| Some(ty.oid)).collect(),
         call: &ctx.call,
+        reads_clock: Default::default(),
     };
     // No text: an error's position would point into a statement that the client never wrote.
     let tree = Binder::new(&bind, "").statement(&parse_one(text)?)?;

@@ -26,6 +26,7 @@ fn run_within(world: &World, text: &str, memory: Option<Arc<Memory>>) -> Result<
         user: Oid(10),
         declared_params: Vec::new(),
         call: &ctx.call,
+        reads_clock: Default::default(),
     };
     let tree = Binder::new(&bind, text).statement(&crate::sql::parse::parse_one(text)?)?;
     let plan = Arc::new(crate::planner::physical::plan_in(&tree, &ctx)?);

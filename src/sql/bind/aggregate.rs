@@ -670,7 +670,7 @@ pub(crate) fn same_expr(a: &Expr, b: &Expr) -> bool {
 }
 
 /// Whether two constants of one type are the same to the bit.
-fn same_datum(a: &Datum, b: &Datum) -> bool {
+pub(super) fn same_datum(a: &Datum, b: &Datum) -> bool {
     match (a, b) {
         (Datum::Null, Datum::Null) => true,
         (Datum::Bool(a), Datum::Bool(b)) => a == b,

@@ -303,6 +303,14 @@ impl Binder<'_> {
         // char(n) is kept without its padding.
         let text = if target.oid == oid::BPCHAR { text.trim_end_matches(' ') } else { &text };
         let value = text_io::input_plain(text, target, &context).map_err(|error| error.at(self.position(pos)))?;
+        // 'now' and its like, and time zones' rules: another day, time and half of the year tell.
+        let later = TextContext { now: context.now.wrapping_add(183 * 86_400_000_000 + 3_661_000_001), ..context };
+        if is_datetime(target.oid)
+            && !text_io::input_plain(text, target, &later)
+                .is_ok_and(|again| super::aggregate::same_datum(&again, &value))
+        {
+            self.ctx.reads_clock.set(true);
+        }
         let typmod = if ty.oid == oid::INTERVAL { ty.typmod } else { -1 };
         Ok(Expr { kind: ExprKind::Const(value), ty: Type::with_typmod(ty.oid, typmod) })
     }
@@ -443,6 +451,12 @@ impl Binder<'_> {
         let kind = ExprKind::CoerceArray { array: Box::new(array), element_column, element };
         Expr { kind, ty: Type::new(oid::TEXT_ARRAY) }
     }
+}
+
+/// Whether a type's input function may read the clock: date, time, arrays of them.
+fn is_datetime(ty: Oid) -> bool {
+    let ty = builtin::element_of(ty).unwrap_or(ty);
+    matches!(ty, oid::DATE | oid::TIME | oid::TIMETZ | oid::TIMESTAMP | oid::TIMESTAMPTZ)
 }
 
 /// A constant.

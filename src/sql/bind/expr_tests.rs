@@ -94,6 +94,7 @@ fn describe(text: &str) -> String {
         user: Oid(10),
         declared_params: Vec::new(),
         call: &call,
+        reads_clock: Default::default(),
     };
     let bound = parse::parse_one(text).and_then(|statement| Binder::new(&ctx, text).statement(&statement));
     match bound {

@@ -35,6 +35,7 @@ use crate::executor::functions::CallContext;
 use crate::sql::tree::{ColumnId, Cte, RelationLock, ScanColumn};
 use crate::types::{Oid, Type};
 use scope::{CteName, Scope};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct BindContext<'a> {
     pub declared_params: Vec<Option<Oid>>,
     /// Settings that constant folding reads.
     pub call: &'a CallContext,
+    /// Set when a literal's value hangs on when it is read ('now').
+    pub reads_clock: Cell<bool>,
 }
 
 /// The state of binding one statement.

@@ -254,6 +254,7 @@ pub(crate) fn bind_in(image: Image, text: &str) -> Result<Statement> {
         user: OWNER,
         declared_params: Vec::new(),
         call: &call,
+        reads_clock: Default::default(),
     };
     let statement = parse::parse_one(text)?;
     Binder::new(&ctx, text).statement(&statement)

@@ -47,6 +47,7 @@ pub(crate) fn context<'a>(image: &Arc<Image>, path: &[Oid], call: &'a CallContex
         user: fixed::POSTGRES_ROLE,
         declared_params: Vec::new(),
         call,
+        reads_clock: Default::default(),
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>> {
     if text.len() > u32::MAX as usize - 1 {
         return Err(Error::new(SqlState::ProgramLimitExceeded, "the query string is too long"));
     }
-    let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0 };
+    let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0, keywords: true };
     let mut tokens = Vec::with_capacity(text.len() / 5 + 2);
     loop {
         let token = lexer.next()?;
@@ -127,13 +127,20 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>> {
     }
 }
 
-struct Lexer<'a> {
+pub(super) struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Words are told from keywords.
+    keywords: bool,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
+    /// One that takes every word for [`Kind::Word`], for who looks at literals only.
+    pub(super) fn for_literals(text: &'a str) -> Lexer<'a> {
+        Lexer { text, bytes: text.as_bytes(), at: 0, keywords: false }
+    }
+
     fn peek(&self, ahead: usize) -> u8 {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
@@ -152,7 +159,7 @@ impl Lexer<'_> {
         Error::new(SqlState::SyntaxError, message).at(position(self.text, start))
     }
 
-    fn next(&mut self) -> Result<Token> {
+    pub(super) fn next(&mut self) -> Result<Token> {
         self.skip_space()?;
         let start = self.at;
         let kind = self.kind(start)?;
@@ -238,7 +245,7 @@ impl Lexer<'_> {
             _ if is_operator(byte) => Ok(self.operator(start)),
             _ if is_name_start(byte) => {
                 self.skip_name();
-                let found = keywords::lookup(&self.text[start..self.at]);
+                let found = if self.keywords { keywords::lookup(&self.text[start..self.at]) } else { None };
                 Ok(found.map_or(Kind::Word, |index| Kind::Keyword(index as u16)))
             }
             _ => {

@@ -7,6 +7,7 @@
 //! | `expr`, `types` | expressions by precedence climbing; type names |
 //! | `query` | SELECT, VALUES, FROM, WITH, INSERT, UPDATE, DELETE |
 //! | `ddl`, `utility` | everything else |
+//! | `template` | a text apart from its literals, for the plan cache |
 //!
 //! Invariants:
 //! 1. A text is parsed as a whole before any of it runs: an error in its last statement hides the first, as in PostgreSQL.
@@ -21,6 +22,7 @@ pub(crate) mod keywords;
 mod lexer;
 mod parser;
 mod query;
+pub(crate) mod template;
 mod types;
 mod utility;
 
