@@ -6,6 +6,7 @@ mod hostile;
 mod logic;
 mod pgbench;
 mod psql;
+mod random;
 mod roles;
 mod server;
 mod session;

@@ -155,7 +155,7 @@ impl Drop for Reservation {
 pub fn datum_bytes(value: &Datum) -> usize {
     size_of::<Datum>()
         + match value {
-            Datum::Text(text) if text.len() > 23 => text.len(),
+            Datum::Text(text) | Datum::Padded(text) if text.len() > 23 => text.len(),
             Datum::Bytea(bytes) => bytes.len(),
             Datum::Array(array) => array.items.iter().map(datum_bytes).sum::<usize>() + 64,
             Datum::Record(fields) => fields.iter().map(|(_, field)| datum_bytes(field) + 8).sum(),

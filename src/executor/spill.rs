@@ -205,6 +205,7 @@ fn write_value(value: &Datum, out: &mut impl Write) -> Io<()> {
             write_bytes(9, &bytes, out)
         }
         Datum::Text(v) => write_bytes(10, v.as_bytes(), out),
+        Datum::Padded(v) => write_bytes(22, v.as_bytes(), out),
         Datum::Bytea(v) => write_bytes(11, v, out),
         Datum::Date(v) => write_fixed(12, v.to_le_bytes(), out),
         Datum::Time(v) => write_fixed(13, v.to_le_bytes(), out),
@@ -284,6 +285,7 @@ fn read_value(input: &mut impl Read) -> Io<Datum> {
         8 => Datum::Float8(f64::from_le_bytes(fixed(input)?)),
         9 => Datum::Numeric(Numeric::receive(&bytes_of(input)?).map_err(|_| damaged())?),
         10 => Datum::Text(String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into()),
+        22 => Datum::Padded(String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into()),
         11 => Datum::Bytea(bytes_of(input)?.into()),
         12 => Datum::Date(i32_of(input)?),
         13 => Datum::Time(i64_of(input)?),

@@ -32,12 +32,11 @@ pub(super) fn ctes(statement: &mut Statement) {
                 }
             });
         });
-        debug_assert!(body.is_none(), "a part that is used once has a scan");
         restore(statement, i, id, body, outputs);
     }
 }
 
-/// Gives a part back its body if no scan of it was found.
+/// Gives a part back its body if no scan of it was found: constant folding may have dropped what held it.
 fn restore(
     statement: &mut Statement,
     i: usize,

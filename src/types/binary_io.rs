@@ -22,13 +22,7 @@ pub fn send(value: &Datum, ty: Type, out: &mut BytesMut) {
             v.send(&mut bytes);
             out.put_slice(&bytes);
         }
-        Datum::Text(v) => {
-            out.put_slice(v.as_bytes());
-            if ty.oid == oid::BPCHAR && ty.typmod > 4 {
-                let pad = ((ty.typmod - 4) as usize).saturating_sub(v.chars().count());
-                out.put_bytes(b' ', pad);
-            }
-        }
+        Datum::Text(v) | Datum::Padded(v) => out.put_slice(v.as_bytes()),
         Datum::Bytea(v) => out.put_slice(v),
         Datum::TimeTz(v, west) => {
             out.put_i64(*v);
@@ -140,7 +134,10 @@ fn receive_plain(bytes: &mut &[u8], ty: Type) -> Result<Datum> {
             };
             match element {
                 Some(element) => receive_array(bytes, Type::with_typmod(element, ty.typmod))?,
-                None => Datum::Text(crate::wire::frontend::utf8(std::mem::take(bytes))?.into()),
+                None => {
+                    let text = crate::wire::frontend::utf8(std::mem::take(bytes))?.into();
+                    if other == oid::BPCHAR { Datum::bpchar(text) } else { Datum::Text(text) }
+                }
             }
         }
     })

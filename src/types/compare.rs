@@ -1,7 +1,7 @@
 //! Each type's own btree order, equality and hash: what indexes, sorts, groups and joins go by.
 //!
 //! NaN equals itself and is above all floats; -0 equals 0; numeric ignores its scale; an interval counts a month as 30 days and
-//! a day as 24 hours; char(n) is stored trimmed, so that its padding never counts; text orders by code point (C.UTF-8).
+//! a day as 24 hours; char(n)'s padding never counts; text orders by code point (C.UTF-8).
 
 use super::{Array, Datum, interval};
 use std::cmp::Ordering;
@@ -21,6 +21,7 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Float8(a), Float8(b)) => float(*a, *b),
         (Numeric(a), Numeric(b)) => a.cmp(b),
         (Text(a), Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Text(a) | Padded(a), Text(b) | Padded(b)) => blanks(a).cmp(blanks(b)),
         (Bytea(a), Bytea(b)) => a.cmp(b),
         (TimeTz(a, zone), TimeTz(b, other)) => {
             let utc = |time: i64, west: i32| time + i64::from(west) * 1_000_000;
@@ -43,9 +44,17 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
 pub fn nullable(left: &Datum, right: &Datum) -> Ordering {
     match (left.is_null(), right.is_null()) {
         (false, false) if std::mem::discriminant(left) == std::mem::discriminant(right) => compare(left, right),
-        (false, false) => Ordering::Equal,
+        (false, false) => match (left, right) {
+            (Datum::Text(a) | Datum::Padded(a), Datum::Text(b) | Datum::Padded(b)) => blanks(a).cmp(blanks(b)),
+            _ => Ordering::Equal,
+        },
         (left, right) => left.cmp(&right),
     }
+}
+
+/// A bpchar's bytes that count.
+fn blanks(text: &str) -> &[u8] {
+    text.trim_end_matches(' ').as_bytes()
 }
 
 /// float8's order.
@@ -86,6 +95,7 @@ pub fn hash(value: &Datum) -> u64 {
         Float8(v) => float_hash(*v),
         Numeric(v) => v.hash64(),
         Text(v) => bytes_hash(v.as_bytes()),
+        Padded(v) => bytes_hash(blanks(v)),
         Bytea(v) => bytes_hash(v),
         TimeTz(time, west) => mix(*time as u64 ^ (*west as u64) << 40),
         Interval(v) => {

@@ -32,8 +32,10 @@ pub enum Datum {
     Float8(f64),
     /// numeric: value with display scale, NaN and infinities.
     Numeric(Numeric),
-    /// text, varchar, bpchar (stored trimmed of its padding; padded on output by its typmod), name, json, unknown, cstring.
+    /// text, varchar, bpchar without blanks at its end, name, json, unknown, cstring.
     Text(Text),
+    /// A bpchar with blanks at its end, which comparisons do not see.
+    Padded(Text),
     /// bytea
     Bytea(Bytes),
     /// date: days since 2000-01-01; `i32::MIN` and `i32::MAX` are the infinities.
@@ -90,6 +92,11 @@ pub struct ArrayDim {
 }
 
 impl Datum {
+    /// A bpchar.
+    pub fn bpchar(text: Text) -> Datum {
+        if text.ends_with(' ') { Datum::Padded(text) } else { Datum::Text(text) }
+    }
+
     /// Whether this is SQL NULL.
     pub fn is_null(&self) -> bool {
         matches!(self, Datum::Null)

@@ -3,7 +3,8 @@
 //! numeric with a declared precision of at most 18 is an Int64 scaled by its declared scale; any other numeric is Keyed: its order-preserving
 //! digits, then the display scale (u16). interval is Keyed: its length in microseconds (i128, sign flipped), then months, days, micros.
 //! timetz is Keyed: UTC time and zone in order. Arrays are Keyed: every item as a key column, then the array's own binary form.
-//! The date/time types are their numbers, uuid is 16 bytes, oid an Int64, text and bytea their bytes.
+//! The date/time types are their numbers, uuid is 16 bytes, oid an Int64, text and bytea their bytes,
+//! char(n) without the blanks at its end.
 
 use super::numeric::Numeric;
 use super::{Array, ArrayDim, Datum, Interval, Oid, Type, interval, oid, typmod};
@@ -72,7 +73,8 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
         Datum::Float8(v) => Value::Float64(*v),
         Datum::Oid(v) => Value::Int64(i64::from(v.0)),
         Datum::Uuid(v) => Value::Fixed16(*v),
-        Datum::Text(v) => Value::Bytes(v.as_bytes()),
+        Datum::Text(v) | Datum::Padded(v) if ty.oid == oid::BPCHAR => Value::Bytes(v.trim_end_matches(' ').as_bytes()),
+        Datum::Text(v) | Datum::Padded(v) => Value::Bytes(v.as_bytes()),
         Datum::Bytea(v) => Value::Bytes(v),
         Datum::Numeric(v) => match scaled(ty) {
             Some(scale) => Value::Int64(scaled_int(v, scale)?),
@@ -174,6 +176,10 @@ fn from_bytes(bytes: &[u8], ty: Type) -> Option<Datum> {
         }
         oid::INT2VECTOR | oid::OIDVECTOR => decode_array(&bytes[keyed_part(bytes).len()..]),
         other if oid::element_of(other).is_some() => decode_array(&bytes[keyed_part(bytes).len()..]),
+        oid::BPCHAR if ty.typmod > 4 => {
+            std::str::from_utf8(bytes).ok().map(|text| typmod::padded(text, (ty.typmod - 4) as usize))
+        }
+        oid::BPCHAR => std::str::from_utf8(bytes).ok().map(|text| Datum::bpchar(text.into())),
         _ => std::str::from_utf8(bytes).ok().map(|text| Datum::Text(text.into())),
     }
 }
@@ -203,7 +209,11 @@ fn encode_array(array: &Array, key: &mut KeyEncoder, rest: &mut Vec<u8>) -> Resu
             Value::Float32(v) => v.to_le_bytes().to_vec(),
             Value::Float64(v) => v.to_le_bytes().to_vec(),
             Value::Fixed16(v) => v.to_vec(),
-            Value::Bytes(v) => v.to_vec(),
+            Value::Bytes(v) => match item {
+                // An element's length is not known when it is read: its blanks are kept.
+                Datum::Padded(text) => text.as_bytes().to_vec(),
+                _ => v.to_vec(),
+            },
         };
         rest.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         rest.extend_from_slice(&bytes);

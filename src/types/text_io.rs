@@ -68,13 +68,7 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Float4(v) => float4_out(*v, ctx.format.extra_float_digits, out),
         Datum::Float8(v) => float8_out(*v, ctx.format.extra_float_digits, out),
         Datum::Numeric(v) => push(out, format_args!("{v}")),
-        Datum::Text(v) => {
-            out.push_str(v);
-            if ty.oid == oid::BPCHAR && ty.typmod > 4 {
-                let pad = (ty.typmod - 4) as usize;
-                out.extend(std::iter::repeat_n(' ', pad.saturating_sub(v.chars().count())));
-            }
-        }
+        Datum::Text(v) | Datum::Padded(v) => out.push_str(v),
         Datum::Bytea(v) => bytea_out(v, ctx.format.bytea_escape, out),
         Datum::Date(v) => datetime::date_out(*v, ctx.format, out),
         Datum::Time(v) => datetime::time_out(*v, out),
@@ -127,7 +121,7 @@ pub fn float8_out(v: f64, extra: i32, out: &mut String) {
         return;
     }
     if extra > 0 {
-        let text = format!("{v:e}");
+        let text = shortest(format!("{v:e}"), 16, v, |digits| format!("{v:.digits$e}"), |text| text.parse() == Ok(v));
         return place_point(&text, 15, out);
     }
     general_out(v, (15 + extra).max(1) as usize, out);
@@ -139,10 +133,28 @@ pub fn float4_out(v: f32, extra: i32, out: &mut String) {
         return;
     }
     if extra > 0 {
-        let text = format!("{v:e}");
+        let exact = |digits| format!("{v:.digits$e}");
+        let text = shortest(format!("{v:e}"), 7, v.into(), exact, |text| text.parse() == Ok(v));
         return place_point(&text, 6, out);
     }
     general_out(f64::from(v), (6 + extra).max(1) as usize, out);
+}
+
+/// The shortest digits that mean `v`; of two that are equally near the even ones, as PostgreSQL writes them.
+fn shortest(
+    text: String,
+    digits_min: usize,
+    v: f64,
+    exact: impl Fn(usize) -> String,
+    same: impl Fn(&str) -> bool,
+) -> String {
+    let digits = text.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    // A value halfway between two has one digit more and few places after the binary point.
+    if digits < digits_min || (v * 1_048_576.0).fract() != 0.0 {
+        return text;
+    }
+    let nearest = exact(digits - 1);
+    if same(&nearest) { nearest } else { text }
 }
 
 fn special_out(v: f64, out: &mut String) -> bool {
@@ -343,6 +355,7 @@ pub fn input_plain(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum>
         oid::INTERVAL => Datum::Interval(interval::interval_in(text, ty.typmod, ctx.format.interval_style)?),
         oid::UUID => Datum::Uuid(uuid_in(text).ok_or_else(|| invalid("uuid", text))?),
         oid::NAME => Datum::Text(truncate_name(text).into()),
+        oid::BPCHAR => Datum::bpchar(text.into()),
         oid::INT2VECTOR => vector_in(text, oid::INT2, ctx)?,
         oid::OIDVECTOR => vector_in(text, oid::OID, ctx)?,
         oid::VOID => Datum::Text("".into()),

@@ -21,16 +21,20 @@ pub fn of_numeric(precision: i32, scale: i32) -> i32 {
 /// # Errors
 /// 22001, 22003, 22008.
 pub fn apply(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
-    if ty.typmod < 0 {
+    // A length is kept with the four bytes of PostgreSQL's header: less is none.
+    if ty.typmod < if matches!(ty.oid, oid::VARCHAR | oid::BPCHAR) { 4 } else { 0 } {
         return Ok(match value {
-            Datum::Text(text) if ty.oid == oid::BPCHAR => Datum::Text(trim_blanks(text)),
+            Datum::Text(text) if ty.oid == oid::BPCHAR => Datum::bpchar(text),
             other => other,
         });
     }
     Ok(match value {
-        Datum::Text(text) if ty.oid == oid::VARCHAR || ty.oid == oid::BPCHAR => {
-            let cut = limit(text, (ty.typmod - 4).max(0) as usize, ty, explicit)?;
-            Datum::Text(if ty.oid == oid::BPCHAR { trim_blanks(cut) } else { cut })
+        Datum::Text(text) | Datum::Padded(text) if ty.oid == oid::BPCHAR => {
+            let length = (ty.typmod - 4) as usize;
+            padded(&limit(text, length, ty, explicit)?, length)
+        }
+        Datum::Text(text) if ty.oid == oid::VARCHAR => {
+            Datum::Text(limit(text, (ty.typmod - 4) as usize, ty, explicit)?)
         }
         Datum::Numeric(v) => match numeric(ty.typmod) {
             Some((precision, scale)) => Datum::Numeric(v.fit(precision, scale)?),
@@ -50,8 +54,18 @@ pub fn apply(value: Datum, ty: Type, explicit: bool) -> Result<Datum> {
     })
 }
 
-fn trim_blanks(text: Text) -> Text {
-    if text.ends_with(' ') { text.trim_end_matches(' ').into() } else { text }
+/// A bpchar of `length` characters, filled up with blanks.
+pub fn padded(text: &str, length: usize) -> Datum {
+    // Characters take a byte or more each: only the others need counting.
+    let missing =
+        if text.is_ascii() { length.saturating_sub(text.len()) } else { length.saturating_sub(text.chars().count()) };
+    if missing == 0 {
+        return Datum::bpchar(text.into());
+    }
+    let mut out = String::with_capacity(text.len() + missing);
+    out.push_str(text);
+    out.extend(std::iter::repeat_n(' ', missing));
+    Datum::Padded(out.into())
 }
 
 fn limit(text: Text, max_chars: usize, ty: Type, explicit: bool) -> Result<Text> {

@@ -311,7 +311,7 @@ fn is_on(options: &[DefElem], name: &str) -> bool {
 /// What a value takes in PostgreSQL's row: its bytes and a short header.
 fn stored_width(value: &Datum, text: &impl Fn(&Datum) -> String) -> usize {
     let bytes = match value {
-        Datum::Text(text) => text.len(),
+        Datum::Text(text) | Datum::Padded(text) => text.len(),
         Datum::Bytea(bytes) => bytes.len(),
         other => text(other).len(),
     };

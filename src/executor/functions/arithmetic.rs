@@ -49,8 +49,8 @@ functions! {
     safe int2or(a: i16, b: i16) -> i16 = a | b;
     safe int2xor(a: i16, b: i16) -> i16 = a ^ b;
     safe int2not(a: i16) -> i16 = !a;
-    safe int2shl(a: i16, b: i32) -> i16 = a.wrapping_shl(b as u32);
-    safe int2shr(a: i16, b: i32) -> i16 = a.wrapping_shr(b as u32);
+    safe int2shl(a: i16, b: i32) -> i16 = i32::from(a).wrapping_shl(b as u32) as i16;
+    safe int2shr(a: i16, b: i32) -> i16 = i32::from(a).wrapping_shr(b as u32) as i16;
     safe int2larger(a: i16, b: i16) -> i16 = a.max(b);
     safe int2smaller(a: i16, b: i16) -> i16 = a.min(b);
     raises int4pl(a: i32, b: i32) -> i32 = checked(a.checked_add(b), "integer");
@@ -149,7 +149,7 @@ functions! {
     safe numeric_uplus(a: &Numeric) -> Numeric = a.clone();
     safe numeric_abs(a: &Numeric) -> Numeric = a.abs();
     safe numeric_larger(a: &Numeric, b: &Numeric) -> Numeric = a.max(b).clone();
-    safe numeric_smaller(a: &Numeric, b: &Numeric) -> Numeric = a.min(b).clone();
+    safe numeric_smaller(a: &Numeric, b: &Numeric) -> Numeric = if a < b { a.clone() } else { b.clone() };
     raises numeric_inc(a: &Numeric) -> Numeric = a.add(&Numeric::ONE);
     raises int8inc(a: i64) -> i64 = checked(a.checked_add(1), "bigint");
     raises int8dec(a: i64) -> i64 = checked(a.checked_sub(1), "bigint");

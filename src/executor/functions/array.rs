@@ -42,6 +42,7 @@ fn type_of(value: &Datum) -> Oid {
         Datum::Float8(_) => oid::FLOAT8,
         Datum::Numeric(_) => oid::NUMERIC,
         Datum::Null | Datum::Text(_) => oid::TEXT,
+        Datum::Padded(_) => oid::BPCHAR,
         Datum::Bytea(_) => oid::BYTEA,
         Datum::Date(_) => oid::DATE,
         Datum::Time(_) => oid::TIME,

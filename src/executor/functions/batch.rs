@@ -244,7 +244,7 @@ impl Writer {
             }
             (Builder::Text(builder), Value::Null) => builder.append_null(),
             (Builder::Text(builder), Value::Bytes(_)) => match value {
-                Datum::Text(text) => builder.append_value(text.as_str()),
+                Datum::Text(text) | Datum::Padded(text) => builder.append_value(text.as_str()),
                 other => return Err(Error::internal(format!("{other:?} in a column of text"))),
             },
             (Builder::Bytes(builder), Value::Null) => builder.append_null(),

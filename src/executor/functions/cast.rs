@@ -96,7 +96,7 @@ functions! {
     safe name_text(a: &str) -> &str = a;
     safe name_bpchar(a: &str) -> &str = a;
     safe text_name(a: &str) -> &str = text_io::truncate_name(a);
-    safe bpchar_name(a: &str) -> &str = text_io::truncate_name(a);
+    safe bpchar_name(a: &str) -> &str = text_io::truncate_name(a).trim_end_matches(' ');
     safe char_text(a: u8) -> Text = char_text(a);
     safe char_bpchar(a: u8) -> Text = char_text(a);
     safe text_char(a: &str) -> u8 = a.as_bytes().first().copied().unwrap_or(0);

@@ -196,8 +196,8 @@ functions! {
     safe bttext_pattern_cmp(a: &str, b: &str) -> i32 = as_i32(a.cmp(b));
     safe text_larger(a: &str, b: &str) -> &str = a.max(b);
     safe text_smaller(a: &str, b: &str) -> &str = a.min(b);
-    safe bpchar_larger(a: &str, b: &str) -> &str = if blanks(a) >= blanks(b) { a } else { b };
-    safe bpchar_smaller(a: &str, b: &str) -> &str = if blanks(a) <= blanks(b) { a } else { b };
+    safe bpchar_larger(a: &Datum, b: &Datum) -> Datum = if compare(a, b).is_ge() { a.clone() } else { b.clone() };
+    safe bpchar_smaller(a: &Datum, b: &Datum) -> Datum = if compare(a, b).is_le() { a.clone() } else { b.clone() };
     safe oidlarger(a: Oid, b: Oid) -> Oid = a.max(b);
     safe oidsmaller(a: Oid, b: Oid) -> Oid = a.min(b);
     safe array_eq(a: &Array, b: &Array) -> bool = (crate::types::compare::arrays(a, b)).is_eq();

@@ -29,7 +29,7 @@ pub fn takes_text(function: &Function, index: usize) -> Option<TextArgument> {
         "textanycat" | "anytextcat" => Some(TextArgument::Cast),
         "text_concat" | "text_concat_ws" | "text_format" if declared == Some(oid::ANY) => Some(TextArgument::Output),
         "array_to_text" | "array_to_text_null" if index == 0 => Some(TextArgument::Elements),
-        // A char(n) is kept without its padding, which these see.
+        // These see a char(n)'s padding.
         "bpcharoctetlen" | "textlike" | "textnlike" | "texticlike" | "texticnlike" | "textregexeq" | "textregexne"
         | "texticregexeq" | "texticregexne"
             if declared == Some(oid::BPCHAR) =>
@@ -43,7 +43,7 @@ pub fn takes_text(function: &Function, index: usize) -> Option<TextArgument> {
 fn text(value: &Datum) -> Result<Option<&str>> {
     match value {
         Datum::Null => Ok(None),
-        Datum::Text(text) => Ok(Some(text)),
+        Datum::Text(text) | Datum::Padded(text) => Ok(Some(text)),
         other => Err(Error::internal(format!("concat was called with {other:?}"))),
     }
 }

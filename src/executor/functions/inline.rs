@@ -53,12 +53,21 @@ args! {
     Float4 => f32, |v| *v;
     Float8 => f64, |v| *v;
     Numeric => &'a Numeric, |v| v;
-    Text => &'a str, |v| v;
     Bytea => &'a [u8], |v| v;
     Interval => Interval, |v| *v;
     Uuid => &'a [u8; 16], |v| v;
     Oid => Oid, |v| *v;
     Array => &'a Array, |v| v;
+}
+
+impl<'a> Arg<'a> for &'a str {
+    #[inline]
+    fn of(value: &'a Datum) -> Result<Self> {
+        match value {
+            Datum::Text(v) | Datum::Padded(v) => Ok(v),
+            other => mismatch(other),
+        }
+    }
 }
 
 impl<'a> Arg<'a> for &'a Datum {

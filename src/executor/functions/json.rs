@@ -53,7 +53,7 @@ fn value_out(ctx: &CallContext, value: &Datum, out: &mut String) {
     match value {
         Datum::Null => out.push_str("null"),
         Datum::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Datum::Text(text) => quoted(text, out),
+        Datum::Text(text) | Datum::Padded(text) => quoted(text, out),
         number => {
             let text = text_of(ctx, number);
             // NaN and the infinities are no json numbers.

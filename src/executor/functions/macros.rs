@@ -110,7 +110,7 @@ pub(super) mod sql {
         type Ref<'a> = &'a str;
         fn of(datum: &Datum) -> Option<&str> {
             match datum {
-                Datum::Text(value) => Some(value.as_str()),
+                Datum::Text(value) | Datum::Padded(value) => Some(value.as_str()),
                 _ => None,
             }
         }

@@ -57,6 +57,11 @@ fn numeric_sign(v: &Numeric) -> Numeric {
     if v.is_nan() { Numeric::NaN } else { Numeric::from(i64::from(v.signum())) }
 }
 
+fn inverse_hyperbolic_sine(v: f64) -> f64 {
+    // Where the square would overflow its term is all that counts.
+    if v.is_finite() && v.abs() > 1e150 { (v.abs().ln() + std::f64::consts::LN_2).copysign(v) } else { v.asinh() }
+}
+
 fn radians(v: f64) -> f64 {
     v * (std::f64::consts::PI / 180.0)
 }
@@ -209,11 +214,11 @@ functions! {
     safe dsinh(a: f64) -> f64 = a.sinh();
     safe dcosh(a: f64) -> f64 = a.cosh();
     safe dtanh(a: f64) -> f64 = a.tanh();
-    safe dasinh(a: f64) -> f64 = a.asinh();
+    safe dasinh(a: f64) -> f64 = inverse_hyperbolic_sine(a);
     raises dacosh(a: f64) -> f64 = domain(a, a >= 1.0).map(f64::acosh);
     raises datanh(a: f64) -> f64 = domain(a, (-1.0..=1.0).contains(&a)).map(f64::atanh);
-    safe degrees(a: f64) -> f64 = a / (std::f64::consts::PI / 180.0);
-    safe radians(a: f64) -> f64 = radians(a);
+    raises degrees(a: f64) -> f64 = check64(a / (std::f64::consts::PI / 180.0), a.is_infinite(), a == 0.0);
+    raises radians(a: f64) -> f64 = check64(radians(a), a.is_infinite(), a == 0.0);
     safe dpi() -> f64 = std::f64::consts::PI;
     raises width_bucket_float8(a: f64, b: f64, c: f64, d: i32) -> i32 = bucket(a, b, c, d);
     raises numeric_round(a: &Numeric, b: i32) -> Numeric = a.round(b);

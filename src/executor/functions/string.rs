@@ -41,7 +41,12 @@ fn left(text: &str, n: i32) -> &str {
 
 fn right(text: &str, n: i32) -> &str {
     let count = text.chars().count();
-    let skip = if n >= 0 { count.saturating_sub(n as usize) } else { n.unsigned_abs() as usize };
+    let skip = match n {
+        // PostgreSQL negates it, which leaves it as it is.
+        i32::MIN => 0,
+        0.. => count.saturating_sub(n as usize),
+        _ => n.unsigned_abs() as usize,
+    };
     text.char_indices().nth(skip).map_or("", |(at, _)| &text[at..])
 }
 
@@ -371,7 +376,7 @@ use text_to_table as text_to_table_null;
 /// Bits of a text or of bytes.
 fn bit_length(value: &Datum) -> i32 {
     8 * match value {
-        Datum::Text(text) => text.len() as i32,
+        Datum::Text(text) | Datum::Padded(text) => text.len() as i32,
         Datum::Bytea(bytes) => bytes.len() as i32,
         _ => 0,
     }

@@ -697,7 +697,7 @@ fn constant(value: &Datum) -> String {
         Datum::Float4(v) => format!("'{v}'::real"),
         Datum::Float8(v) => format!("'{v}'::double precision"),
         Datum::Oid(v) => format!("'{v}'::oid"),
-        Datum::Text(v) => format!("'{}'::text", v.replace('\'', "''")),
+        Datum::Text(v) | Datum::Padded(v) => format!("'{}'::text", v.replace('\'', "''")),
         Datum::Numeric(Numeric::Small { coefficient, scale: 0 }) => format!("'{coefficient}'::numeric"),
         Datum::Array(array) => {
             let items: Vec<String> = array.items.iter().map(plain).collect();
@@ -709,7 +709,7 @@ fn constant(value: &Datum) -> String {
 
 fn plain(value: &Datum) -> String {
     match value {
-        Datum::Text(v) => v.to_string(),
+        Datum::Text(v) | Datum::Padded(v) => v.to_string(),
         Datum::Int8(v) => v.to_string(),
         Datum::Int4(_) | Datum::Int2(_) | Datum::Bool(_) | Datum::Null => constant(value),
         other => format!("{other:?}"),

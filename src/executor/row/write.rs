@@ -214,6 +214,7 @@ impl InsertOp {
     }
 
     fn write(&mut self, f: &mut Frame) -> Result<InsertStage> {
+        self.refuse_deferrable(f)?;
         let plan = self.plan.clone();
         let mut row = vec![Value::Null; plan.storage_columns];
         let columns = plan.columns.iter().chain(&plan.checks.hidden);
@@ -251,20 +252,50 @@ impl InsertOp {
 
     fn arbiter_row(&self, conflict: &OnConflictPlan, f: &Frame) -> Result<Option<RowId>> {
         for arbiter in &conflict.arbiters {
-            let own =
-                |key: &crate::catalog::image::IndexKey| slot_of(&self.row, key.attribute).map(|s| f.get(s).clone());
-            let Some(key) = arbiter.keys.iter().map(own).collect::<Option<Vec<Datum>>>() else { continue };
-            if arbiter.predicate.is_some() || key.iter().any(Datum::is_null) {
-                continue;
-            }
-            let bytes = value::encode_key(&key, arbiter)?;
-            let found =
-                f.ctx.with_waits(|t| t.lock_key(&f.ctx.snapshot, arbiter.storage, &bytes, RowLockMode::KeyShare))?;
+            let found = self.row_in(arbiter, f)?;
             if found.is_some() {
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// The row that has this one's key in a unique index.
+    fn row_in(&self, index: &Index, f: &Frame) -> Result<Option<RowId>> {
+        let own = |key: &crate::catalog::image::IndexKey| slot_of(&self.row, key.attribute).map(|s| f.get(s).clone());
+        let Some(key) = index.keys.iter().map(own).collect::<Option<Vec<Datum>>>() else { return Ok(None) };
+        if index.predicate.is_some() || key.iter().any(Datum::is_null) {
+            return Ok(None);
+        }
+        let bytes = value::encode_key(&key, index)?;
+        f.ctx.with_waits(|t| t.lock_key(&f.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
+    }
+
+    /// A deferrable constraint is no arbiter: refused when a row comes to it, and no arbiter before it has its key.
+    fn refuse_deferrable(&self, f: &Frame) -> Result<()> {
+        let Some(conflict) = &self.plan.on_conflict else { return Ok(()) };
+        let mut indexes = if conflict.arbiters.is_empty() {
+            self.plan.target.indexes.iter().filter(|index| index.unique).collect::<Vec<_>>()
+        } else {
+            conflict.arbiters.iter().collect()
+        };
+        if !indexes.iter().any(|index| index.deferrable) {
+            return Ok(());
+        }
+        indexes.sort_by_key(|index| index.oid);
+        for index in indexes {
+            if index.deferrable {
+                let message =
+                    "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
+                return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message)
+                    .table(&self.plan.target.schema_name, &self.plan.target.name)
+                    .constraint(&index.name));
+            }
+            if self.row_in(index, f)?.is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// DO UPDATE: locks the existing row, loads its newest version, computes the changes.

@@ -680,7 +680,7 @@ pub(super) fn same_datum(a: &Datum, b: &Datum) -> bool {
         (Datum::Int8(a), Datum::Int8(b)) => a == b,
         (Datum::Float4(a), Datum::Float4(b)) => a.to_bits() == b.to_bits(),
         (Datum::Float8(a), Datum::Float8(b)) => a.to_bits() == b.to_bits(),
-        (Datum::Text(a), Datum::Text(b)) => a == b,
+        (Datum::Text(a), Datum::Text(b)) | (Datum::Padded(a), Datum::Padded(b)) => a == b,
         (Datum::Bytea(a), Datum::Bytea(b)) => a == b,
         (Datum::Date(a), Datum::Date(b)) => a == b,
         (Datum::Time(a), Datum::Time(b))

@@ -300,13 +300,11 @@ impl Binder<'_> {
             TextContext { format: &call.format, time_zone: &call.time_zone, now: call.transaction_time, names };
         // Intervals take their fields while they are read; lengths are applied afterwards.
         let target = if ty.oid == oid::INTERVAL { ty } else { Type::new(base_type(ty.oid)) };
-        // char(n) is kept without its padding.
-        let text = if target.oid == oid::BPCHAR { text.trim_end_matches(' ') } else { &text };
-        let value = text_io::input_plain(text, target, &context).map_err(|error| error.at(self.position(pos)))?;
+        let value = text_io::input_plain(&text, target, &context).map_err(|error| error.at(self.position(pos)))?;
         // 'now' and its like, and time zones' rules: another day, time and half of the year tell.
         let later = TextContext { now: context.now.wrapping_add(183 * 86_400_000_000 + 3_661_000_001), ..context };
         if is_datetime(target.oid)
-            && !text_io::input_plain(text, target, &later)
+            && !text_io::input_plain(&text, target, &later)
                 .is_ok_and(|again| super::aggregate::same_datum(&again, &value))
         {
             self.ctx.reads_clock.set(true);
@@ -401,7 +399,7 @@ impl Binder<'_> {
 
     /// The parameters' final types; errors that folding met come out here, after all errors of meaning.
     pub(crate) fn final_params(&mut self) -> Result<Vec<Type>> {
-        if let Some(error) = self.fold_error.take() {
+        if let Some(error) = self.fold_error.take().or_else(|| self.plan_error.take()) {
             return Err(error);
         }
         let mut types = Vec::with_capacity(self.params.len());

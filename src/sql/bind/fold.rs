@@ -168,6 +168,11 @@ impl Binder<'_> {
                 Some(Datum::Null) => Some(Datum::Null),
                 _ => None,
             },
+            ExprKind::NullIf { left, right, .. } => match (value(left), value(right)) {
+                (Some(Datum::Null), Some(_)) => Some(Datum::Null),
+                (Some(left), Some(Datum::Null)) => Some(left.clone()),
+                _ => None,
+            },
             ExprKind::IsNull(inner) => match value(inner) {
                 Some(Datum::Record(_)) | None => None,
                 Some(value) => Some(Datum::Bool(value.is_null())),
@@ -183,8 +188,8 @@ impl Binder<'_> {
                 }
                 _ => None,
             },
-            ExprKind::CoerceViaIo(inner) if stable_text(inner.ty) && stable_text(ty) => match value(inner).cloned() {
-                Some(Datum::Null) => Some(Datum::Null),
+            ExprKind::CoerceViaIo(inner) if matches!(value(inner), Some(Datum::Null)) => Some(Datum::Null),
+            ExprKind::CoerceViaIo(inner) if writes_alike(inner.ty) && reads_alike(ty) => match value(inner).cloned() {
                 Some(value) => self.through_text(&value, inner.ty, ty),
                 None => None,
             },
@@ -213,11 +218,19 @@ impl Binder<'_> {
     }
 }
 
-/// Types whose text forms depend on nothing but the value.
-fn stable_text(ty: Type) -> bool {
+/// Types whose output functions are immutable.
+fn writes_alike(ty: Type) -> bool {
+    reads_alike(ty) || matches!(ty.oid, oid::TIME | oid::TIMETZ)
+}
+
+/// Types whose input functions are immutable.
+fn reads_alike(ty: Type) -> bool {
     matches!(
         ty.oid,
         oid::BOOL
+            | oid::FLOAT4
+            | oid::FLOAT8
+            | oid::BYTEA
             | oid::INT2
             | oid::INT4
             | oid::INT8

@@ -433,11 +433,6 @@ impl Binder<'_> {
         };
         let found = target.indexes.iter().find(|known| known.oid == index).cloned();
         let found = found.ok_or_else(|| Error::internal("a unique constraint has lost its index"))?;
-        if found.deferrable {
-            let message =
-                "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
-            return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message));
-        }
         Ok(found)
     }
 
@@ -494,18 +489,13 @@ impl Binder<'_> {
                 let predicate = self.stored_expression(text, target, &row, Clause::IndexPredicate, boolean)?;
                 matches = matches && given.as_ref().is_some_and(|given| implies(given, &predicate));
             }
-            if matches && index.deferrable {
-                let message =
-                    "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
-                return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message));
-            }
             if matches {
                 arbiters.push(index.clone());
             }
         }
         if arbiters.is_empty() {
             let message = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-            return Err(Error::new(SqlState::InvalidColumnReference, message));
+            self.plan_error.get_or_insert(Error::new(SqlState::InvalidColumnReference, message));
         }
         Ok(arbiters)
     }

@@ -105,6 +105,8 @@ pub(crate) struct Binder<'a> {
     pub inlined: Vec<Vec<crate::sql::tree::Expr>>,
     /// The first error that folding met: reported when all else is bound.
     pub fold_error: Option<Error>,
+    /// What PostgreSQL's planner finds out after folding.
+    pub plan_error: Option<Error>,
     serial: u32,
 }
 
@@ -135,6 +137,7 @@ impl<'a> Binder<'a> {
             expr_depth: 0,
             inlined: Vec::new(),
             fold_error: None,
+            plan_error: None,
             serial: 0,
         }
     }

@@ -24,23 +24,15 @@ impl Parser<'_> {
         if !matches!(self.word_at(ahead), "select" | "values" | "with" | "table") {
             return false;
         }
-        if ahead == 1 {
-            return true;
-        }
-        // `((SELECT 1) + 1)`: what follows the inner query's parenthesis tells.
-        let Some(mut at) = self.closing(ahead - 1) else { return true };
-        for _ in 1..ahead - 1 {
-            at += 1;
-            if !self.is_sign_at(at, b')') {
-                break;
-            }
-        }
-        at += 1;
-        self.is_sign_at(at, b')')
-            || matches!(
-                self.word_at(at),
-                "union" | "intersect" | "except" | "order" | "limit" | "offset" | "fetch" | "for"
-            )
+        // `((SELECT 1) + 1)`: from the innermost parentheses outwards, what follows them tells.
+        (0..ahead - 1).rev().all(|outer| {
+            let Some(at) = self.closing(outer + 1) else { return true };
+            self.is_sign_at(at + 1, b')')
+                || matches!(
+                    self.word_at(at + 1),
+                    "union" | "intersect" | "except" | "order" | "limit" | "offset" | "fetch" | "for"
+                )
+        })
     }
 
     /// The place, counted from here, of the parenthesis that closes the one `ahead`.

@@ -280,7 +280,7 @@ impl Accumulator for Elements {
 /// Roughly what a value holds outside itself.
 pub(super) fn heap_bytes(value: &Datum) -> usize {
     match value {
-        Datum::Text(text) if text.is_heap_allocated() => text.len(),
+        Datum::Text(text) | Datum::Padded(text) if text.is_heap_allocated() => text.len(),
         Datum::Bytea(bytes) => bytes.len(),
         Datum::Array(array) => array.items.len() * size_of::<Datum>(),
         Datum::Record(fields) => fields.len() * size_of::<Datum>(),

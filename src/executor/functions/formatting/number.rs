@@ -147,7 +147,7 @@ impl Shape {
                 }
                 self.exponent = true;
             }
-            Comma | Group | Currency | Spell | Ordinal { .. } => {}
+            Comma | Group | Currency | Ignored | Ordinal { .. } => {}
         }
         Ok(())
     }
@@ -339,7 +339,7 @@ impl Writer {
             | NumberKey::Exponent
             | NumberKey::FillMode
             | NumberKey::Brackets
-            | NumberKey::Spell
+            | NumberKey::Ignored
             | NumberKey::LocaleSign
             | NumberKey::Shift => {}
         }

@@ -118,7 +118,7 @@ impl Reader<'_> {
             | NumberKey::FillMode
             | NumberKey::Brackets
             | NumberKey::Roman { .. }
-            | NumberKey::Spell
+            | NumberKey::Ignored
             | NumberKey::LocaleSign
             | NumberKey::Shift => false,
         }

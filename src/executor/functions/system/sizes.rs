@@ -153,7 +153,7 @@ fn column_size(value: &Datum) -> Option<i32> {
         Datum::Int8(_) | Datum::Float8(_) | Datum::Time(_) | Datum::Timestamp(_) | Datum::TimestampTz(_) => 8,
         Datum::TimeTz(..) => 12,
         Datum::Interval(_) | Datum::Uuid(_) => 16,
-        Datum::Text(text) => varlena(text.len()),
+        Datum::Text(text) | Datum::Padded(text) => varlena(text.len()),
         Datum::Bytea(bytes) => varlena(bytes.len()),
         Datum::Numeric(number) => {
             let mut bytes = Vec::new();
