@@ -221,9 +221,7 @@ impl Session {
         let mut execution = self.start(&prepared, Arc::new([])).await?;
         let binary = format.format == Format::Binary;
         backend::copy_response(&mut stream.out, b'H', binary, prepared.output.len());
-        if binary {
-            backend::frame(&mut stream.out, b'd', write_binary_header);
-        } else if format.header != Header::No {
+        if !binary && format.header != Header::No {
             let format = CopyFormat { force_quote: vec![false; format.force_quote.len()], ..format.clone() };
             let names = prepared.output.iter().map(|column| Some(column.name.as_str()));
             backend::frame(&mut stream.out, b'd', |out| write_line(&format, names, out));
@@ -234,14 +232,25 @@ impl Session {
         let run = self.run(&mut execution, stream, |execution, out| {
             rows += 1;
             backend::frame(out, b'd', |out| match binary {
-                true => put_binary(execution, columns, out),
+                true => {
+                    // In one message with the first row, as drivers expect.
+                    if rows == 1 {
+                        write_binary_header(out);
+                    }
+                    put_binary(execution, columns, out);
+                }
                 false => row.put(execution, columns, &format, out),
             });
             Ok(true)
         });
         run.await?;
         if binary {
-            backend::frame(&mut stream.out, b'd', write_binary_trailer);
+            backend::frame(&mut stream.out, b'd', |out| {
+                if rows == 0 {
+                    write_binary_header(out);
+                }
+                write_binary_trailer(out);
+            });
         }
         backend::bare(&mut stream.out, b'c');
         Ok(rows)

@@ -126,6 +126,12 @@ impl Prepared {
     }
 }
 
+/// Where a parameter's error is, as PostgreSQL words it while log_parameter_max_length_on_error is 0.
+fn parameter_context(portal: &str, at: usize, shown: &str) -> String {
+    let of = if portal.is_empty() { "unnamed portal".to_owned() } else { format!("portal \"{portal}\"") };
+    format!("{of} parameter ${}{shown}", at + 1)
+}
+
 impl Session {
     /// Makes a prepared statement of a text with at most one statement.
     pub(super) fn prepare(&mut self, text: &str, declared: Vec<Option<Oid>>) -> Result<Prepared> {
@@ -221,11 +227,15 @@ impl Session {
         };
         let ctx = self.bind_context(&image, &call, declared);
         let names_read = self.host.names_read.load(Ordering::Relaxed);
-        let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
-        let plan = Arc::new(planner::physical::plan_sized(&bound, &|relation| {
-            let transaction = self.transaction.lock();
-            planner::physical::facts_now(relation, &image, transaction.as_ref()?)
-        })?);
+        // Constants are folded on the way.
+        let (bound, plan) = self.watched(|| {
+            let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
+            let plan = planner::physical::plan_sized(&bound, &|relation| {
+                let transaction = self.transaction.lock();
+                planner::physical::facts_now(relation, &image, transaction.as_ref()?)
+            })?;
+            Ok((bound, Arc::new(plan)))
+        })?;
         if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
         }
@@ -318,11 +328,15 @@ impl Session {
             names: &*self.host,
         };
         let mut params = Vec::with_capacity(bind.parameters.len());
-        for ((value, ty), binary) in bind.parameters.iter().zip(&*prepared.params).zip(formats) {
+        for (i, ((value, ty), binary)) in bind.parameters.iter().zip(&*prepared.params).zip(formats).enumerate() {
+            let place = |shown: &str| parameter_context(&bind.portal, i, shown);
             params.push(match value {
                 None => Datum::Null,
-                Some(bytes) if binary => binary_io::receive(bytes, *ty)?,
-                Some(bytes) => text_io::input(utf8(bytes)?, *ty, &context)?,
+                Some(bytes) if binary => binary_io::receive(bytes, *ty).map_err(|error| error.context(place("")))?,
+                Some(bytes) => {
+                    let text = utf8(bytes).map_err(|error| error.context(place("")))?;
+                    text_io::input(text, *ty, &context).map_err(|error| error.context(place(" = '...'")))?
+                }
             });
         }
         let portal = Portal {

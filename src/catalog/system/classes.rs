@@ -77,8 +77,14 @@ fn class(relation: &Relation, ctx: &CallContext) -> Vec<Datum> {
     let stored = relation.kind != RelationKind::View;
     // Sizes are known to the planner only once ANALYZE has counted the rows, as in PostgreSQL.
     let analysed = table && relation.row_estimate >= 0.0;
-    let pages =
-        if analysed { ctx.host.relation_size(relation.oid).map_or(0, |bytes| (bytes / 8192) as i32) } else { 0 };
+    let size = || ctx.host.relation_size(relation.oid).map_or(0, |bytes| (bytes / 8192) as i32);
+    let pages = match relation.kind {
+        RelationKind::Table if analysed => size(),
+        // PostgreSQL's smallest index has one page.
+        RelationKind::Index if relation.row_estimate > 0.0 => size().max(1),
+        RelationKind::Index => 1,
+        _ => 0,
+    };
     let rows = match relation.kind {
         RelationKind::Table => relation.row_estimate as f32,
         RelationKind::Sequence => 1.0,

@@ -41,6 +41,14 @@ impl Binder<'_> {
         for source in &sources {
             args.push(self.expr(source)?);
         }
+        let mut sources = sources;
+        if call.within_group.is_empty() {
+            // pgjdbc's place for a result among the parameters of a call, as in PostgreSQL's ParseFuncOrColumn.
+            let is_result = |arg: &Expr| arg.ty.oid == oid::VOID && matches!(arg.kind, ExprKind::Param(_));
+            let mut kept = args.iter().map(|arg| !is_result(arg)).collect::<Vec<_>>().into_iter();
+            sources.retain(|_| kept.next().unwrap_or(true));
+            args.retain(|arg| !is_result(arg));
+        }
         let given: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
         let candidates = self.function_candidates(call.name.schema(), name, given.len(), &names, call.variadic);
         let chosen = match self.choose(&candidates, &given, call) {
