@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod executor;
+pub mod interrupt;
 pub mod planner;
 pub mod session;
 pub mod sql;

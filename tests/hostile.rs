@@ -1,65 +1,10 @@
 //! Statements that are too long, too deep or no text at all: each is answered within seconds, and the server goes on.
 
-use crate::support::Lightning;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use crate::support::{Lightning, Wire};
 use std::time::{Duration, Instant};
 
 /// Longest that one of these statements may take in a build without optimization.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A connection that speaks the simple protocol with any bytes.
-struct Wire(TcpStream);
-
-impl Wire {
-    fn open(port: u16) -> Wire {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
-        let parameters = b"user\0postgres\0database\0postgres\0\0";
-        let mut startup = (parameters.len() as u32 + 8).to_be_bytes().to_vec();
-        startup.extend(196_608_u32.to_be_bytes());
-        startup.extend(parameters);
-        stream.write_all(&startup).expect("the server reads");
-        let mut wire = Wire(stream);
-        wire.answer();
-        wire
-    }
-
-    /// SQLSTATE of the statement's error, or `""`.
-    fn ask(&mut self, text: &[u8]) -> String {
-        let mut message = vec![b'Q'];
-        message.extend((text.len() as u32 + 5).to_be_bytes());
-        message.extend(text);
-        message.push(0);
-        if self.0.write_all(&message).is_err() {
-            return "closed".to_owned();
-        }
-        self.answer()
-    }
-
-    /// Reads until ReadyForQuery.
-    fn answer(&mut self) -> String {
-        let mut code = String::new();
-        loop {
-            let mut head = [0; 5];
-            if self.0.read_exact(&mut head).is_err() {
-                return if code.is_empty() { "closed".to_owned() } else { code };
-            }
-            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize - 4;
-            let mut body = vec![0; length];
-            self.0.read_exact(&mut body).expect("a whole message");
-            match head[0] {
-                b'Z' => return code,
-                b'E' => {
-                    let mut fields = body.split(|byte| *byte == 0);
-                    let state = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
-                    code = String::from_utf8_lossy(state.get(1..).unwrap_or_default()).into_owned();
-                }
-                _ => {}
-            }
-        }
-    }
-}
 
 fn repeated(count: usize, item: impl Fn(usize) -> String, between: &str) -> String {
     (0..count).map(item).collect::<Vec<_>>().join(between)
@@ -67,25 +12,44 @@ fn repeated(count: usize, item: impl Fn(usize) -> String, between: &str) -> Stri
 
 #[test]
 fn hostile_statements_are_answered_and_the_server_lives() {
+    attack(1, PATIENCE);
+}
+
+/// The same, each ten times as large.
+#[test]
+#[ignore = "long tier"]
+fn hostile_statements_at_full_size() {
+    attack(10, PATIENCE);
+}
+
+fn attack(size: usize, patience: Duration) {
     let server = Lightning::start();
     let nested = |depth: usize| format!("select {}1{}", "(".repeat(depth), ")".repeat(depth));
     let subqueries = |depth: usize| format!("select {}1{}", "(select ".repeat(depth), ")".repeat(depth));
     let cases = |depth: usize| format!("select {}1{}", "case when true then ".repeat(depth), " end".repeat(depth));
     let from = |depth: usize| format!("{} 1 as x {}", "select * from (select ".repeat(depth), ") s".repeat(depth));
     let statements: Vec<(&str, Vec<u8>, &[&str])> = vec![
-        ("100,000 terms of OR", format!("select {}", repeated(100_000, |i| format!("1 = {i}"), " or ")).into(), &[""]),
-        ("100,000 terms of +", format!("select {}", repeated(100_000, |_| "1".into(), " + ")).into(), &["", "54001"]),
-        ("IN of 100,000", format!("select 5 in ({})", repeated(100_000, |i| i.to_string(), ", ")).into(), &[""]),
+        (
+            "100,000 terms of OR",
+            format!("select {}", repeated(100_000 * size, |i| format!("1 = {i}"), " or ")).into(),
+            &[""],
+        ),
+        (
+            "100,000 terms of +",
+            format!("select {}", repeated(100_000 * size, |_| "1".into(), " + ")).into(),
+            &["", "54001"],
+        ),
+        ("IN of 100,000", format!("select 5 in ({})", repeated(100_000 * size, |i| i.to_string(), ", ")).into(), &[""]),
         ("3,000 parentheses", nested(3_000).into(), &["", "54001"]),
-        ("50,000 parentheses", nested(50_000).into(), &["54001"]),
-        ("unclosed parentheses", "(".repeat(100_000).into(), &["54001", "42601"]),
+        ("50,000 parentheses", nested(50_000 * size).into(), &["54001"]),
+        ("unclosed parentheses", "(".repeat(100_000 * size).into(), &["54001", "42601"]),
         ("1,000 subqueries", subqueries(1_000).into(), &["", "54001"]),
-        ("20,000 subqueries", subqueries(20_000).into(), &["54001"]),
-        ("20,000 CASE", cases(20_000).into(), &["", "54001"]),
+        ("20,000 subqueries", subqueries(20_000 * size).into(), &["54001"]),
+        ("20,000 CASE", cases(20_000 * size).into(), &["", "54001"]),
         ("5,000 FROM", from(5_000).into(), &["54001", "42601"]),
-        ("20,000 NOT", format!("select {} true", "not ".repeat(20_000)).into(), &["", "54001"]),
-        ("20,000 minus", format!("select {} 1", "- ".repeat(20_000)).into(), &["", "54001"]),
-        ("20,000 casts", format!("select 1{}", "::int".repeat(20_000)).into(), &["", "54001"]),
+        ("20,000 NOT", format!("select {} true", "not ".repeat(20_000 * size)).into(), &["", "54001"]),
+        ("20,000 minus", format!("select {} 1", "- ".repeat(20_000 * size)).into(), &["", "54001"]),
+        ("20,000 casts", format!("select 1{}", "::int".repeat(20_000 * size)).into(), &["", "54001"]),
         (
             "10,000 columns",
             format!("select {}", repeated(10_000, |i| format!("{i} as c{i}"), ", ")).into(),
@@ -95,13 +59,17 @@ fn hostile_statements_are_answered_and_the_server_lives() {
         ("identifier of 1 MB", format!("select 1 as \"{}\"", "x".repeat(1 << 20)).into(), &[""]),
         ("literal of 64 MB", format!("select length('{}')", "x".repeat(64 << 20)).into(), &["", "54000"]),
         ("comment of 64 MB", format!("select 1 /*{}*/", "x".repeat(64 << 20)).into(), &[""]),
-        ("nested comments", format!("select 1 {}", "/*".repeat(100_000)).into(), &["42601"]),
-        ("20,000 statements", "select 1;".repeat(20_000).into(), &[""]),
-        ("10,000 rows of VALUES", format!("values {}", repeated(10_000, |i| format!("({i})"), ", ")).into(), &[""]),
+        ("nested comments", format!("select 1 {}", "/*".repeat(100_000 * size)).into(), &["42601"]),
+        ("20,000 statements", "select 1;".repeat(20_000 * size).into(), &[""]),
+        (
+            "10,000 rows of VALUES",
+            format!("values {}", repeated(10_000 * size, |i| format!("({i})"), ", ")).into(),
+            &[""],
+        ),
         ("300 joins", format!("select 1 from {}", repeated(300, |i| format!("(select 1) s{i}"), ", ")).into(), &[""]),
         ("1,000 UNION ALL", repeated(1_000, |i| format!("select {i}"), " union all ").into(), &["", "54001"]),
-        ("20,000 UNION ALL", repeated(20_000, |i| format!("select {i}"), " union all ").into(), &["", "54001"]),
-        ("array nesting", format!("select '{}'::int[]", "{".repeat(100_000)).into(), &["54000"]),
+        ("20,000 UNION ALL", repeated(20_000 * size, |i| format!("select {i}"), " union all ").into(), &["", "54001"]),
+        ("array nesting", format!("select '{}'::int[]", "{".repeat(100_000 * size)).into(), &["54000"]),
         ("no UTF-8", b"select '\xff\xfe'".to_vec(), &["22021"]),
         ("cut UTF-8", b"select '\xc3".to_vec(), &["22021"]),
         ("a zero byte", b"select 1\0 garbage".to_vec(), &["08P01", ""]),
@@ -113,7 +81,7 @@ fn hostile_statements_are_answered_and_the_server_lives() {
         let code = wire.ask(&text);
         let took = begun.elapsed();
         eprintln!("{name}: {code:?} in {took:?}");
-        if !expected.contains(&code.as_str()) || took > PATIENCE {
+        if !expected.contains(&code.as_str()) || took > patience {
             failures.push(format!("{name}: {code:?} in {took:?}, expected {expected:?}"));
         }
         if !wire.ask(b"select 1").is_empty() {

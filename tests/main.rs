@@ -1,9 +1,12 @@
 //! Tests of the server as its users meet it: the real program over its protocol.
 
 mod alter;
+mod cancel;
+mod drivers;
 mod functions;
 mod hostile;
 mod logic;
+mod long;
 mod pgbench;
 mod psql;
 mod random;

@@ -1,14 +1,12 @@
 //! PostgreSQL's own pgbench against the real program: no error in any protocol mode, and money is neither made nor lost,
-//! by `kill -9` neither.
-//!
-//! `LIGHTNING_LONG=1` runs scale 10 for 30 seconds each instead of scale 1 for 2.
+//! by `kill -9` neither. The long tier runs the same at scale 10.
 
 use crate::server::Server;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-const MODES: [&str; 3] = ["simple", "extended", "prepared"];
+pub(crate) const MODES: [&str; 3] = ["simple", "extended", "prepared"];
 
 /// Where PostgreSQL's packages put it; a machine without it skips these tests, CI does not.
 fn pgbench() -> Option<PathBuf> {
@@ -21,18 +19,16 @@ fn pgbench() -> Option<PathBuf> {
     found
 }
 
-struct Bench {
+pub(crate) struct Bench {
     program: PathBuf,
-    long: bool,
+    scale: u32,
+    seconds: u64,
 }
 
 impl Bench {
-    fn new() -> Option<Bench> {
-        Some(Bench { program: pgbench()?, long: std::env::var_os("LIGHTNING_LONG").is_some() })
-    }
-
-    fn seconds(&self) -> u64 {
-        if self.long { 30 } else { 2 }
+    /// Of a scale, with runs of so many seconds.
+    pub(crate) fn new(scale: u32, seconds: u64) -> Option<Bench> {
+        Some(Bench { program: pgbench()?, scale, seconds })
     }
 
     fn command(&self, server: &Server, args: &[&str]) -> Command {
@@ -41,20 +37,31 @@ impl Bench {
         command
     }
 
-    fn initialise(&self, server: &Server) {
-        let scale = if self.long { "10" } else { "1" };
-        succeed(self.command(server, &["-i", "-I", "dtgvpf", "-q", "-s", scale]).output());
+    pub(crate) fn initialise(&self, server: &Server) {
+        succeed(self.command(server, &["-i", "-I", "dtgvpf", "-q", "-s", &self.scale.to_string()]).output());
     }
 
-    /// Eight clients for a while; every transaction must succeed.
-    fn run(&self, server: &Server, args: &[&str]) {
-        let seconds = self.seconds().to_string();
+    /// Eight clients for a while; every transaction must succeed. Transactions per second.
+    pub(crate) fn run(&self, server: &Server, args: &[&str]) -> u64 {
+        let seconds = self.seconds.to_string();
         // With -n, because pgbench's own VACUUM comes with a TRUNCATE of the history.
         let args = [&["-n", "-c", "8", "-j", "2", "-T", &seconds][..], args].concat();
         let text = succeed(self.command(server, &args).output());
         assert!(text.contains("number of failed transactions: 0 (0.000%)"), "{args:?}: {text}");
         let processed = text.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
-        assert!(processed.is_some_and(|count| count != "0"), "{args:?}: {text}");
+        let processed = processed.and_then(|count| count.parse::<u64>().ok()).filter(|count| *count > 0);
+        processed.unwrap_or_else(|| panic!("{args:?}: {text}")) / self.seconds
+    }
+
+    /// Kills the server in the middle of TPC-B and starts it again; rows of history afterwards, the sums agreeing.
+    pub(crate) fn killed(&self, server: &mut Server, folder: &Path, mode: &str, seconds: u64) -> i64 {
+        let args = ["-n", "-c", "8", "-T", "600", "-M", mode];
+        let running = self.command(server, &args).spawn().expect("pgbench starts");
+        std::thread::sleep(Duration::from_secs(seconds));
+        server.kill();
+        assert!(!running.wait_with_output().expect("pgbench ends").status.success());
+        *server = Server::start(folder);
+        balanced(server).1
     }
 }
 
@@ -66,7 +73,7 @@ fn succeed(output: std::io::Result<Output>) -> String {
 }
 
 /// All four sums are the same number, which comes back with the count of history's rows.
-fn balanced(server: &Server) -> (i64, i64) {
+pub(crate) fn balanced(server: &Server) -> (i64, i64) {
     let sums = async {
         let row = server
             .connect()
@@ -89,7 +96,7 @@ fn balanced(server: &Server) -> (i64, i64) {
 
 #[test]
 fn pgbench_runs_in_every_mode_and_the_sums_agree() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = Bench::new(1, 2) else { return };
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     bench.initialise(&server);
@@ -104,19 +111,13 @@ fn pgbench_runs_in_every_mode_and_the_sums_agree() {
 
 #[test]
 fn pgbench_sums_agree_after_kill_9() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = Bench::new(1, 2) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path());
     bench.initialise(&server);
     let mut history = 0;
     for mode in MODES {
-        let running =
-            bench.command(&server, &["-n", "-c", "8", "-T", "600", "-M", mode]).spawn().expect("pgbench starts");
-        std::thread::sleep(Duration::from_secs(bench.seconds()));
-        server.kill();
-        assert!(!running.wait_with_output().expect("pgbench ends").status.success());
-        server = Server::start(folder.path());
-        let (_, rows) = balanced(&server);
+        let rows = bench.killed(&mut server, folder.path(), mode, 2);
         assert!(rows > history, "{rows} rows of history, {history} before");
         history = rows;
     }

@@ -41,12 +41,35 @@ impl Server {
 }
 
 impl Server {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.lock().expect("nobody panics with it").id()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        let port = self.url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
+        port.expect("its address ends with a port")
+    }
+
+    /// Bytes of memory that it occupies.
+    pub(crate) fn resident(&self) -> u64 {
+        resident(self.pid())
+    }
+
     /// With SIGKILL, while others may still use it.
     pub(crate) fn kill(&self) {
         let mut child = self.child.lock().expect("nobody panics with it");
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// Bytes of memory that a process occupies.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) << 10
 }
 
 impl Drop for Server {

@@ -5,22 +5,21 @@ use std::path::Path;
 use std::time::Duration;
 use tpc::c::{self, CheckArgs, Isolation, LoadArgs, RunArgs, Target};
 
-fn target(server: &Server) -> Target {
-    Target { url: server.url.clone(), json: false }
+fn target(url: &str) -> Target {
+    Target { url: url.to_owned(), json: false }
 }
 
-/// Two warehouses with a twentieth of its customers and items.
-fn load(server: &Server) {
-    let target = target(server);
-    let args = LoadArgs { target, warehouses: 2, connections: 2, replace: false, seed: Some(1), divisor: 20 };
+/// Two warehouses, their customers and items divided by a number.
+pub(crate) fn load(url: &str, divisor: i32) {
+    let args = LoadArgs { target: target(url), warehouses: 2, connections: 2, replace: false, seed: Some(1), divisor };
     c::load(&args).expect("the load");
 }
 
-fn run(server: &Server, orders: &Path, isolation: Isolation, seconds: u64) -> c::Report {
+pub(crate) fn run(url: &str, orders: &Path, isolation: Isolation, seconds: u64, terminals: u32) -> c::Report {
     let args = RunArgs {
-        target: target(server),
+        target: target(url),
         warehouses: None,
-        terminals: 4,
+        terminals,
         seconds,
         warmup: 0,
         isolation,
@@ -34,8 +33,9 @@ fn run(server: &Server, orders: &Path, isolation: Isolation, seconds: u64) -> c:
     c::run(&args).expect("the run starts")
 }
 
-fn check(server: &Server, orders: &Path) -> u64 {
-    let args = CheckArgs { target: target(server), warehouses: Some(2), orders: Some(orders.to_owned()) };
+/// The consistency conditions; the number of acknowledged orders, all of which are there.
+pub(crate) fn check(url: &str, orders: &Path) -> u64 {
+    let args = CheckArgs { target: target(url), warehouses: Some(2), orders: Some(orders.to_owned()) };
     let report = c::check(&args).expect("the check runs");
     report.outcome().unwrap_or_else(|e| panic!("{e}\n{report}"));
     report.acknowledged.expect("there is a list")
@@ -46,13 +46,13 @@ fn every_transaction_leaves_the_database_consistent() {
     let folder = tempfile::tempdir().unwrap();
     let orders = folder.path().join("orders");
     let server = Server::start(&folder.path().join("data"));
-    load(&server);
+    load(&server.url, 20);
     for isolation in [Isolation::ReadCommitted, Isolation::RepeatableRead] {
-        let report = run(&server, &orders, isolation, 4);
+        let report = run(&server.url, &orders, isolation, 4, 4);
         report.outcome().unwrap_or_else(|e| panic!("{e}\n{report}"));
         assert!(report.kinds[..2].iter().all(|kind| kind.committed > 0), "{report}");
     }
-    assert!(check(&server, &orders) > 0);
+    assert!(check(&server.url, &orders) > 0);
 }
 
 #[test]
@@ -60,10 +60,10 @@ fn no_acknowledged_order_is_lost_by_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let (data, orders) = (folder.path().join("data"), folder.path().join("orders"));
     let mut server = Server::start(&data);
-    load(&server);
+    load(&server.url, 20);
     for _ in 0..2 {
         std::thread::scope(|scope| {
-            let running = scope.spawn(|| run(&server, &orders, Isolation::ReadCommitted, 60));
+            let running = scope.spawn(|| run(&server.url, &orders, Isolation::ReadCommitted, 60, 4));
             std::thread::sleep(Duration::from_secs(3));
             server.kill();
             let report = running.join().expect("the run ends");
@@ -71,6 +71,6 @@ fn no_acknowledged_order_is_lost_by_kill_9() {
             assert!(failure.contains("the server is gone") && failure.contains("orders"), "{failure}");
         });
         server = Server::start(&data);
-        assert!(check(&server, &orders) > 0);
+        assert!(check(&server.url, &orders) > 0);
     }
 }

@@ -46,6 +46,7 @@ use crate::executor::functions::CallContext;
 use crate::executor::memory::Memory;
 use crate::executor::row::constraint::ConstraintQueue;
 use crate::executor::{SharedTransaction, StatementContext};
+use crate::interrupt;
 use crate::sql::ast::utility::TransactionModes;
 use crate::sql::bind::BindContext;
 use crate::types::Oid;
@@ -57,7 +58,7 @@ use statement::{Portal, Prepared};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use transaction::{Block, Savepoint};
+use transaction::{Block, Savepoint, Unsettled};
 
 /// The time zone that a TimeZone setting means, and its name as shown.
 pub fn time_zone(value: &str) -> Option<(jiff::tz::TimeZone, String)> {
@@ -81,6 +82,7 @@ pub struct Session {
     host: Arc<SessionHost>,
     transaction: SharedTransaction,
     block: Block,
+    unsettled: Option<Unsettled>,
     savepoints: Vec<Savepoint>,
     /// The modes of a failed block whose transaction is undone already, for AND CHAIN.
     failed_modes: Option<TransactionModes>,
@@ -168,6 +170,7 @@ impl Session {
             settings,
             transaction,
             block: Block::None,
+            unsettled: None,
             savepoints: Vec::new(),
             failed_modes: None,
             change: None,
@@ -192,6 +195,7 @@ impl Session {
     /// The session ends: what it has begun is undone, its temporary objects go.
     pub async fn close(&mut self) {
         self.rollback();
+        self.settle();
         let has_temporary = self.image().is_ok_and(|image| self.host.temp_schema(&image).is_some());
         if !has_temporary {
             return;
@@ -289,6 +293,7 @@ impl Session {
 
     /// A statement begins: its time, its deadline; an old cancel request is forgotten.
     fn begin_statement(&mut self) {
+        self.settle();
         self.statement_time = now();
         self.backend.cancel.store(false, Ordering::Relaxed);
         let timeout = self.settings.lock().parsed().statement_timeout;
@@ -300,6 +305,16 @@ impl Session {
                 backend.cancel();
             }))
         });
+    }
+
+    /// Does synchronous work of the statement, of which a cancel request or the timeout ends the long loops.
+    fn watched<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let done = interrupt::watching(&self.backend.cancel, work);
+        if done.as_ref().is_err_and(|error| error.waiter().is_none()) {
+            // Of several reasons to end it is the one that is told.
+            self.check_interrupts()?;
+        }
+        done
     }
 
     /// 57014 when the statement was cancelled or has run for too long; 57P01 when the server is told to stop.

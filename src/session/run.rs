@@ -317,8 +317,8 @@ impl Session {
                 self.flush(stream).await?;
             }
             let burst = match execution.is_long() {
-                true => tokio::task::block_in_place(|| self.burst(execution, stream, &mut row)),
-                false => self.burst(execution, stream, &mut row),
+                true => tokio::task::block_in_place(|| self.watched(|| self.burst(execution, stream, &mut row))),
+                false => self.watched(|| self.burst(execution, stream, &mut row)),
             };
             match burst? {
                 Burst::Done(affected) => return Ok(Some(affected)),
@@ -358,10 +358,7 @@ impl Session {
                     // Where blocking is allowed a page is read on the spot.
                     Some(waiter) if began.is_some() && waiter.needs_work() => waiter.work(),
                     Some(waiter) => return Ok(Burst::Wait(waiter.clone())),
-                    None => {
-                        self.check_interrupts()?;
-                        return Err(error);
-                    }
+                    None => return Err(error),
                 },
             }
         }
@@ -418,7 +415,7 @@ impl Session {
     /// One step of an execution, waits included.
     pub(super) async fn next_step(&mut self, execution: &mut Execution) -> Result<Step> {
         loop {
-            match execution.next() {
+            match self.watched(|| execution.next()) {
                 Ok(Step::Yield) => {
                     self.check_interrupts()?;
                     tokio::task::yield_now().await;
@@ -429,10 +426,7 @@ impl Session {
                         let waiter = waiter.clone();
                         self.wait(&waiter).await?;
                     }
-                    None => {
-                        self.check_interrupts()?;
-                        return Err(error);
-                    }
+                    None => return Err(error),
                 },
             }
         }

@@ -23,6 +23,17 @@ pub(super) enum Block {
     Failed,
 }
 
+/// Changes that are undone before the client is told; of more it is told first.
+const UNDONE_AT_ONCE: u64 = 1_000;
+
+/// What is over, as the client will have heard, but still has to be undone: rows and locks are held until then.
+pub(super) enum Unsettled {
+    /// A transaction.
+    Transaction(lightning_storage::Transaction),
+    /// All since a savepoint of the failed block.
+    Since(SavepointId),
+}
+
 /// A SAVEPOINT.
 pub(super) struct Savepoint {
     name: String,
@@ -53,6 +64,7 @@ impl Session {
         if self.block != Block::None {
             return Ok(());
         }
+        self.settle();
         let level = match self.settings.lock().begin_transaction()?.repeatable_read {
             true => lightning_storage::Isolation::RepeatableRead,
             false => lightning_storage::Isolation::ReadCommitted,
@@ -185,7 +197,7 @@ impl Session {
         let ctx = self.statement_context(&image, &call)?;
         let Some(mut end) = ConstraintQueue::commit(&ctx, everything) else { return Ok(()) };
         loop {
-            match end.run(&ctx) {
+            match self.watched(|| end.run(&ctx)) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_pause() => tokio::task::yield_now().await,
                 Err(error) => match error.waiter() {
@@ -245,9 +257,7 @@ impl Session {
     pub(super) fn rollback(&mut self) {
         self.portals.retain(|_, portal| portal.is_held());
         let transaction = self.transaction.lock().take();
-        if let Some(transaction) = transaction {
-            transaction.rollback();
-        }
+        self.settle_later(transaction.map(Unsettled::Transaction));
         self.block = Block::None;
         self.notifications.lock().rollback(0);
         self.failed_modes = None;
@@ -255,6 +265,55 @@ impl Session {
         self.constraints.lock().clear();
         self.change = None;
         self.settings.lock().rollback(0);
+    }
+
+    /// Undoes now what is little; what is much once the client has been told, which may not wait for it.
+    fn settle_later(&mut self, over: Option<Unsettled>) {
+        let Some(over) = over else { return };
+        self.settle();
+        let large = match &over {
+            Unsettled::Transaction(transaction) => transaction.has_changed_more_than(UNDONE_AT_ONCE),
+            Unsettled::Since(_) => {
+                self.transaction.lock().as_ref().is_some_and(|t| t.has_changed_more_than(UNDONE_AT_ONCE))
+            }
+        };
+        self.unsettled = Some(over);
+        if !large {
+            self.undo_unsettled();
+        }
+    }
+
+    /// Whether there is something to [`Self::settle`].
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled.is_some()
+    }
+
+    /// Undoes what has been put off; nothing else of the session may happen before.
+    pub fn settle(&mut self) {
+        while self.is_unsettled() {
+            tokio::task::block_in_place(|| self.undo_unsettled());
+        }
+    }
+
+    fn undo_unsettled(&mut self) {
+        match self.unsettled.take() {
+            None => {}
+            Some(Unsettled::Transaction(transaction)) => transaction.rollback(),
+            Some(Unsettled::Since(savepoint)) => {
+                let undone = self.transaction.lock().as_mut().is_some_and(|t| t.rollback_to(savepoint).is_ok());
+                if !undone {
+                    self.fail_whole();
+                }
+            }
+        }
+    }
+
+    /// Nothing is left of the block but that its end must come.
+    fn fail_whole(&mut self) {
+        let modes = self.modes();
+        self.rollback();
+        self.failed_modes = Some(modes);
+        self.block = Block::Failed;
     }
 
     /// A statement has failed: an implicit transaction is over; a block waits for its end, but what it has done since its last
@@ -276,35 +335,37 @@ impl Session {
     fn undo_failed(&mut self) {
         match self.block {
             Block::None | Block::Implicit => self.rollback(),
-            Block::Explicit => {
-                let undone = match self.savepoints.last() {
-                    Some(_) => self.undo_to(self.savepoints.len() - 1).is_ok(),
-                    None => false,
-                };
-                if !undone {
-                    let modes = self.modes();
-                    self.rollback();
-                    self.failed_modes = Some(modes);
+            Block::Explicit => match self.savepoints.last() {
+                Some(last) => {
+                    let last = last.id;
+                    self.forget_since(self.savepoints.len() - 1);
+                    self.block = Block::Failed;
+                    self.settle_later(Some(Unsettled::Since(last)));
                 }
-                self.block = Block::Failed;
-            }
+                None => self.fail_whole(),
+            },
             Block::Failed => {}
         }
     }
 
     /// Undoes all since a savepoint, which stays.
     fn undo_to(&mut self, at: usize) -> Result<()> {
+        if let Some(transaction) = self.transaction.lock().as_mut() {
+            transaction.rollback_to(self.savepoints[at].id)?;
+        }
+        self.forget_since(at);
+        Ok(())
+    }
+
+    /// The session's own part of that.
+    fn forget_since(&mut self, at: usize) {
         self.savepoints.truncate(at + 1);
         let savepoint = &self.savepoints[at];
-        if let Some(transaction) = self.transaction.lock().as_mut() {
-            transaction.rollback_to(savepoint.id)?;
-        }
         self.constraints.lock().rollback_to(savepoint.mark);
         self.notifications.lock().rollback(savepoint.notifications);
         self.change = savepoint.change.clone();
         self.portals.retain(|_, portal| portal.depth <= at);
         self.settings.lock().rollback(at as u32 + 1);
-        Ok(())
     }
 
     /// SAVEPOINT.

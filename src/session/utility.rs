@@ -7,6 +7,7 @@ use super::transaction::Block;
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::ddl::{self, DdlContext};
+use crate::interrupt;
 use crate::sql::ast::utility::{
     Discard, Explain, LockTable, ObjectKind, Set, SetValue, SettingName, TableLockMode, Transaction, Utility,
 };
@@ -218,7 +219,10 @@ impl Session {
                         let waiter = waiter.clone();
                         self.wait(&waiter).await?;
                     }
-                    None => return Err(error),
+                    None => {
+                        self.check_interrupts()?;
+                        return Err(error);
+                    }
                 },
             }
         }
@@ -254,13 +258,14 @@ impl Session {
             others: &others,
             notices: Vec::new(),
         };
-        let result = body(&mut ctx);
+        let result = interrupt::watching(&self.backend.cancel, || body(&mut ctx));
         let notices = std::mem::take(&mut ctx.notices);
         drop(ctx);
         if let (Some(transaction), Some(start)) = (self.transaction.lock().as_mut(), start) {
             match &result {
-                Ok(_) => transaction.release(start),
-                Err(_) => transaction.rollback_to(start)?,
+                Err(error) if error.waiter().is_some() => transaction.rollback_to(start)?,
+                // A failed statement is undone with all that it fails.
+                _ => transaction.release(start),
             }
         }
         let value = result?;

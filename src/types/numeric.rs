@@ -795,7 +795,10 @@ impl Numeric {
         if n > 32_177 {
             return Err(overflow());
         }
-        Ok(Numeric::from_big((2..=n).fold(BigInt::one(), |v, i| v * i), 0))
+        Ok(Numeric::from_big(
+            (2..=n).take_while(|_| !crate::interrupt::requested()).fold(BigInt::one(), |v, i| v * i),
+            0,
+        ))
     }
 }
 

@@ -135,6 +135,9 @@ async fn open_session(
     Ok(Ok(session))
 }
 
+/// How long a client that does not read its answers keeps the session from undoing what has failed.
+const UNREAD: Duration = Duration::from_millis(20);
+
 struct Connection<'a> {
     stream: &'a mut Stream,
     session: &'a mut Session,
@@ -147,7 +150,7 @@ impl Connection<'_> {
     async fn run(&mut self) -> io::Result<()> {
         loop {
             if !self.stream.has_frame() {
-                self.stream.flush().await?;
+                self.flush_and_settle().await?;
             }
             let (kind, body) = match self.next_frame().await? {
                 Some(Frame::Message(kind, body)) => (kind, body),
@@ -172,6 +175,18 @@ impl Connection<'_> {
                 Err(error) => self.report(error, extended).await?,
             }
         }
+    }
+
+    /// Sends what there is; then the session undoes what the client had not to wait for, though the client may not read.
+    async fn flush_and_settle(&mut self) -> io::Result<()> {
+        if self.session.is_unsettled() {
+            let sent = tokio::time::timeout(UNREAD, self.stream.flush()).await;
+            self.session.settle();
+            if let Ok(sent) = sent {
+                return sent;
+            }
+        }
+        self.stream.flush().await
     }
 
     /// The next frame; `None` after the connection was told to end.

@@ -3,7 +3,7 @@
 //! PostgreSQL is the oracle: where its programs are missing a test that needs them says so and passes, but fails in CI.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -164,4 +164,77 @@ pub(crate) fn difference(expected: &str, found: &str) -> String {
     }
     let diff = Command::new("diff").args(["-u", "postgresql", "lightning"]).current_dir(folder.path()).output();
     diff.map_or_else(|_| "they differ".to_owned(), |diff| String::from_utf8_lossy(&diff.stdout).into_owned())
+}
+
+/// A connection that speaks the simple protocol with any bytes.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    /// What a cancel request must show.
+    key: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) fn open(port: u16) -> Wire {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        let mut wire = Wire { stream, key: Vec::new() };
+        let parameters = b"user\0postgres\0database\0postgres\0\0";
+        wire.packet(196_608, parameters);
+        wire.answer();
+        wire
+    }
+
+    /// A message without a kind.
+    fn packet(&mut self, code: u32, body: &[u8]) {
+        let mut packet = (body.len() as u32 + 8).to_be_bytes().to_vec();
+        packet.extend(code.to_be_bytes());
+        packet.extend(body);
+        self.stream.write_all(&packet).expect("the server reads");
+    }
+
+    /// A simple query whose answer nobody reads yet; `false`: the connection is closed.
+    pub(crate) fn send(&mut self, text: &[u8]) -> bool {
+        let mut message = vec![b'Q'];
+        message.extend((text.len() as u32 + 5).to_be_bytes());
+        message.extend(text);
+        message.push(0);
+        self.stream.write_all(&message).is_ok()
+    }
+
+    /// SQLSTATE of the statement's error, or `""`.
+    pub(crate) fn ask(&mut self, text: &[u8]) -> String {
+        if self.send(text) { self.answer() } else { "closed".to_owned() }
+    }
+
+    /// A cancel request for what the connection is doing.
+    pub(crate) fn cancel(&self) {
+        let address = self.stream.peer_addr().expect("it is connected");
+        let stream = TcpStream::connect(address).expect("the server listens");
+        Wire { stream, key: Vec::new() }.packet(80_877_102, &self.key);
+    }
+
+    /// Reads until ReadyForQuery.
+    pub(crate) fn answer(&mut self) -> String {
+        let mut code = String::new();
+        let mut input = BufReader::with_capacity(1 << 16, &self.stream);
+        loop {
+            let mut head = [0; 5];
+            if input.read_exact(&mut head).is_err() {
+                return if code.is_empty() { "closed".to_owned() } else { code };
+            }
+            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize - 4;
+            let mut body = vec![0; length];
+            input.read_exact(&mut body).expect("a whole message");
+            match head[0] {
+                b'Z' => return code,
+                b'K' => self.key = body,
+                b'E' => {
+                    let mut fields = body.split(|byte| *byte == 0);
+                    let state = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
+                    code = String::from_utf8_lossy(state.get(1..).unwrap_or_default()).into_owned();
+                }
+                _ => {}
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use super::inline::functions;
 use crate::error::{Error, Result, SqlState};
+use crate::interrupt;
 use bytes::Bytes;
 use md5::Md5;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
@@ -378,7 +379,11 @@ fn like_escape(pattern: &[u8], escape: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn digest<D: Digest>(bytes: &[u8]) -> Vec<u8> {
-    D::digest(bytes).to_vec()
+    let mut digest = D::new();
+    for part in bytes.chunks(1 << 20).take_while(|_| !interrupt::requested()) {
+        digest.update(part);
+    }
+    digest.finalize().to_vec()
 }
 
 functions! {

@@ -3,6 +3,7 @@
 use super::inline::functions;
 use super::string::lower;
 use crate::error::{Error, Result, SqlState};
+use crate::interrupt;
 
 /// Bytes of the character that starts with `lead`, in UTF-8.
 fn utf8_width(lead: u8) -> usize {
@@ -57,6 +58,9 @@ fn like(text: &[u8], pattern: &[u8], width: fn(u8) -> usize) -> Result<bool> {
         };
         if !matched {
             let Some((from, after)) = retry else { return Ok(false) };
+            if from & 0xfff == 0 {
+                interrupt::check()?;
+            }
             // Within the text: `from` was before the mismatch, at a character's start.
             let next = from + width(text[from]);
             (t, p, retry) = (next, after, Some((next, after)));

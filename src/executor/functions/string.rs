@@ -4,11 +4,15 @@ use super::inline::functions;
 use super::macros::strict;
 use super::{CallContext, Rows};
 use crate::error::{Error, Result, SqlState};
+use crate::interrupt;
 use crate::types::{Array, Datum, Oid, oid};
 use unicode_normalization::UnicodeNormalization;
 
 /// What a text may grow to.
 const TEXT_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes made between two looks at the cancel flag.
+const STEP_BYTES: usize = 1 << 22;
 
 fn too_large() -> Error {
     Error::new(SqlState::ProgramLimitExceeded, "requested length too large")
@@ -64,7 +68,18 @@ fn pad(text: &str, len: i32, fill: &str, before: bool) -> Result<String> {
 
 fn repeat(text: &str, n: i32) -> Result<String> {
     let n = n.max(0) as usize;
-    if text.len().saturating_mul(n) > TEXT_BYTES_MAX { Err(too_large()) } else { Ok(text.repeat(n)) }
+    if text.len().saturating_mul(n) > TEXT_BYTES_MAX {
+        return Err(too_large());
+    }
+    let mut repeated = String::with_capacity(text.len() * n);
+    let each = (STEP_BYTES / text.len().max(1)).clamp(1, n.max(1));
+    let many = text.repeat(each);
+    for _ in 0..n / each {
+        interrupt::check()?;
+        repeated.push_str(&many);
+    }
+    repeated.push_str(&text.repeat(n % each));
+    Ok(repeated)
 }
 
 /// The position of `part` in `text` in characters, 1-based; 0: not in it.
@@ -113,7 +128,7 @@ fn translate(text: &str, from: &str, to: &str) -> String {
         Some(at) => to.get(at).copied(),
         None => Some(c),
     };
-    text.chars().filter_map(map).collect()
+    text.chars().take_while(interrupt::every(1 << 20)).filter_map(map).collect()
 }
 
 fn split_part(text: &str, separator: &str, n: i32) -> Result<String> {
@@ -157,7 +172,18 @@ fn trim<'a>(text: &'a str, set: &str, start: bool, end: bool) -> &'a str {
 }
 
 fn replace(text: &str, from: &str, to: &str) -> String {
-    if from.is_empty() { text.to_owned() } else { text.replace(from, to) }
+    if from.is_empty() {
+        return text.to_owned();
+    }
+    let mut replaced = String::with_capacity(text.len());
+    for (i, part) in text.split(from).enumerate() {
+        if i & 0xffff == 0xffff && interrupt::requested() {
+            break;
+        }
+        replaced.push_str(if i > 0 { to } else { "" });
+        replaced.push_str(part);
+    }
+    replaced
 }
 
 fn overlay(text: &str, with: &str, start: i32, len: Option<i32>) -> Result<String> {
@@ -545,7 +571,7 @@ functions! {
     raises repeat(a: &str, b: i32) -> String = repeat(a, b);
     safe textpos(a: &str, b: &str) -> i32 = position(a, b);
     safe replace_text(a: &str, b: &str, c: &str) -> String = replace(a, b, c);
-    safe text_reverse(a: &str) -> String = a.chars().rev().collect::<String>();
+    safe text_reverse(a: &str) -> String = a.chars().rev().take_while(interrupt::every(1 << 20)).collect::<String>();
     safe translate(a: &str, b: &str, c: &str) -> String = translate(a, b, c);
     raises split_part(a: &str, b: &str, c: i32) -> String = split_part(a, b, c);
     safe ascii(a: &str) -> i32 = a.chars().next().map_or(0, |c| c as i32);

@@ -16,6 +16,7 @@ use super::value;
 use crate::catalog::image::{Body, Constraint, ConstraintKind, Image, Index, ReferentialAction, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::context::StatementContext;
+use crate::interrupt;
 use crate::sql::bind::{BindContext, Binder};
 use crate::sql::parse::parse_one;
 use crate::types::{Datum, Oid, Type};
@@ -320,6 +321,7 @@ impl StatementEnd {
             match &mut self.state {
                 State::Begin => self.state = State::Ready(Box::new(later(ctx)?)),
                 State::Ready(_) => {
+                    interrupt::check()?;
                     let State::Ready(later) = std::mem::replace(&mut self.state, State::Done) else { return Ok(()) };
                     let event = ctx.constraints.lock().immediate.pop_front();
                     self.state = match event {
@@ -334,6 +336,7 @@ impl StatementEnd {
                 }
                 State::Unique { list, ctx: later } => {
                     while let Some((index, row)) = list.last().copied() {
+                        interrupt::check()?;
                         Checking { ctx: later }.unique(index, row)?;
                         list.pop();
                     }

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::executor::functions::aggregate::SortOrder;
 use crate::executor::memory::Memory;
 use crate::executor::spill::{SpillReader, SpillWriter};
+use crate::interrupt;
 use crate::types::Datum;
 use std::cmp::Ordering;
 use std::path::Path;
@@ -23,6 +24,31 @@ fn compare(keys: &[SortOrder], left: &[Datum], right: &[Datum]) -> Ordering {
         }
     }
     Ordering::Equal
+}
+
+/// Rows that are sorted between two looks at the cancel flag.
+const PIECE_ROWS: usize = 1 << 14;
+
+/// Appends two sorted sequences in order, of equals the left one first.
+fn merge(left: &[u32], right: &[u32], compare: impl Fn(&u32, &u32) -> Ordering, to: &mut Vec<u32>) -> Result<()> {
+    let (mut left, mut right) = (left, right);
+    // What came in order already costs nothing more.
+    let in_order = |left: &[u32], right: &[u32]| match (left.last(), right.first()) {
+        (Some(last), Some(first)) => compare(last, first) != Ordering::Greater,
+        _ => true,
+    };
+    while !in_order(left, right) {
+        interrupt::check()?;
+        for _ in 0..PIECE_ROWS {
+            let (Some(a), Some(b)) = (left.first(), right.first()) else { break };
+            let side = if compare(a, b) == Ordering::Greater { &mut right } else { &mut left };
+            to.push(side[0]);
+            *side = &side[1..];
+        }
+    }
+    to.extend_from_slice(left);
+    to.extend_from_slice(right);
+    Ok(())
 }
 
 /// See the module.
@@ -98,7 +124,7 @@ impl Sorter {
 
     /// No more rows come: sorts.
     pub(super) fn finish(&mut self) -> Result<()> {
-        self.sort();
+        self.sort()?;
         let memory = self.memory.clone();
         if !self.runs.is_empty()
             && let Some(folder) = memory.spill_folder(usize::MAX)
@@ -160,15 +186,32 @@ impl Sorter {
         self.worst = None;
     }
 
-    fn sort(&mut self) {
+    /// Puts the rows in order: pieces of them, then ever longer merged ones, so that a cancel request is seen in between.
+    fn sort(&mut self) -> Result<()> {
         self.order = (0..self.store.len() as u32).collect();
         let (store, keys) = (&self.store, &self.keys);
-        self.order.sort_by(|a, b| compare(keys, store.row(*a as usize), store.row(*b as usize)));
+        let compare = |a: &u32, b: &u32| compare(keys, store.row(*a as usize), store.row(*b as usize));
+        for piece in self.order.chunks_mut(PIECE_ROWS) {
+            interrupt::check()?;
+            piece.sort_by(compare);
+        }
+        let mut merged = Vec::with_capacity(if self.order.len() > PIECE_ROWS { self.order.len() } else { 0 });
+        let mut sorted = PIECE_ROWS;
+        while sorted < self.order.len() {
+            merged.clear();
+            for pair in self.order.chunks(2 * sorted) {
+                let (left, right) = pair.split_at(sorted.min(pair.len()));
+                merge(left, right, compare, &mut merged)?;
+            }
+            std::mem::swap(&mut self.order, &mut merged);
+            sorted *= 2;
+        }
+        Ok(())
     }
 
     /// Keeps the best `top` rows.
     fn cut(&mut self, top: usize) -> Result<()> {
-        self.sort();
+        self.sort()?;
         let mut kept = TupleStore::new(self.width, &self.memory);
         for number in &self.order[..top.min(self.order.len())] {
             kept.push(self.store.row(*number as usize).iter().cloned())?;
@@ -180,10 +223,11 @@ impl Sorter {
 
     /// Writes what is there as a sorted run.
     fn spill(&mut self, folder: &Path) -> Result<()> {
-        self.sort();
+        self.sort()?;
         let mut writer = SpillWriter::create(folder)?;
-        for number in &self.order {
-            writer.push(self.store.row(*number as usize))?;
+        for piece in self.order.chunks(PIECE_ROWS) {
+            interrupt::check()?;
+            piece.iter().try_for_each(|number| writer.push(self.store.row(*number as usize)))?;
         }
         self.store.clear();
         self.order.clear();

@@ -214,6 +214,19 @@ impl Transaction {
         !self.undo.is_empty()
     }
 
+    /// Whether undoing it means more than `changes` rows, or an object's pages.
+    pub fn has_changed_more_than(&self, changes: u64) -> bool {
+        let mut seen = 0;
+        self.undo.iter().any(|undo| {
+            seen += match undo {
+                Undo::Inserted { start, end, .. } => end - start,
+                Undo::Created(_) => changes + 1,
+                _ => 1,
+            };
+            seen > changes
+        })
+    }
+
     /// The session that runs the transaction: its session-level locks never stand in the way, and deadlocks through them are found.
     pub fn set_session(&mut self, session: SessionId) {
         self.session = Some(session);

@@ -8,6 +8,7 @@ use super::{
     DISPLAY_SCALE_MAX, Numeric, SIGNIFICANT_MIN, aligned, digits_of, div_round, division_by_zero, overflow, ten_to,
 };
 use crate::error::{Error, Result, SqlState};
+use crate::interrupt;
 use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -63,12 +64,12 @@ fn exp_fixed(x: &BigInt, digits: i64) -> BigInt {
     let one = ten_to(inner as u32);
     let small = shifted(x.clone(), inner - digits) >> halvings;
     let (mut sum, mut term, mut n) = (one.clone(), one.clone(), 1u32);
-    while !term.is_zero() {
+    while !term.is_zero() && !interrupt::requested() {
         term = &term * &small / &one / n;
         sum += &term;
         n += 1;
     }
-    for _ in 0..halvings {
+    for _ in (0..halvings).take_while(|_| !interrupt::requested()) {
         sum = &sum * &sum / &one;
     }
     shifted(sum, digits - inner)
@@ -80,7 +81,7 @@ fn ln_fixed(x: &BigInt, digits: i64) -> BigInt {
     let one = ten_to(digits as u32);
     let (mut x, mut doublings) = (x.clone(), 0u32);
     let near = &one / 50;
-    while (&x - &one).abs() > near {
+    while (&x - &one).abs() > near && !interrupt::requested() {
         x = (&x * &one).sqrt();
         doublings += 1;
     }
@@ -88,7 +89,7 @@ fn ln_fixed(x: &BigInt, digits: i64) -> BigInt {
     let ratio = (&x - &one) * &one / (&x + &one);
     let square = &ratio * &ratio / &one;
     let (mut sum, mut power, mut n) = (BigInt::zero(), ratio, 1u32);
-    while !power.is_zero() {
+    while !power.is_zero() && !interrupt::requested() {
         sum += &power / n;
         power = &power * &square / &one;
         n += 2;
@@ -131,6 +132,15 @@ fn ln_weight(value: &Numeric) -> i64 {
         exponent -= 4;
     }
     (lead.ln() + exponent as f64 * std::f64::consts::LN_10).abs().log10() as i64
+}
+
+/// By Euclid's algorithm, whose many steps can be left.
+fn greatest_divisor(mut a: BigInt, mut b: BigInt) -> BigInt {
+    while !b.is_zero() && !interrupt::requested() {
+        let rest = &a % &b;
+        (a, b) = (b, rest);
+    }
+    a.abs()
 }
 
 /// Whether the value is an even, an odd or no integer.
@@ -343,7 +353,7 @@ impl Numeric {
         let (mut power, mut power_scale) = (BigInt::one(), 0i64);
         let (mut factor, mut factor_scale) = (coefficient, i64::from(own_scale));
         let mut left = turns.unsigned_abs();
-        while left > 0 {
+        while left > 0 && !interrupt::requested() {
             if left & 1 == 1 {
                 (power, power_scale) = cut(power * &factor, power_scale + factor_scale);
             }
@@ -377,7 +387,7 @@ impl Numeric {
             return Numeric::NaN;
         }
         let (a, b, scale) = aligned(self, other);
-        Numeric::from_big(a.gcd(&b), scale)
+        Numeric::from_big(greatest_divisor(a, b), scale)
     }
 
     /// The least common multiple, of the larger scale.
@@ -389,7 +399,9 @@ impl Numeric {
             return Ok(Numeric::NaN);
         }
         let (a, b, scale) = aligned(self, other);
-        Numeric::checked(a.lcm(&b), scale)
+        let divisor = greatest_divisor(a.clone(), b.clone());
+        let multiple = if divisor.is_zero() { divisor } else { (a / divisor * b).abs() };
+        Numeric::checked(multiple, scale)
     }
 
     /// `width_bucket`: which of `count` equal parts from `low` to `high` holds self; 0 below, count + 1 above.

@@ -10,6 +10,7 @@
 use super::Regexp;
 use super::syntax::{Assertion, Class, Op, REFERS_BACK, Rx, SHORTER, Tree};
 use crate::executor::functions::string::lower_char;
+use crate::interrupt;
 use std::collections::HashSet;
 
 /// A text that is searched, by characters.
@@ -58,7 +59,8 @@ impl Regexp {
         }
         let finder = self.finder.as_ref().filter(|_| !self.words || subject.offsets.is_empty());
         let mut start = from;
-        while start <= subject.len() {
+        // Whoever gives up may find anything: the statement fails.
+        while start <= subject.len() && !interrupt::requested() {
             if let Some(finder) = finder {
                 let found = finder.find_at(subject.text, subject.offset(start))?;
                 start = subject.place(found.start());
@@ -206,7 +208,9 @@ impl Search<'_> {
         };
         let mut stack = vec![(from, ends(self, from, 1))];
         let mut taken = Vec::new();
-        while let Some((start, left)) = stack.last_mut() {
+        while let Some((start, left)) = stack.last_mut()
+            && !interrupt::requested()
+        {
             let start = *start;
             let Some(end) = left.pop() else {
                 stack.pop();
@@ -243,6 +247,7 @@ impl Search<'_> {
     fn step(&self, rx: &Rx, from: Vec<usize>, limit: usize) -> Vec<usize> {
         match rx {
             _ if from.is_empty() => from,
+            _ if interrupt::requested() => Vec::new(),
             Rx::Empty => from,
             Rx::Set(set) => {
                 let takes = |at: &usize| *at < limit && set.contains(self.chars[*at]);
