@@ -251,6 +251,32 @@ async fn rows_without_columns_are_described() {
     assert_eq!(simple.iter().filter(|m| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_))).count(), 2);
 }
 
+/// Psycopg takes the header of binary COPY off the first message, pgjdbc passes a void parameter in the place of a call's result;
+/// and a parameter's error says which one it is.
+#[tokio::test]
+async fn what_drivers_rely_on() {
+    use futures_util::StreamExt as _;
+    use tokio_postgres::types::Type;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    for (rows, sizes) in [(2, vec![19 + 10, 10, 2]), (0, vec![19 + 2])] {
+        let text = format!("copy (select g from generate_series(1, {rows}) g) to stdout (format binary)");
+        let stream = std::pin::pin!(client.copy_out(&text).await.unwrap());
+        let found = stream.map(|message| message.unwrap().len()).collect::<Vec<_>>().await;
+        assert_eq!(found, sizes);
+    }
+    let call = client.prepare_typed("select upper($1, $2)", &[Type::VOID, Type::TEXT]).await.unwrap();
+    assert_eq!(call.params(), [Type::VOID, Type::TEXT]);
+    let statement = client.prepare_typed("select $1 + length($2)", &[Type::INT4, Type::BYTEA]).await.unwrap();
+    assert_eq!(statement.columns()[0].type_(), &Type::INT4);
+    let rows = client.query_typed("select $1::text", &[(&"zero \0", Type::TEXT)]).await;
+    let error = rows.unwrap_err();
+    let report = error.as_db_error().unwrap();
+    assert_eq!(report.code(), &SqlState::CHARACTER_NOT_IN_REPERTOIRE);
+    assert_eq!(report.where_(), Some("unnamed portal parameter $1"));
+}
+
 /// While one session is in the middle of a long expression that cannot be left, others are served, and a cancel request or a
 /// timeout ends it.
 #[tokio::test]
