@@ -229,6 +229,16 @@ fn terminate(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
     }
 }
 
+/// NULL is no channel, and an empty payload.
+fn notify(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
+    let text = |at: usize| match args.get(at) {
+        Some(Datum::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    ctx.host.notify(text(0), text(1))?;
+    Ok(super::text(""))
+}
+
 /// The file node of what is stored; a relation's is its oid.
 fn filenode(ctx: &CallContext, oid: Oid) -> Option<Oid> {
     relation(ctx, oid).filter(|relation| !matches!(relation.body, Body::View { .. })).map(|relation| relation.oid)
@@ -358,4 +368,5 @@ pub(super) static ROWS: &[Implementation] = &[
     scalar("set_config_by_name", set_config, true),
     scalar("pg_sequence_parameters", sequence_parameters, true),
     scalar("pg_terminate_backend", terminate, true),
+    scalar("pg_notify", notify, true),
 ];
