@@ -160,6 +160,11 @@ async fn cancel_all(scale: &Scale, mut report: impl FnMut(&str, Option<Duration>
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(folder.path());
     let client = server.connect().await;
+    // As many as there are processors: the next connection, which asks to cancel, is the busy worker's.
+    let mut others = Vec::new();
+    for _ in 1..std::thread::available_parallelism().map_or(1, usize::from) {
+        others.push(server.connect().await);
+    }
     prepare(&client, scale).await;
     let only = std::env::var("LIGHTNING_CANCEL").unwrap_or_default();
     for (name, text) in STATEMENTS.iter().filter(|(name, _)| name.contains(&only)) {
@@ -181,6 +186,24 @@ async fn cancel_all(scale: &Scale, mut report: impl FnMut(&str, Option<Duration>
         let row = client.query_one("select count(*), min(id), count(distinct k) from big", &[]).await.expect(name);
         let found = (row.get::<_, i64>(0), row.get::<_, i32>(1), row.get::<_, i64>(2));
         assert_eq!(found, (i64::from(scale.rows), 1, 1000), "{name}");
+    }
+}
+
+/// A timeout comes though the statement never looks up.
+#[tokio::test]
+async fn statement_timeout_ends_a_single_long_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    let texts = ["select repeat('a', 5000) ~ '^(a*)(a*)(a*)(a*)\\1\\2b$'", "select md5(repeat('a', 900000000))"];
+    for text in texts {
+        client.batch_execute("set statement_timeout = '300ms'").await.unwrap();
+        let error = client.batch_execute(text).await.unwrap_err();
+        let report = error.as_db_error().unwrap();
+        assert_eq!(
+            (report.code(), report.message()),
+            (&SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+        );
     }
 }
 
