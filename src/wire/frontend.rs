@@ -164,6 +164,10 @@ pub fn utf8(bytes: &[u8]) -> Result<&str> {
         let len = e.error_len().unwrap_or(bad.len()).clamp(1, bad.len().max(1));
         invalid_sequence(&bad[..len.min(bad.len())])
     })?;
+    // No text holds a zero byte, though UTF-8 has one.
+    if bytes.contains(&0) {
+        return Err(invalid_sequence(&[0]));
+    }
     Ok(text)
 }
 
