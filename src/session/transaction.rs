@@ -9,6 +9,7 @@ use crate::sql::ast::utility::{Isolation, TransactionModes};
 use crate::types::Oid;
 use crate::wire::backend::TransactionStatus;
 use lightning_storage::SavepointId;
+use std::time::Duration;
 
 /// Where the session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +221,7 @@ impl Session {
             return Err(Error::internal("there is no transaction to commit"));
         };
         let asynchronous = self.settings.lock().parsed().asynchronous;
+        let has_written = transaction.has_written();
         let (position, held) = match (&self.change, asynchronous) {
             // Who waits for a lock on what was changed must find the new catalog.
             (Some(_), _) => transaction.commit_holding_locks().map(|(position, held)| (position, Some(held)))?,
@@ -246,6 +248,11 @@ impl Session {
             self.server.catalog.reload(self.database)?;
         }
         drop(held);
+        // Checkpoints have to keep up with the log.
+        let pause = if has_written { self.server.engine.commit_pause_us() } else { 0 };
+        if pause > 0 {
+            tokio::time::sleep(Duration::from_micros(pause)).await;
+        }
         let mut notifications = self.notifications.lock();
         if !notifications.is_empty() {
             notifications.commit(&self.server.listeners, &self.backend, self.database);

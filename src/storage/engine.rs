@@ -33,7 +33,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Config {
     /// Pages kept in memory, in bytes.
     pub pool_bytes: usize,
-    /// The log grows by about this much between two checkpoints, in bytes.
+    /// The log grows by about this much between two checkpoints, in bytes. Where checkpoints do not keep up, commits are slowed
+    /// ([`Engine::commit_pause_us`]).
     pub checkpoint_bytes: u64,
     /// Memory for versions that transactions in progress and old snapshots need, in bytes: beyond it the oldest snapshot that
     /// keeps versions alive is given up (`SnapshotTooOld`), and where that does not help, the change fails (`OutOfMemory`).
@@ -145,6 +146,8 @@ pub(crate) struct Counters {
 
 const STRIPES: usize = if cfg!(feature = "shuttle") { 4 } else { 1024 };
 const FIRST_OID: u32 = 16384;
+/// The pause of a commit when the log is at its limit.
+const COMMIT_PAUSE_MAX_US: u64 = 200_000;
 /// Changes cleaned up at once by who needs room for versions.
 const CLEAN_FOR_ROOM: usize = 1024;
 
@@ -457,6 +460,18 @@ impl Engine {
     pub fn checkpoint_due(&self) -> bool {
         let grown = self.0.log().next().0 - self.0.checkpointed.load(Ordering::Relaxed);
         grown > self.0.config.checkpoint_bytes || self.0.checkpoint.lock().is_some()
+    }
+
+    /// How long whoever has committed should pause, in microseconds: nothing, until the log has outgrown two checkpoints; from
+    /// there on the more, the nearer it is to four. Locks are released by then: the pause holds up nobody else.
+    pub fn commit_pause_us(&self) -> u64 {
+        let grown = self.0.log().next().0 - self.0.checkpointed.load(Ordering::Relaxed);
+        let (begin, limit) = (self.0.config.checkpoint_bytes * 2, self.0.config.checkpoint_bytes * 4);
+        if grown <= begin {
+            return 0;
+        }
+        let excess = (grown.min(limit) - begin) as f64 / (limit - begin) as f64;
+        (excess * COMMIT_PAUSE_MAX_US as f64) as u64
     }
 
     /// Cleans up to `budget` changes that no snapshot needs; `true`: there is more to do now.

@@ -497,3 +497,21 @@ fn those_who_insert_at_the_same_time_have_leaves_of_their_own() {
     }
     check(&engine);
 }
+
+#[test]
+fn commits_are_slowed_when_checkpoints_do_not_keep_up() {
+    let config = Config { checkpoint_bytes: 100_000, ..Config::default() };
+    let engine = Engine::open(std::sync::Arc::new(SimIo::new()), std::sync::Arc::new(FixedClock), config).unwrap();
+    let (table, ..) = make_table(&engine);
+    let mut pauses = Vec::new();
+    for id in 0..120 {
+        let mut t = begin(&engine);
+        insert(&mut t, table, id, 0).unwrap();
+        commit(&engine, t); // takes a block of 4 KiB
+        pauses.push(engine.commit_pause_us());
+    }
+    assert!(pauses[..40].iter().all(|pause| *pause == 0), "{pauses:?}");
+    assert!(pauses.is_sorted() && pauses[60] > 10_000 && pauses[119] == 200_000, "{pauses:?}");
+    engine.checkpoint().unwrap();
+    assert_eq!(engine.commit_pause_us(), 0);
+}

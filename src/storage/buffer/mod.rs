@@ -18,7 +18,8 @@
 //!    finds below.
 //!
 //! 5. A scan of a large table reads its pages as ones that nobody will want again ([`Pool::try_read_once`]): they come into
-//!    frames that such scans share, an eighth of the pool, and out of them again, unless somebody else uses them meanwhile.
+//!    frames that nobody uses, or that such scans share, an eighth of the pool, and out of them again, unless somebody else
+//!    uses them meanwhile.
 //!
 //! The scheme of one latch per frame and optimistic re-checks follows vmcache (Leis et al., SIGMOD 2023), with latches in
 //! place of version counters: no reference to page bytes that may change exists without one.
@@ -193,6 +194,8 @@ pub struct Pool {
     loading: Box<[Mutex<()>]>,
     cut: Mutex<CutState>,
     dirty: AtomicUsize,
+    /// Frames that hold a page.
+    filled: AtomicUsize,
     gate: Gate,
 }
 
@@ -221,6 +224,7 @@ impl Pool {
             loading: (0..LOAD_SHARDS).map(|_| Mutex::new(())).collect(),
             cut: Mutex::default(),
             dirty: AtomicUsize::new(0),
+            filled: AtomicUsize::new(0),
             gate: Gate::default(),
         }
     }
@@ -263,6 +267,7 @@ impl Pool {
         let (page, (frame, mut content)) = fresh.inspect_err(|_| self.store.unreserve(place))?;
         content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE])).fill(0);
         content.page = page;
+        self.filled.fetch_add(1, Ordering::Relaxed);
         content.place = place;
         content.dirty = true;
         self.dirty.fetch_add(1, Ordering::Relaxed);
@@ -428,11 +433,13 @@ impl Pool {
             return Ok(());
         }
         let once = matches!(used, Use::Once);
-        let scanned = if once { self.scanned_victim() } else { None };
+        let is_full = self.filled.load(Ordering::Relaxed) >= self.frames.len();
+        let scanned = if once && is_full { self.scanned_victim() } else { None };
         let (frame, mut content) = scanned.map_or_else(|| self.victim(), Ok)?;
         let bytes = content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE]));
         self.store.read_page(page, &mut bytes[..])?;
         content.page = page;
+        self.filled.fetch_add(1, Ordering::Relaxed);
         self.frames[frame as usize].referenced.store(false, Ordering::Relaxed);
         slot.store(frame, Ordering::Release);
         if once {
@@ -441,7 +448,7 @@ impl Pool {
         Ok(())
     }
 
-    /// A frame out of the share of scans, if that is used up: one that nobody else has found useful.
+    /// A frame out of those that scans have filled, if that is their share at least: one that nobody else has found useful.
     fn scanned_victim(&self) -> Option<(u32, RwLockWriteGuard<'_, Content>)> {
         let mut scanned = self.scanned.lock();
         while scanned.len() >= self.frames.len() / 8 {
@@ -489,6 +496,7 @@ impl Pool {
         if self.inner.is_some(frame) {
             self.inner.put(frame, None);
         }
+        self.filled.fetch_sub(1, Ordering::Relaxed);
         self.directory.slot(content.page).store(NONE, Ordering::Release);
         content.page = PageId(0);
         (content.dirty, content.in_cut, content.place) = (false, false, 0);

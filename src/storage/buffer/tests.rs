@@ -144,6 +144,15 @@ fn latches_hold_among_threads() {
     assert_eq!(sum(&open(&io.crash(|| false), 16).0), 16_000);
 }
 
+fn scan(pool: &Pool, page: PageId) {
+    loop {
+        match pool.try_read_once(page) {
+            Some(read) => return assert_eq!(read.id(), page),
+            None => pool.load_for(page, Use::Once).unwrap(),
+        }
+    }
+}
+
 /// Scans go through more pages than the pool has frames, again and again; what others use stays.
 #[test]
 fn a_scan_keeps_to_its_share() {
@@ -154,18 +163,29 @@ fn a_scan_keeps_to_its_share() {
     let use_hot = || hot.iter().for_each(|page| drop(pool.read(*page).unwrap()));
     use_hot();
     use_hot();
-    let scan = |page: PageId| loop {
-        match pool.try_read_once(page) {
-            Some(read) => break assert_eq!(read.id(), page),
-            None => pool.load_for(page, Use::Once).unwrap(),
-        }
-    };
     for _ in 0..3 {
-        rest.iter().for_each(|page| scan(*page));
+        rest.iter().for_each(|page| scan(&pool, *page));
     }
     assert!(hot.iter().filter(|page| !pool.is_resident(**page)).count() <= 8, "a scan drove out what others use");
+    // What fits beside the rest is kept.
+    let io = SimIo::new();
+    let (pool, _) = open(&io, 64);
+    let few: Vec<PageId> = (0..60).map(|_| pool.allocate().unwrap().id()).collect();
+    checkpoint(&pool, 1);
+    let (pool, _) = open(&io.crash(|| true), 64);
+    few.iter().for_each(|page| scan(&pool, *page));
+    assert!(few.iter().all(|page| pool.is_resident(*page)));
+}
+
+#[test]
+fn what_a_scan_has_read_and_others_use_stays() {
+    let (pool, _) = open(&SimIo::new(), 64);
+    let rest: Vec<PageId> = (0..300).map(|_| pool.allocate().unwrap().id()).collect();
+    checkpoint(&pool, 1);
+    rest.iter().for_each(|page| scan(&pool, *page));
+    scan(&pool, rest[0]);
     // A page that was scanned and is used by others stays, too.
     drop(pool.read(rest[0]).unwrap());
-    rest[1..].iter().for_each(|page| scan(*page));
+    rest[1..].iter().for_each(|page| scan(&pool, *page));
     assert!(pool.is_resident(rest[0]));
 }
