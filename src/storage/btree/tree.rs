@@ -1,17 +1,18 @@
 //! A B+tree over the pool: descent past immutable inner pages to one latched leaf, splits from the top down.
 //!
 //! 1. A descent latches nothing but the leaf: inner pages are published (see `buffer`), and who changes one replaces it whole.
-//! 2. So a descent may come to a leaf that has been split or has gone. It tests that the page is a leaf of its tree whose
-//!    fences hold the key, and else starts again; whoever has a leaf from here holds the one that covers the key.
+//! 2. So a descent may come to a leaf that has been split or has gone. Once it has the leaf's latch it looks whether the parent
+//!    is still the one that led there, and else starts again; likewise on each level above. Whoever has a leaf from here holds
+//!    the one that covers the key.
 //! 3. Inner pages change only under the tree's `structure` mutex, with the page and its parent latched exclusively, parent first.
-//!    The parent is replaced before a leaf's latch is given up, and before the id of a leaf that went is free.
+//!    The parent is replaced before its child is, or the latch of a leaf is given up, or the id of a leaf that went is free.
 //! 4. Only empty leaves go; inner pages stay while their tree does.
 //! 5. The root's page id never changes: a root that is full moves its entries to a new child.
 //! 6. Descents hold no latch across I/O; splits, which are rare, may.
 //! 7. Cursors are keys: nothing is held between calls, and a leaf's neighbour is found from the root by its fence.
 
 use super::node::{self, Bytes};
-use crate::buffer::{Misses, PageRead, PageWrite, Pool, Use};
+use crate::buffer::{Misses, PageRead, PageWrite, Pool, Seen, Use};
 use crate::error::{Error, Result};
 use crate::sync::{Mutex, yield_now};
 use crate::types::{ObjectId, PageId};
@@ -44,19 +45,6 @@ impl Target<'_> {
             Target::Key(key) => node::child_index(page, key),
             Target::Below(None) => node::count(page) - 1,
             Target::Below(Some(key)) => node::lower_bound(page, key).saturating_sub(1),
-        }
-    }
-
-    /// Whether this is where it lies.
-    fn is_within(self, page: &Bytes) -> bool {
-        match self {
-            Target::Key(key) => node::covers(page, key),
-            Target::Below(None) => node::upper_fence(page).is_none(),
-            Target::Below(Some(key)) => {
-                // Nothing lies below the least key of all: the first page stands for it.
-                let lower = node::lower_fence(page);
-                (lower < key || lower.is_empty()) && node::upper_fence(page).is_none_or(|upper| key <= upper)
-            }
         }
     }
 }
@@ -93,8 +81,8 @@ impl Tree {
     pub(crate) fn reach(&self, pool: &Pool, key: &[u8]) -> Result<()> {
         loop {
             match self.leaf_id(pool, Target::Key(key)) {
-                Some(Ok(id)) if pool.is_resident(id) => return Ok(()),
-                Some(Ok(missing)) | Some(Err(missing)) => match pool.load(missing) {
+                Some(Ok((id, _))) if pool.is_resident(id) => return Ok(()),
+                Some(Ok((missing, _)) | Err(missing)) => match pool.load(missing) {
                     Err(error @ Error::Wait(_)) => return Err(error),
                     // What is wrong with it is for the change to say.
                     Err(_) => return Ok(()),
@@ -126,8 +114,8 @@ impl Tree {
         let mut failed = None;
         for _ in 0..TRIES_MAX {
             let missing = match self.leaf_id(pool, target) {
-                Some(Ok(id)) => match latch(id)? {
-                    Some(leaf) if self.is_leaf(&leaf) && target.is_within(&leaf) => return Ok(leaf),
+                Some(Ok((id, parent))) => match latch(id)? {
+                    Some(leaf) if self.is_current(pool, &leaf, parent) => return Ok(leaf),
                     Some(_) => None,
                     None => Some(id),
                 },
@@ -146,33 +134,34 @@ impl Tree {
         Err(Error::CorruptPage { page: self.root, what: "a tree that leads nowhere" })
     }
 
-    fn is_leaf(&self, page: &Bytes) -> bool {
-        node::is_of(page, self.object) && node::level(page) == 0
+    /// Whether a latched page is the leaf that covers the target. A tree that has been dropped is nobody's: its pages may be
+    /// another's by now.
+    fn is_current(&self, pool: &Pool, leaf: &Bytes, parent: Option<Seen>) -> bool {
+        parent.is_none_or(|parent| pool.is_current(parent)) && node::is_of(leaf, self.object) && node::level(leaf) == 0
     }
 
-    /// The page where the target's leaf was a moment ago; `Err`: on the way there this one has to be loaded; `None`: the way is
-    /// no longer one of this tree.
-    fn leaf_id(&self, pool: &Pool, target: Target<'_>) -> Option<std::result::Result<PageId, PageId>> {
+    /// The page where the target's leaf was a moment ago, and the parent that said so (`None`: the root is the leaf); `Err`: on
+    /// the way there this page has to be loaded; `None`: the way has changed meanwhile.
+    fn leaf_id(&self, pool: &Pool, target: Target<'_>) -> Option<std::result::Result<(PageId, Option<Seen>), PageId>> {
         let pin = pool.pin();
-        let mut id = self.root;
+        let (mut id, mut parent) = (self.root, None);
         for _ in 0..LEVELS_MAX {
-            let Some(page) = pool.inner(&pin, id) else {
+            let Some((page, seen)) = pool.inner(&pin, id) else {
                 let Some(page) = pool.try_read(id) else { return Some(Err(id)) };
-                if self.is_leaf(&page) {
-                    return Some(Ok(id));
+                match (node::is_of(&page, self.object), node::level(&page)) {
+                    (true, 0) => return Some(Ok((id, parent))),
+                    (true, _) => pool.publish_inner(&page),
+                    (false, _) => return None,
                 }
-                if !node::is_of(&page, self.object) {
-                    return None;
-                }
-                pool.publish_inner(&page);
                 continue;
             };
-            if !node::is_of(page, self.object) {
+            if parent.is_some_and(|parent| !pool.is_current(parent)) || !node::is_of(page, self.object) {
                 return None;
             }
             id = node::child(page, target.child_index(page));
+            parent = Some(seen);
             if node::level(page) == 1 {
-                return Some(Ok(id));
+                return Some(Ok((id, parent)));
             }
         }
         None

@@ -14,8 +14,8 @@
 //!    then, the first writer leaves it a copy; evicting the page unchanged is the checkpoint's write.
 //! 4. A page may be published ([`Pool::publish_inner`]): readers see an immutable copy without its latch, and who changes the
 //!    page puts a new copy in its place before giving up the exclusive latch. Trees publish their inner pages, one in some
-//!    hundred: copies are beyond the budget. What a reader sees may be old by the time it acts on it: it must test what it
-//!    finds below.
+//!    hundred: copies are beyond the budget. What a reader sees may be old by the time it acts on it: it must ask once more
+//!    ([`Pool::is_current`]).
 //!
 //! 5. A scan of a large table reads its pages as ones that nobody will want again ([`Pool::try_read_once`]): they come into
 //!    frames that nobody uses, or that such scans share, an eighth of the pool, and out of them again, unless somebody else
@@ -97,6 +97,13 @@ impl Content {
 struct Inner {
     page: PageId,
     bytes: PageBytes,
+}
+
+/// A published page as it was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    frame: usize,
+    replacements: u64,
 }
 
 /// A reader of inner pages.
@@ -282,14 +289,22 @@ impl Pool {
 
     /// A published page; `None`: latch it.
     #[inline]
-    pub(crate) fn inner<'p>(&self, pin: &'p InnerPin<'_>, page: PageId) -> Option<&'p PageBytes> {
+    pub(crate) fn inner<'p>(&self, pin: &'p InnerPin<'_>, page: PageId) -> Option<(&'p PageBytes, Seen)> {
         let index = self.directory.slot(page).load(Ordering::Acquire) as usize;
         let frame = self.frames.get(index)?;
+        let seen = Seen { frame: index, replacements: self.inner.replacements(index) };
         let inner = pin.0.get(index).filter(|inner| inner.page == page)?;
         if !frame.referenced.load(Ordering::Relaxed) {
             frame.referenced.store(true, Ordering::Relaxed);
         }
-        Some(&inner.bytes)
+        Some((&inner.bytes, seen))
+    }
+
+    /// Whether a published page is still as it was seen. Asked under the latch of a page that is only changed together with
+    /// it: whether that is as the published page says.
+    #[inline]
+    pub(crate) fn is_current(&self, seen: Seen) -> bool {
+        self.inner.replacements(seen.frame) == seen.replacements
     }
 
     /// Makes a page readable without its latch, as it is and as it will be after each change.

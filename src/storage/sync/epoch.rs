@@ -9,6 +9,8 @@
 //! 3. The slots are looked at after the replacement: a slot that is free then is taken after it, and its reader finds the
 //!    new content too. (All of this is sequentially consistent.)
 //! 4. So what was replaced goes when its tag lies below all slots.
+//! 5. A cell counts its replacements. Whoever found the count unchanged after reading something else knows that what the cell
+//!    held was current until then; the count rises after the content is replaced and before [`Swaps::put`] returns.
 //!
 //! (Fraser, Practical lock-freedom, 2004.)
 #![allow(unsafe_code)] // contents are shared as raw pointers
@@ -27,11 +29,16 @@ struct Slot(AtomicU64);
 
 /// Cells, and who reads them.
 pub(crate) struct Swaps<T> {
-    cells: Box<[AtomicPtr<T>]>,
+    cells: Box<[Cell<T>]>,
     epoch: AtomicU64,
     slots: Box<[Slot]>,
     replaced: Mutex<Vec<(u64, Replaced<T>)>>,
     _owned: PhantomData<Box<T>>,
+}
+
+struct Cell<T> {
+    content: AtomicPtr<T>,
+    replacements: AtomicU64,
 }
 
 /// A content that is in no cell any more.
@@ -63,7 +70,7 @@ impl<T: Send + Sync> Swaps<T> {
     /// That many empty cells.
     pub(crate) fn new(cells: usize) -> Swaps<T> {
         Swaps {
-            cells: (0..cells).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            cells: (0..cells).map(|_| Cell::default()).collect(),
             epoch: AtomicU64::new(0),
             slots: (0..SLOTS).map(|_| Slot(AtomicU64::new(FREE))).collect(),
             replaced: Mutex::default(),
@@ -90,13 +97,20 @@ impl<T: Send + Sync> Swaps<T> {
     /// Whether there is something in a cell.
     #[inline]
     pub(crate) fn is_some(&self, cell: usize) -> bool {
-        !self.cells[cell].load(Ordering::Acquire).is_null()
+        !self.cells[cell].content.load(Ordering::Acquire).is_null()
+    }
+
+    /// How often the content of a cell has been replaced.
+    #[inline]
+    pub(crate) fn replacements(&self, cell: usize) -> u64 {
+        self.cells[cell].replacements.load(Ordering::SeqCst)
     }
 
     /// Replaces the content of a cell.
     pub(crate) fn put(&self, cell: usize, content: Option<Box<T>>) {
         let new = content.map_or(ptr::null_mut(), Box::into_raw);
-        let old = self.cells[cell].swap(new, Ordering::SeqCst);
+        let old = self.cells[cell].content.swap(new, Ordering::SeqCst);
+        self.cells[cell].replacements.fetch_add(1, Ordering::SeqCst);
         if old.is_null() {
             return;
         }
@@ -112,7 +126,7 @@ impl<'a, T> Pin<'a, T> {
     /// What a cell holds.
     #[inline]
     pub(crate) fn get(&self, cell: usize) -> Option<&T> {
-        let content = self.swaps.cells[cell].load(Ordering::SeqCst);
+        let content = self.swaps.cells[cell].content.load(Ordering::SeqCst);
         // SAFETY: it is null, or from `Box::into_raw` and never written to; rules 2 to 4 keep it while `self` has its slot.
         unsafe { content.as_ref() }
     }
@@ -121,11 +135,17 @@ impl<'a, T> Pin<'a, T> {
 impl<T> Drop for Swaps<T> {
     fn drop(&mut self) {
         for cell in &mut self.cells {
-            let content = std::mem::replace(cell.get_mut(), ptr::null_mut());
+            let content = std::mem::replace(cell.content.get_mut(), ptr::null_mut());
             if !content.is_null() {
                 drop(Replaced(content));
             }
         }
+    }
+}
+
+impl<T> Default for Cell<T> {
+    fn default() -> Cell<T> {
+        Cell { content: AtomicPtr::new(ptr::null_mut()), replacements: AtomicU64::new(0) }
     }
 }
 
@@ -178,6 +198,7 @@ mod tests {
         swaps.put(0, Content::new(3, &live));
         assert_eq!((first.0, pin.get(0).unwrap().0), (1, 3));
         assert!(pin.get(1).is_none());
+        assert_eq!((swaps.replacements(0), swaps.replacements(1)), (3, 0));
         drop(pin);
         swaps.put(0, Content::new(4, &live));
         assert_eq!(live.load(Ordering::SeqCst), 1, "what nobody reads is kept");
