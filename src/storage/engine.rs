@@ -341,7 +341,7 @@ impl Engine {
             wal::expect_file(&*io, opened.position)?;
         }
         // Places that the log names are in use before anything is allocated.
-        wal::read(&*io, opened.position, |position, record| {
+        wal::read(&*io, opened.position, opened.log_incarnation, |position, record| {
             redo::extents(record)?.into_iter().for_each(|extent| store.claim_for_log(position, extent));
             Ok(())
         })?;
@@ -353,7 +353,7 @@ impl Engine {
             notes::restore(&shared, &opened.notes)?;
         }
         let mut redo = Redo::new(&shared);
-        let tail = wal::read(&*io, opened.position, |_, record| redo.apply(record))?;
+        let tail = wal::read(&*io, opened.position, opened.log_incarnation, |_, record| redo.apply(record))?;
         if tail.end < opened.position {
             return Err(Error::corrupt(format!(
                 "the log is damaged: it ends at position {}, and the newest checkpoint is at {}",

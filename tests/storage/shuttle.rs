@@ -357,7 +357,7 @@ fn a_group_is_durable_when_its_waiter_is_told() {
                     }
                     let mut found = false;
                     let after = io.crash(|| false);
-                    read(&after, Position(0), |_, body| {
+                    read(&after, Position(0), 0, |_, body| {
                         found |= body == [number; 10];
                         Ok(())
                     })

@@ -7,7 +7,8 @@
 //! ```text
 //! page:        OFFSET 0 crc32c of the rest · 4 page id · 8 write number · 16 kind · 20 nonce (12) · 32 tag (16) · 48 free for the kind's use
 //! superblock:  OFFSET 0 crc32c of the rest · 4 magic · 8 format version · 12 incarnation · 16 checkpoint number · 24 log position T
-//!              · 32 next write number · 40 number of pages · 44 notes extent · 60 base extent · 76 number of deltas · 80 delta extents
+//!              · 32 next write number · 40 number of pages · 44 notes extent · 60 base extent · 76 number of deltas
+//!              · 80 the checkpoint's incarnation · 84 delta extents
 //! extent:      place u32 · length in bytes u64 · crc32c u32
 //! map base:    per page: place u32 · write number u64          map delta: per change: page u32 · place u32 · write number u64
 //! ```
@@ -37,7 +38,7 @@ use std::sync::Arc;
 /// Bytes at the head of a page that belong to this module.
 pub const PAGE_HEADER_BYTES: usize = 48;
 const MAGIC: u32 = 0x4c_44_42_31;
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Beyond this many deltas the map is written whole.
 const DELTAS_MAX: usize = 64;
 
@@ -124,6 +125,8 @@ impl Extent {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Superblock {
     incarnation: u32,
+    /// That of the checkpoint: blocks of the log behind its position are of this one or a later one.
+    log_incarnation: u32,
     checkpoint: u64,
     position: u64,
     next_write: u64,
@@ -140,6 +143,8 @@ pub struct Opened {
     pub incarnation: u32,
     /// The log is to be read from here; 0 and no notes for a new database.
     pub position: Position,
+    /// An older block in the log from there on is what a crash has left of a flush that did not happen.
+    pub log_incarnation: u32,
     /// What the upper layers left with the checkpoint.
     pub notes: Vec<u8>,
     /// Whether the folder was empty.
@@ -225,7 +230,8 @@ impl Store {
                 io.sync_names()?;
             }
             let current = &state.current;
-            Opened { incarnation: current.incarnation, position: Position(current.position), notes, created }
+            let (incarnation, log_incarnation) = (current.incarnation, current.log_incarnation);
+            Opened { incarnation, position: Position(current.position), log_incarnation, notes, created }
         };
         Ok((store, opened))
     }
@@ -411,6 +417,7 @@ impl Store {
         let older = before.position;
         state.current = Superblock {
             incarnation: before.incarnation,
+            log_incarnation: before.incarnation,
             checkpoint: before.checkpoint + 1,
             position: position.0,
             next_write: state.next_write,
@@ -537,6 +544,7 @@ fn encode_superblock(block: &Superblock) -> Vec<u8> {
     block.notes.encode(&mut out);
     block.base.encode(&mut out);
     out.extend_from_slice(&(block.deltas.len() as u32).to_le_bytes());
+    out.extend_from_slice(&block.log_incarnation.to_le_bytes());
     block.deltas.iter().for_each(|extent| extent.encode(&mut out));
     out.resize(PAGE_SIZE, 0);
     let crc = crc32c::crc32c(&out[4..]);
@@ -558,13 +566,14 @@ fn decode_superblock(bytes: &[u8]) -> Result<Option<Superblock>> {
     let deltas = (u32_at(76) as usize).min(DELTAS_MAX + 1);
     Ok(Some(Superblock {
         incarnation: u32_at(12),
+        log_incarnation: u32_at(80),
         checkpoint: u64_at(16),
         position: u64_at(24),
         next_write: u64_at(32),
         pages: u32_at(40),
         notes: extent_at(44),
         base: extent_at(60),
-        deltas: (0..deltas).map(|i| extent_at(80 + 16 * i)).collect(),
+        deltas: (0..deltas).map(|i| extent_at(84 + 16 * i)).collect(),
     }))
 }
 

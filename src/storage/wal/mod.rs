@@ -18,7 +18,7 @@
 //!
 //! 1. A record lies within one flush; it counts only whole.
 //! 2. Reading stops at the first block that is not valid: wrong checksum, wrong position, or an incarnation lower than the
-//!    one before. That is a *torn tail* unless a later valid block says that it was durable: then it is damage, and an error.
+//!    one before, the first one's being that of the checkpoint from which reading begins. That is a *torn tail* unless a later valid block says that it was durable: then it is damage, and an error.
 //!    The last flush before a crash has no later block: a bit of it that flips after its sync makes it look torn, and its
 //!    commits are lost without a word. No format closes this: that a sync has returned shows on the disk only in what is
 //!    written later, and the last thing written is proven by nothing. A checkpoint, so a clean stop too, names its position

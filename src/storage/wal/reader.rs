@@ -84,15 +84,21 @@ pub fn expect_file(io: &dyn Io, position: Position) -> Result<()> {
     )))
 }
 
-/// Calls `each` with every whole record that ends after `from`, in order, and its position.
+/// Calls `each` with every whole record that ends after `from`, in order, and its position. Blocks older than `since`, the
+/// incarnation in which the log had come to `from`, are the rest of a flush that did not happen: the log ends before them.
 ///
 /// # Errors
 /// [`Error::Corrupt`] when a block that was durable is not valid: recovery must not go on. What `each` returns.
-pub fn read(io: &dyn Io, from: Position, mut each: impl FnMut(Position, &[u8]) -> Result<()>) -> Result<Tail> {
+pub fn read(
+    io: &dyn Io,
+    from: Position,
+    since: u32,
+    mut each: impl FnMut(Position, &[u8]) -> Result<()>,
+) -> Result<Tail> {
     let mut blocks = Blocks::open(io)?;
     // The record that ends just after `from` may begin in the block before: flushes begin on blocks, records need not.
     let mut position = from.0 / BLOCK_BYTES as u64 * BLOCK_BYTES as u64;
-    let mut incarnation = 0;
+    let mut incarnation = since;
     let mut records = Records { from, partial: Vec::new(), skip: (from.0 - position) as usize };
     loop {
         let Some(block) = blocks.get(position)? else { break };
