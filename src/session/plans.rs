@@ -78,6 +78,11 @@ impl PlanCache {
         Some(found.clone())
     }
 
+    /// Which literals are parameters in the plans of a key, if there are any.
+    fn holes(&self, key: &[u8]) -> Option<Arc<[Hole]>> {
+        Some(self.shapes.read().by_key.get(key)?.last()?.holes.clone())
+    }
+
     /// Puts a plan in, in place of one for the same texts.
     fn put(&self, key: &[u8], mut kept: Kept) {
         *kept.used.get_mut() = self.clock.fetch_add(1, Ordering::Relaxed);
@@ -230,10 +235,14 @@ impl Session {
         statement: ast::Statement,
         declared: Vec<Option<Oid>>,
     ) -> Result<(Prepared, Arc<[Datum]>)> {
-        if lookup.open
-            && let Some(prepared) = self.prepare_open(lookup, &text, &statement)
-        {
-            return Ok(prepared);
+        if lookup.open {
+            // Which literals can be parameters does not hang on their values: another text of the shape has shown it.
+            let known = self.server.plans.holes(&lookup.key);
+            if known.as_ref().is_none_or(|holes| !holes.is_empty())
+                && let Some(prepared) = self.prepare_open(lookup, &text, &statement, known.as_deref())
+            {
+                return Ok(prepared);
+            }
         }
         let prepared = self.prepare_statement(text, Some(Arc::new(statement)), declared)?;
         self.keep(lookup, &prepared, &Arc::from([]));
@@ -246,13 +255,16 @@ impl Session {
         lookup: &Lookup<'_>,
         text: &Arc<str>,
         statement: &ast::Statement,
+        known: Option<&[Hole]>,
     ) -> Option<(Prepared, Arc<[Datum]>)> {
-        let mut statement = statement.clone();
-        let (holes, declared) = template::parameterize(&mut statement, &lookup.template, 1);
-        if holes.is_empty() {
-            return None;
-        }
-        let mut prepared = self.prepare_statement(text.clone(), Some(Arc::new(statement)), declared).ok()?;
+        let (mut prepared, holes) = match self.prepare_with_holes(lookup, text, statement, known)? {
+            (prepared, holes) if prepared.params.iter().all(is_plain) => (prepared, holes),
+            (prepared, holes) => {
+                let plain = holes.iter().zip(&*prepared.params).filter(|(_, ty)| is_plain(ty));
+                let plain: Vec<Hole> = plain.map(|(hole, _)| *hole).collect();
+                self.prepare_with_holes(lookup, text, statement, Some(&plain))?
+            }
+        };
         let image = self.image().ok()?;
         let plan = prepared.plan_at_hand()?;
         let conditional = plan.locks.iter().any(|(oid, _)| {
@@ -267,6 +279,22 @@ impl Session {
         self.keep(lookup, &prepared, &holes);
         prepared.holes = Some(holes);
         Some((prepared, params))
+    }
+
+    fn prepare_with_holes(
+        &mut self,
+        lookup: &Lookup<'_>,
+        text: &Arc<str>,
+        statement: &ast::Statement,
+        only: Option<&[Hole]>,
+    ) -> Option<(Prepared, Vec<Hole>)> {
+        let mut statement = statement.clone();
+        let (holes, declared) = template::parameterize(&mut statement, &lookup.template, only);
+        if holes.is_empty() {
+            return None;
+        }
+        let prepared = self.prepare_statement(text.clone(), Some(Arc::new(statement)), declared).ok()?;
+        Some((prepared, holes))
     }
 
     fn keep(&self, lookup: &Lookup<'_>, prepared: &Prepared, holes: &Arc<[Hole]>) {
@@ -300,7 +328,7 @@ impl Session {
         if !holes.is_empty()
             && let Some(template) = Template::of(text)
         {
-            template::parameterize(&mut statement, &template, 1);
+            template::parameterize(&mut statement, &template, Some(holes));
         }
         Ok(Arc::new(statement))
     }

@@ -202,22 +202,24 @@ fn class(kind: Kind, source: &str) -> Option<Class> {
     }
 }
 
-/// Makes parameters from `$first` on of the literals of a statement that may be ones: which, and the types declared for them.
+/// Makes `$1`, `$2`, … of the literals of a statement that may be parameters, or of `only` these: which, and the types declared
+/// for them.
 pub(crate) fn parameterize(
     statement: &mut Statement,
     template: &Template<'_>,
-    first: u32,
+    only: Option<&[Hole]>,
 ) -> (Vec<Hole>, Vec<Option<Oid>>) {
     let is_ascii = template.text.is_ascii();
     let mut walk = Walk { template, is_ascii, found: Vec::new() };
     walk.statement(statement);
     // Numbered in the order of the text.
     let mut found = walk.found;
+    found.retain(|(hole, _)| only.is_none_or(|only| only.contains(hole)));
     found.sort_by_key(|(hole, _)| hole.literal);
     let unique = found.windows(2).all(|pair| pair[0].0.literal != pair[1].0.literal);
     debug_assert!(unique, "a literal is one node of the tree");
     for (i, (_, expr)) in found.iter_mut().enumerate() {
-        expr.kind = ExprKind::Param(first + i as u32);
+        expr.kind = ExprKind::Param(i as u32 + 1);
     }
     let holes: Vec<Hole> = found.iter().map(|(hole, _)| *hole).collect();
     let declared = holes.iter().map(|hole| template.declared(*hole)).collect();
@@ -372,7 +374,7 @@ mod tests {
     fn shown(text: &str) -> String {
         let template = Template::of(text).unwrap();
         let mut statement = crate::sql::parse::parse_one(text).unwrap();
-        let (holes, declared) = parameterize(&mut statement, &template, 1);
+        let (holes, declared) = parameterize(&mut statement, &template, None);
         let holes_shown = holes.iter().zip(declared).map(|(hole, ty)| {
             let ty = match ty {
                 None => "?",
