@@ -140,6 +140,7 @@ impl DdlContext<'_> {
             let relation = self.find_required(name)?;
             super::check_kind(&relation, RelationKind::Table)?;
             self.check_truncate(&relation)?;
+            self.check_pending(&relation)?;
             if !targets.iter().any(|target| target.oid == relation.oid) {
                 targets.push(relation);
             }
@@ -160,6 +161,7 @@ impl DdlContext<'_> {
                 self.check_truncate(&other)?;
                 let message = format!("truncate cascades to table \"{}\"", other.name);
                 self.notice(SqlState::SuccessfulCompletion, message);
+                self.check_pending(&other)?;
                 targets.push(other);
             }
         }
@@ -176,6 +178,16 @@ impl DdlContext<'_> {
     fn check_truncate(&self, relation: &Relation) -> Result<()> {
         self.image().check_access(self.user, relation)?;
         self.check_owner(relation)
+    }
+
+    /// 55006 while checks of a table's rows wait for COMMIT.
+    fn check_pending(&self, relation: &Relation) -> Result<()> {
+        let statement = (self.statement)(self.image().clone())?;
+        if statement.constraints.lock().is_pending_on(relation) {
+            let message = format!("cannot TRUNCATE \"{}\" because it has pending trigger events", relation.name);
+            return Err(Error::new(SqlState::ObjectInUse, message));
+        }
+        Ok(())
     }
 
     /// A new, empty storage object for a table and its indexes; the old ones go when no snapshot needs them.

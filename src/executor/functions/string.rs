@@ -56,11 +56,12 @@ fn right(text: &str, n: i32) -> &str {
 
 fn pad(text: &str, len: i32, fill: &str, before: bool) -> Result<String> {
     let (len, have) = (len.max(0) as usize, text.chars().count());
-    if len.saturating_mul(fill.len().max(1)) > TEXT_BYTES_MAX {
-        return Err(too_large());
-    }
     if have >= len || fill.is_empty() {
         return Ok(left(text, len as i32).to_owned());
+    }
+    // As long as characters of UTF-8 can be.
+    if len.saturating_mul(4) > TEXT_BYTES_MAX {
+        return Err(too_large());
     }
     let padding: String = fill.chars().cycle().take(len - have).collect();
     Ok(if before { padding + text } else { text.to_owned() + &padding })

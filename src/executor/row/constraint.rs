@@ -164,6 +164,18 @@ impl ConstraintQueue {
         ConstraintQueue::default()
     }
 
+    /// Whether checks of a table's rows wait for COMMIT.
+    pub fn is_pending_on(&self, relation: &Relation) -> bool {
+        let event = |event: &Event| match event {
+            Event::Child { constraint, .. } => constraint.table == relation.oid,
+            Event::Parent { constraint, .. } => {
+                relation.referenced_by.iter().any(|reference| reference.oid == constraint.oid)
+            }
+        };
+        let entry = |(index, _): &(ObjectId, RowId)| relation.indexes.iter().any(|own| own.storage == *index);
+        self.deferred.iter().any(event) || self.unique.iter().any(entry)
+    }
+
     /// Whether a deferrable constraint's checks wait for COMMIT now.
     fn is_deferred(&self, constraint: &Constraint) -> bool {
         constraint.deferrable && self.modes.get(&constraint.oid).copied().or(self.all).unwrap_or(constraint.deferred)

@@ -262,9 +262,21 @@ impl InsertOp {
 
     /// The row that has this one's key in a unique index.
     fn row_in(&self, index: &Index, f: &Frame) -> Result<Option<RowId>> {
-        let own = |key: &crate::catalog::image::IndexKey| slot_of(&self.row, key.attribute).map(|s| f.get(s).clone());
+        let hidden = |storage: u16| {
+            let column = self.plan.checks.hidden.iter().find(|column| column.column.0 == storage);
+            column.map(|column| f.get(column.slot).clone())
+        };
+        if let Some((_, storage)) = &index.predicate
+            && !matches!(hidden(*storage), Some(Datum::Bool(true)))
+        {
+            return Ok(None);
+        }
+        let own = |key: &crate::catalog::image::IndexKey| match key.attribute {
+            0 => hidden(key.storage),
+            attribute => slot_of(&self.row, attribute).map(|slot| f.get(slot).clone()),
+        };
         let Some(key) = index.keys.iter().map(own).collect::<Option<Vec<Datum>>>() else { return Ok(None) };
-        if index.predicate.is_some() || key.iter().any(Datum::is_null) {
+        if !index.nulls_not_distinct && key.iter().any(Datum::is_null) {
             return Ok(None);
         }
         let bytes = value::encode_key(&key, index)?;

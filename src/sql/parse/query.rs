@@ -793,11 +793,6 @@ impl Parser<'_> {
         self.expect_words(&["update", "set"])?;
         let assignments = self.list(Self::assignment)?;
         let filter = if self.take_word("where") { Some(self.expr()?) } else { None };
-        if target.is_none() {
-            return Err(self
-                .error_at("ON CONFLICT DO UPDATE requires inference specification or constraint name", pos)
-                .hint("For example, ON CONFLICT (column_name)."));
-        }
         Ok(OnConflict { target, update: Some((assignments, filter)), pos })
     }
 
