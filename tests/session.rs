@@ -293,3 +293,41 @@ async fn the_plan_cache_stays_within_its_part_of_the_budget() {
         client.simple_query(&format!("select a as c{i}, b from t where a = {i}")).await.unwrap();
     }
 }
+
+/// A row that changes while a statement waits for it is judged by all conditions again, also by those that the index over
+/// their values said: an expression's, and a partial index's predicate.
+#[tokio::test]
+async fn what_an_index_said_is_judged_again_after_a_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, b) = (server.connect().await, server.connect().await);
+    a.batch_execute(
+        "create table t (id int primary key, name text, n int, open bool);
+         insert into t select g, 'Name ' || g, 0, true from generate_series(1, 2000) g;
+         create index on t (lower(name)); create index on t (id) where open; analyze t",
+    )
+    .await
+    .unwrap();
+    let cases = [
+        ("update t set open = false where id = 7", "update t set n = n + 1 where open and id = 7", 0),
+        ("update t set n = 5 where id = 8", "update t set n = n + 1 where open and id = 8", 1),
+        ("update t set name = 'other' where id = 9", "update t set n = n + 1 where lower(name) = 'name 9'", 0),
+        ("update t set name = 'NAME 10' where id = 10", "update t set n = n + 1 where lower(name) = 'name 10'", 1),
+        ("update t set name = 'other' where id = 11", "delete from t where lower(name) like 'name 11'", 0),
+        ("update t set open = null where id = 12", "select 1 from t where open and id = 12 for update", 0),
+        ("delete from t where id = 13", "update t set n = 1 where lower(name) = 'name 13' and open", 0),
+    ];
+    for (first, second, expected) in cases {
+        let plan = b.query(&format!("explain {second}"), &[]).await.unwrap();
+        assert!(plan.iter().any(|row| row.get::<_, &str>(0).contains("Index Scan using")), "{second}: {plan:?}");
+        a.batch_execute("begin").await.unwrap();
+        a.batch_execute(first).await.unwrap();
+        let (changed, ()) = tokio::join!(b.execute(second, &[]), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            a.batch_execute("commit").await.unwrap();
+        });
+        assert_eq!(changed.unwrap(), expected, "{second}");
+    }
+    let row = b.query_one("select n from t where id = 8", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 6, "over the newest version");
+}

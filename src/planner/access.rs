@@ -37,6 +37,8 @@ pub(crate) struct Path<'e> {
     pub(crate) index: Arc<Index>,
     pub(crate) equals: Vec<Cow<'e, Expr>>,
     pub(crate) one_of: Option<Cow<'e, Expr>>,
+    /// Values of the keys after `one_of`.
+    pub(crate) then: Vec<Cow<'e, Expr>>,
     pub(crate) prefix: Option<(prefix::Kind, &'e Expr)>,
     pub(crate) lower: Option<End<'e>>,
     pub(crate) upper: Option<End<'e>>,
@@ -311,6 +313,7 @@ impl<'s> Scan<'s> {
             index: index.clone(),
             equals: Vec::new(),
             one_of: None,
+            then: Vec::new(),
             prefix: None,
             lower: None,
             upper: None,
@@ -334,13 +337,20 @@ impl<'s> Scan<'s> {
                 _ => None,
             });
             if let Some((sarg, value)) = equal {
-                path.equals.push(value.clone());
+                let values = if path.one_of.is_some() { &mut path.then } else { &mut path.equals };
+                values.push(value.clone());
                 path.skewed |= self.estimator.is_skewed(sarg.operand);
                 used.push(sarg);
                 continue;
             }
-            self.bound_last(&mut path, candidate, at, &of_key().collect::<Vec<_>>(), &mut used);
-            break;
+            if path.one_of.is_none() {
+                self.bound_last(&mut path, candidate, at, &of_key().collect::<Vec<_>>(), &mut used);
+            } else {
+                break;
+            }
+            if path.one_of.is_none() {
+                break;
+            }
         }
         self.finish(path, candidate, &used, conditions)
     }

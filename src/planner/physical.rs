@@ -405,8 +405,9 @@ impl<'a> Planner<'a> {
                     return self.scan(relation, columns, &needed, &conjuncts(predicate));
                 }
                 let input = self.rel(input, &needed)?;
+                let rows = (input.estimate.rows * self.estimator.all(&conjuncts(predicate))).max(1.0);
                 let predicate = self.expr(predicate)?;
-                Ok(self.node(Kind::Filter(Arc::new(p::Filter { input, predicate }))))
+                Ok(self.node_of(Kind::Filter(Arc::new(p::Filter { input, predicate })), rows))
             }
             Rel::Join { kind, left, right, on, lateral } => self.join(*kind, left, right, on, *lateral, &needed),
             Rel::Aggregate { input, keys, sets, aggregates, groupings } => {
@@ -420,8 +421,9 @@ impl<'a> Planner<'a> {
                     if keys.len() >= on.len() && keys[..on.len()].iter().all(|key| on.iter().any(|on| same_expr(on, &key.expr))));
                 let payload = Self::payload(input, &needed);
                 let input = self.rel(input, &needed)?;
+                let rows = self.estimator.groups(&on.iter().collect::<Vec<_>>(), input.estimate.rows);
                 let on = self.exprs(on)?;
-                Ok(self.node(Kind::Distinct(Arc::new(p::Distinct { input, on, payload, sorted }))))
+                Ok(self.node_of(Kind::Distinct(Arc::new(p::Distinct { input, on, payload, sorted })), rows))
             }
             Rel::Limit { input, limit, offset, ties } => {
                 self.limit(input, limit.as_ref(), offset.as_ref(), ties.as_deref(), &needed)
@@ -540,18 +542,15 @@ impl<'a> Planner<'a> {
                 call: call.clone(),
             });
         }
+        let rows = match sets.len() {
+            1 => self.estimator.groups(&keys.iter().map(|(_, key)| key).collect::<Vec<_>>(), node.estimate.rows),
+            _ => node.estimate.rows,
+        };
         let keys = keys.iter().map(|(column, key)| Ok((column.0, self.expr(key)?))).collect::<Result<_>>()?;
         let groupings =
             groupings.iter().map(|(column, asked)| (column.0, asked.iter().map(|k| *k as u32).collect())).collect();
-        Ok(self.node(Kind::Aggregate(Arc::new(p::Aggregate {
-            input: node,
-            keys,
-            sets,
-            aggregates: calls,
-            groupings,
-            sorted: false,
-            depends,
-        }))))
+        let aggregate = p::Aggregate { input: node, keys, sets, aggregates: calls, groupings, sorted: false, depends };
+        Ok(self.node_of(Kind::Aggregate(Arc::new(aggregate)), rows))
     }
 
     /// min(column) or max(column) alone: the input's first row in an index's order that is not NULL.
@@ -573,11 +572,12 @@ impl<'a> Planner<'a> {
         if !keys.is_empty() || sets.is_some() || call.filter.is_some() || is_volatile(arg) {
             return Ok(None);
         }
+        // Where the range says that there are no NULLs, it does not matter where they would be.
+        let with_value = Expr { kind: ExprKind::IsNotNull(Box::new(arg.clone())), ty: Type::new(oid::BOOL) };
+        let Some(present) = under(input, with_value) else { return Ok(None) };
         for nulls_first in [descending, !descending] {
             let key = SortKey { expr: arg.clone(), descending, nulls_first };
-            if let Some(node) = self.presorted(input, &[key], Limited::To(1.0), needed)? {
-                let predicate = Code::IsNotNull(Box::new(self.expr(arg)?));
-                let input = self.node(Kind::Filter(Arc::new(p::Filter { input: node, predicate })));
+            if let Some(input) = self.presorted(&present, &[key], Limited::To(1.0), needed)? {
                 let limit = Some(Code::Const(crate::types::Datum::Int8(1)));
                 let limit = p::Limit { input, limit, offset: None, ties: None };
                 return Ok(Some(self.node_of(Kind::Limit(Arc::new(limit)), 1.0)));
@@ -748,6 +748,21 @@ impl<'a> Planner<'a> {
             None => None,
         };
         Ok(self.node(Kind::Limit(Arc::new(p::Limit { input: node, limit: limit_code, offset: offset_code, ties }))))
+    }
+}
+
+/// A table's scan, perhaps below projections, with one condition more.
+fn under(rel: &Rel, condition: Expr) -> Option<Rel> {
+    match rel {
+        Rel::Project { input, exprs } => {
+            Some(Rel::Project { input: Box::new(under(input, condition)?), exprs: exprs.clone() })
+        }
+        Rel::Scan { .. } => Some(Rel::Filter { input: Box::new(rel.clone()), predicate: condition }),
+        Rel::Filter { input, predicate } if matches!(**input, Rel::Scan { .. }) => {
+            let all = Expr { kind: ExprKind::And(vec![predicate.clone(), condition]), ty: Type::new(oid::BOOL) };
+            Some(Rel::Filter { input: input.clone(), predicate: all })
+        }
+        _ => None,
     }
 }
 

@@ -166,6 +166,7 @@ impl Planner<'_> {
         let range = p::KeyRange {
             equals: path.equals.iter().map(|value| self.expr(value)).collect::<Result<_>>()?,
             one_of: path.one_of.map(|array| self.expr(&array)).transpose()?,
+            then: path.then.iter().map(|value| self.expr(value)).collect::<Result<_>>()?,
             prefix,
             lower,
             upper,

@@ -11,10 +11,12 @@ use super::subquery::{SubqueryPlan, SubqueryUse};
 use crate::catalog::image::{Index, Relation};
 use crate::executor::functions::Function;
 use crate::sql::tree::{JoinKind, RowOp, SetOpKind};
-use crate::types::numeric::Numeric;
-use crate::types::{Datum, Oid, oid};
+use crate::types::format::FormatSettings;
+use crate::types::text_io::{self, Names, TextContext};
+use crate::types::{Datum, Oid, Type, oid};
 use serde_json::{Map, Value as Json, json};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What EXPLAIN was asked to show.
@@ -55,13 +57,13 @@ enum Property {
 /// The plan as lines of text. `counters` are [`super::execution::Execution::instruments`] after ANALYZE.
 pub fn text(plan: &Plan, options: ExplainOptions, counters: Option<&[Instrument]>) -> Vec<String> {
     let mut lines = Vec::new();
-    write_text(&Explainer { plan, counters, bare: RefCell::default() }.statement(), options, None, 0, &mut lines);
+    write_text(&Explainer::new(plan, counters).statement(), options, None, 0, &mut lines);
     lines
 }
 
 /// The plan as EXPLAIN (FORMAT JSON) shows it: the value of "Plan".
 pub fn json(plan: &Plan, options: ExplainOptions, counters: Option<&[Instrument]>) -> Json {
-    to_json(&Explainer { plan, counters, bare: RefCell::default() }.statement(), options, None)
+    to_json(&Explainer::new(plan, counters).statement(), options, None)
 }
 
 fn milliseconds(duration: std::time::Duration, loops: u64) -> f64 {
@@ -161,9 +163,44 @@ struct Explainer<'a> {
     counters: Option<&'a [Instrument]>,
     /// Columns of the scan being shown: written without their relation.
     bare: RefCell<Vec<Slot>>,
+    /// Columns that an operator computes, as the expressions that they are.
+    computed: RefCell<HashMap<Slot, String>>,
 }
 
-impl Explainer<'_> {
+impl<'a> Explainer<'a> {
+    fn new(plan: &'a Plan, counters: Option<&'a [Instrument]>) -> Explainer<'a> {
+        let explainer = Explainer { plan, counters, bare: RefCell::default(), computed: RefCell::default() };
+        plan.ctes.iter().for_each(|cte| explainer.name_computed(&cte.node));
+        explainer.name_computed(&plan.root);
+        explainer
+    }
+
+    /// Notes what the columns are that a node and those below it compute, the lowest first.
+    fn name_computed(&self, node: &Node) {
+        node.inputs().into_iter().for_each(|input| self.name_computed(input));
+        let note = |slot: Slot, text: String| self.computed.borrow_mut().insert(slot, text);
+        match &node.kind {
+            Kind::Project(p) => p.exprs.iter().for_each(|(slot, code)| {
+                note(*slot, self.code(code));
+            }),
+            Kind::Aggregate(p) => {
+                p.keys.iter().for_each(|(slot, code)| {
+                    note(*slot, self.code(code));
+                });
+                for call in &p.aggregates {
+                    let distinct = if call.call.distinct { "DISTINCT " } else { "" };
+                    let args = if call.args.is_empty() && call.direct.is_empty() {
+                        "*".to_owned()
+                    } else {
+                        call.direct.iter().chain(&call.args).map(|arg| self.code(arg)).collect::<Vec<_>>().join(", ")
+                    };
+                    note(call.slot, format!("{}({distinct}{args})", call.call.name));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn statement(&self) -> Shown {
         let mut shown = self.node(&self.plan.root, None);
         let parts = self.plan.ctes.iter().map(|cte| (Some(format!("CTE {}", cte.name)), self.node(&cte.node, None)));
@@ -418,6 +455,11 @@ impl Explainer<'_> {
 
     fn sort_key(&self, key: &SortBy) -> String {
         let mut text = self.code(&key.code);
+        // An expression is in parentheses, a column is not.
+        let column = matches!(&key.code, Code::Slot(slot) if self.is_column(*slot));
+        if !column && !text.starts_with('(') {
+            text = format!("({text})");
+        }
         if key.descending {
             text.push_str(" DESC");
         }
@@ -438,6 +480,9 @@ impl Explainer<'_> {
             range.equals.iter().enumerate().map(|(i, code)| format!("({} = {})", name(i), self.code(code))).collect();
         if let Some(code) = &range.one_of {
             parts.push(format!("({next} = ANY ({}))", self.code(code)));
+            let after =
+                |(i, code): (usize, &Code)| format!("({} = {})", name(range.equals.len() + 1 + i), self.code(code));
+            parts.extend(range.then.iter().enumerate().map(after));
         }
         match &range.prefix {
             Some((kind, Code::Const(Datum::Text(pattern)))) => {
@@ -491,6 +536,7 @@ impl Explainer<'_> {
         match self.plan.names.get(slot as usize) {
             Some(Some((_, name))) if self.plan.scans < 2 || self.bare.borrow().contains(&slot) => name.clone(),
             Some(Some((relation, name))) => format!("{relation}.{name}"),
+            _ if self.computed.borrow().contains_key(&slot) => self.computed.borrow()[&slot].clone(),
             _ => self
                 .plan
                 .output
@@ -498,6 +544,12 @@ impl Explainer<'_> {
                 .find(|column| column.column.0 == slot)
                 .map_or_else(|| format!("${slot}"), |column| column.name.clone()),
         }
+    }
+
+    /// Whether a slot is shown as the column of a relation.
+    fn is_column(&self, slot: Slot) -> bool {
+        let text = self.slot(slot);
+        text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '$' | '"'))
     }
 
     fn list(&self, codes: &[Code], between: &str) -> String {
@@ -595,9 +647,30 @@ impl Explainer<'_> {
     fn call(&self, function: &Function, args: &[Code]) -> String {
         match (operator_text(function), args) {
             (Some(operator), [left, right]) => format!("({} {operator} {})", self.code(left), self.code(right)),
+            // A cast is the function of its target's name.
+            (None, [arg, ..]) if is_cast(function) => format!("({})::{}", self.code(arg), type_text(function.result)),
             _ => format!("{}({})", function.name, self.list(args, ", ")),
         }
     }
+}
+
+/// Whether a function is named as the type that it gives, and so is called by a cast.
+fn is_cast(function: &Function) -> bool {
+    const TYPES: [(&str, Oid); 12] = [
+        ("int2", oid::INT2),
+        ("int4", oid::INT4),
+        ("int8", oid::INT8),
+        ("float4", oid::FLOAT4),
+        ("float8", oid::FLOAT8),
+        ("numeric", oid::NUMERIC),
+        ("text", oid::TEXT),
+        ("varchar", oid::VARCHAR),
+        ("bpchar", oid::BPCHAR),
+        ("date", oid::DATE),
+        ("timestamp", oid::TIMESTAMP),
+        ("timestamptz", oid::TIMESTAMPTZ),
+    ];
+    TYPES.contains(&(function.name, function.result))
 }
 
 /// The subqueries of an expression, outermost first.
@@ -681,37 +754,74 @@ fn type_text(ty: Oid) -> String {
         oid::BYTEA => "bytea",
         oid::JSON => "json",
         oid::JSONB => "jsonb",
-        _ => return ty.to_string(),
+        oid::TIME => "time without time zone",
+        oid::TIMETZ => "time with time zone",
+        oid::INTERVAL => "interval",
+        oid::OID => "oid",
+        oid::NAME => "name",
+        oid::CHAR => "\"char\"",
+        _ => {
+            return match oid::element_of(ty) {
+                Some(element) => format!("{}[]", type_text(element)),
+                None => ty.to_string(),
+            };
+        }
     };
     name.to_owned()
 }
 
-/// A constant; dates, numerics and the like in their raw form.
+/// A constant as PostgreSQL writes it: with its type where it would be read as another.
 fn constant(value: &Datum) -> String {
-    match value {
-        Datum::Null => "NULL".into(),
-        Datum::Bool(v) => v.to_string(),
-        Datum::Int2(v) => v.to_string(),
-        Datum::Int4(v) => v.to_string(),
-        Datum::Int8(v) => format!("'{v}'::bigint"),
-        Datum::Float4(v) => format!("'{v}'::real"),
-        Datum::Float8(v) => format!("'{v}'::double precision"),
-        Datum::Oid(v) => format!("'{v}'::oid"),
-        Datum::Text(v) | Datum::Padded(v) => format!("'{}'::text", v.replace('\'', "''")),
-        Datum::Numeric(Numeric::Small { coefficient, scale: 0 }) => format!("'{coefficient}'::numeric"),
-        Datum::Array(array) => {
-            let items: Vec<String> = array.items.iter().map(plain).collect();
-            format!("'{{{}}}'", items.join(","))
-        }
-        other => format!("'{}'", plain(other)),
-    }
+    let Some(ty) = constant_type(value) else { return "NULL".into() };
+    let (format, time_zone) = (FormatSettings::default(), jiff::tz::TimeZone::UTC);
+    let ctx = TextContext { format: &format, time_zone: &time_zone, now: 0, names: &NoNames };
+    let mut text = String::new();
+    text_io::output(value, Type::new(ty), &ctx, &mut text);
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let bare = match ty {
+        oid::BOOL => return if text == "t" { "true".into() } else { "false".into() },
+        oid::INT4 => digits,
+        oid::NUMERIC => digits && text.contains(['.', 'e', 'E']),
+        _ => false,
+    };
+    if bare { text } else { format!("'{}'::{}", text.replace('\'', "\'\'"), type_text(ty)) }
 }
 
-fn plain(value: &Datum) -> String {
-    match value {
-        Datum::Text(v) | Datum::Padded(v) => v.to_string(),
-        Datum::Int8(v) => v.to_string(),
-        Datum::Int4(_) | Datum::Int2(_) | Datum::Bool(_) | Datum::Null => constant(value),
-        other => format!("{other:?}"),
+/// The type of a constant by its value; `None` for NULL.
+fn constant_type(value: &Datum) -> Option<Oid> {
+    Some(match value {
+        Datum::Null => return None,
+        Datum::Bool(_) => oid::BOOL,
+        Datum::Char(_) => oid::CHAR,
+        Datum::Int2(_) => oid::INT2,
+        Datum::Int4(_) => oid::INT4,
+        Datum::Int8(_) => oid::INT8,
+        Datum::Float4(_) => oid::FLOAT4,
+        Datum::Float8(_) => oid::FLOAT8,
+        Datum::Numeric(_) => oid::NUMERIC,
+        Datum::Bytea(_) => oid::BYTEA,
+        Datum::Padded(_) => oid::BPCHAR,
+        Datum::Date(_) => oid::DATE,
+        Datum::Time(_) => oid::TIME,
+        Datum::TimeTz(..) => oid::TIMETZ,
+        Datum::Timestamp(_) => oid::TIMESTAMP,
+        Datum::TimestampTz(_) => oid::TIMESTAMPTZ,
+        Datum::Interval(_) => oid::INTERVAL,
+        Datum::Uuid(_) => oid::UUID,
+        Datum::Oid(_) => oid::OID,
+        Datum::Array(array) => oid::array_of(array.element).unwrap_or(oid::TEXT),
+        _ => oid::TEXT,
+    })
+}
+
+/// Constants are shown by their values.
+struct NoNames;
+
+impl Names for NoNames {
+    fn read(&self, _: Oid, text: &str) -> crate::error::Result<Oid> {
+        Err(crate::error::Error::unsupported(text))
+    }
+    fn show(&self, _: Oid, _: Oid) -> Option<String> {
+        None
     }
 }

@@ -24,20 +24,24 @@ pub(super) fn ranges(range: &KeyRange, index: &Index, f: &mut Frame) -> Result<V
         begin.push(Datum::Null);
         return Ok(vec![equal(&begin, index)?]);
     }
-    if let Some(code) = &range.one_of {
+    if let (Some(code), Some(next)) = (&range.one_of, next) {
         let Datum::Array(array) = code.eval(f)? else { return Ok(Vec::new()) };
-        let fitting = |item: &Datum| exact(item.clone(), next?);
+        let fitting = |item: &Datum| exact(item.clone(), next);
         let mut items: Vec<Datum> = array.items.iter().filter_map(fitting).collect();
         items.sort_by(value::compare);
         items.dedup_by(|a, b| value::compare(a, b) == Ordering::Equal);
-        if next.is_some_and(|key| key.descending) {
+        if next.descending {
             items.reverse();
+        }
+        let mut then = Vec::with_capacity(range.then.len());
+        for (code, key) in range.then.iter().zip(&index.keys[begin.len() + 1..]) {
+            let Some(value) = exact(code.eval(f)?, key) else { return Ok(Vec::new()) };
+            then.push(value);
         }
         let mut ranges = Vec::with_capacity(items.len());
         for item in items {
-            begin.push(item);
-            ranges.push(equal(&begin, index)?);
-            begin.pop();
+            let all: Vec<Datum> = begin.iter().chain([&item]).chain(&then).cloned().collect();
+            ranges.push(equal(&all, index)?);
         }
         return Ok(ranges);
     }

@@ -240,6 +240,8 @@ pub struct KeyRange {
     pub equals: Vec<Code>,
     /// `column = ANY (array)` for the next column: one range per distinct element, in key order.
     pub one_of: Option<Code>,
+    /// `key = value` for the keys after `one_of`.
+    pub then: Vec<Code>,
     /// Texts that begin with what a pattern begins with.
     pub prefix: Option<(prefix::Kind, Code)>,
     /// Keys above values, or from them on.
