@@ -26,6 +26,7 @@ pub use transaction::{
 pub use types::{
     ColumnDef, ColumnNo, ColumnType, IndexDef, KeyColumn, ObjectId, OwnedValue, PAGE_SIZE, PageId, Position, RowId,
     SequenceDef, TableDef, TxnId, Unique, Value,
+    batch::RowBatch,
     key::{self, KeyEncoder},
     row::{RowBuffer, RowView},
 };

@@ -515,3 +515,77 @@ fn commits_are_slowed_when_checkpoints_do_not_keep_up() {
     engine.checkpoint().unwrap();
     assert_eq!(engine.commit_pause_us(), 0);
 }
+
+/// Rows in batches are as rows one by one: after a crash too, and when one of them is refused none is there.
+#[test]
+fn a_batch_is_all_or_nothing() {
+    let io = SimIo::new();
+    let engine = open_with(&io, 1 << 20);
+    let (table, unique, _) = make_table(&engine);
+    let fill = |batch: &mut lightning_storage::RowBatch, ids: &mut dyn Iterator<Item = i64>| {
+        batch.clear();
+        for id in ids {
+            batch.begin(3);
+            for value in [Value::Int64(id), Value::Int64(id % 7), Value::Bytes(&[7; 90])] {
+                batch.push(value).unwrap();
+            }
+            assert!(batch.finish().unwrap());
+        }
+    };
+    let mut t = begin(&engine);
+    let mut batch = t.batch(table).unwrap();
+    // Keys come from both ends and from between, so that leaves of the index split everywhere.
+    for round in 0..40 {
+        fill(
+            &mut batch,
+            &mut (0..500).map(|i| (i * 40 + round) * if i % 2 == 0 { 1 } else { -1 }).filter(|id| *id != 0),
+        );
+        let s = t.snapshot();
+        let first = t.insert_batch(&s, &batch).unwrap();
+        let mut rows = RowBuffer::new();
+        let s = t.snapshot();
+        assert!(t.get(&s, table, RowId(first.0 + 498), &mut rows).unwrap());
+        if round % 10 == 9 {
+            while engine.checkpoint_step(7).unwrap() {}
+        }
+    }
+    let all_rows = all(&mut t, table).len();
+    assert_eq!(all_rows, 40 * 500 - 1);
+    for refused in [1, 250, 499] {
+        let savepoint = t.savepoint();
+        fill(&mut batch, &mut (100_000..100_000 + refused).chain([85]));
+        let s = t.snapshot();
+        assert!(matches!(t.insert_batch(&s, &batch), Err(Error::Duplicate { index, .. }) if index == unique));
+        fill(&mut batch, &mut [5_000_000, 5_000_000].into_iter());
+        assert!(matches!(t.insert_batch(&s, &batch), Err(Error::Duplicate { .. })), "twice in the batch");
+        drop(s);
+        assert_eq!(all(&mut t, table).len(), all_rows);
+        let s = t.snapshot();
+        fill(&mut batch, &mut (200_000..200_100));
+        t.insert_batch(&s, &batch).unwrap();
+        drop(s);
+        t.rollback_to(savepoint).unwrap();
+        t.release(savepoint);
+    }
+    assert_eq!(all(&mut t, table).len(), all_rows);
+    // Too large for a page, or not the table's columns.
+    batch.clear();
+    batch.begin(3);
+    for value in [Value::Int64(1), Value::Int64(1), Value::Bytes(&[1; 5000])] {
+        batch.push(value).unwrap();
+    }
+    assert!(!batch.finish().unwrap());
+    batch.begin(3);
+    assert!(batch.push(Value::Bool(true)).is_err() && batch.finish().is_err());
+    assert!(batch.is_empty());
+    commit(&engine, t);
+    let mut open = begin(&engine);
+    fill(&mut batch, &mut (300_000..300_900));
+    let s = open.snapshot();
+    open.insert_batch(&s, &batch).unwrap();
+    while engine.checkpoint_step(7).unwrap() {}
+    check(&engine);
+    let recovered = open_with(&io.crash(|| true), 1 << 20);
+    assert_eq!(all(&mut begin(&recovered), table).len(), all_rows);
+    check(&recovered);
+}

@@ -259,6 +259,18 @@ fn race(engine: &Engine, table: ObjectId, unique: ObjectId, rng: &mut StdRng) {
         loop {
             let value = Value::Int64(rng.random_range(0..9));
             let result = match (rows.len(), rng.random_range(0..3)) {
+                (0, 0) => {
+                    // Rows of some keys at once: all or none.
+                    let mut batch = t.batch(table).unwrap();
+                    for id in id..id + rng.random_range(1..4) {
+                        batch.begin(3);
+                        for value in [Value::Int64(id), value, Value::Bytes(&text)] {
+                            batch.push(value).unwrap();
+                        }
+                        assert!(batch.finish().unwrap());
+                    }
+                    t.insert_batch(&s, &batch).map(|_| ())
+                }
                 (0, _) => t.insert(&s, table, &[Value::Int64(id), value, Value::Bytes(&text)]).map(|_| ()),
                 (_, 0) => t.delete(&s, table, rows.row_id(0), Base::Snapshot).map(|_| ()),
                 (_, 1) => {

@@ -194,13 +194,23 @@ fn one_of_two_gets_a_key_and_a_rollback_leaves_no_entry() {
     let body = || {
         let engine = open(&SimIo::new());
         let (table, rows) = table(&engine, 0..1);
-        let insert = |key: i64, keep: bool| {
+        let insert = |key: i64, keep: bool, many: bool| {
             let engine = engine.clone();
             thread::spawn(move || {
                 let mut t = engine.begin(Isolation::ReadCommitted);
                 let s = t.snapshot();
+                let mut batch = t.batch(table).unwrap();
+                batch.begin(2);
+                for value in [key, 1] {
+                    batch.push(Value::Int64(value)).unwrap();
+                }
+                assert!(batch.finish().unwrap());
                 let done = loop {
-                    match t.insert(&s, table, &[Value::Int64(key), Value::Int64(1)]) {
+                    let inserted = match many {
+                        true => t.insert_batch(&s, &batch),
+                        false => t.insert(&s, table, &[Value::Int64(key), Value::Int64(1)]),
+                    };
+                    match inserted {
                         Ok(_) => break true,
                         Err(Error::Duplicate { .. }) => break false,
                         Err(Error::Wait(waiter)) => waiter.block(),
@@ -216,7 +226,7 @@ fn one_of_two_gets_a_key_and_a_rollback_leaves_no_entry() {
                 done && keep
             })
         };
-        let threads = [insert(7, true), insert(7, true), insert(7, false)];
+        let threads = [insert(7, true, false), insert(7, true, true), insert(7, false, true)];
         // Moves a row's key back and forth: whoever reads by an entry gets a row that has its key.
         let mover = {
             let engine = engine.clone();

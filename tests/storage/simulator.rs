@@ -991,7 +991,10 @@ fn insert_row(
     let table = &mut tables[number];
     let (taken, depends) = table.judge(session, None, None, &row);
     let bytes = texts(row.iter());
-    let result = t.insert(s, table.id, &values(&row, &bytes));
+    let result = match s.position().0.wrapping_add(u64::from(command)).is_multiple_of(2) {
+        true => t.insert(s, table.id, &values(&row, &bytes)),
+        false => insert_in_batch(t, s, table.id, &values(&row, &bytes)),
+    };
     match &result {
         Ok(id) => {
             assert!(!taken && !depends, "an insertion that had to fail or wait happened");
@@ -1006,6 +1009,14 @@ fn insert_row(
         Err(_) => {}
     }
     result.map(|_| ())
+}
+
+/// As an insertion by itself.
+fn insert_in_batch(t: &mut Transaction, s: &Snapshot, table: ObjectId, values: &[Value<'_>]) -> Result<RowId> {
+    let mut batch = t.batch(table)?;
+    batch.begin(values.len());
+    values.iter().try_for_each(|value| batch.push(*value))?;
+    if batch.finish()? { t.insert_batch(s, &batch) } else { t.insert(s, table, values) }
 }
 
 /// A change of a row that is there.

@@ -59,7 +59,7 @@ pub(super) fn index_def(table: ObjectId, index: &Index) -> IndexDef {
 }
 
 /// Rows between two looks at the cancel flag while an index is built.
-const BUILD_ROWS: usize = 10_000;
+const BUILD_ROWS: usize = 100_000;
 
 impl DdlContext<'_> {
     /// Makes the storage of an index of a table and fills it.

@@ -144,6 +144,15 @@ pub(crate) fn key(page: &Bytes, i: usize) -> Vec<u8> {
     out
 }
 
+/// Whether the key of entry `i` begins with `start`, of which the page's fences have as much in common as it has.
+pub(crate) fn begins_with(page: &Bytes, i: usize, start: &[u8]) -> bool {
+    let prefix = prefix(page);
+    match start.strip_prefix(prefix) {
+        Some(rest) => suffix(page, i).starts_with(rest),
+        None => prefix.starts_with(start),
+    }
+}
+
 /// The key of entry `i` of a row tree, as a number.
 pub(crate) fn row_key(page: &Bytes, i: usize) -> u64 {
     let (prefix, suffix) = (prefix(page), suffix(page, i));

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A row's image in a page is at most a quarter of it; larger values move out.
-const ROW_BYTES_MAX: usize = 4000;
+pub(crate) const ROW_BYTES_MAX: usize = 4000;
 
 /// A table.
 pub(crate) struct Table {

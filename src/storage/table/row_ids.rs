@@ -78,6 +78,24 @@ impl RowIds {
         run.size = (run.size * 2).min(ALONE_MAX);
     }
 
+    /// So many consecutive ids at once; what a run has left that is too short is lost, unless it goes on behind itself.
+    pub(crate) fn take_many(&self, run: &mut RowRun, count: u64) -> u64 {
+        if run.ids.end - run.ids.start < count {
+            let runs = self.runs.lock();
+            let alone = runs.taken == 1;
+            let more = if alone { count } else { count.max(BESIDE_OTHERS) };
+            let start = self.next.fetch_add(more, Ordering::Relaxed);
+            if start == run.ids.end {
+                run.ids.end += more;
+            } else {
+                run.begins = (!alone).then_some(start);
+                run.ids = start..start + more;
+            }
+        }
+        run.ids.start += count;
+        run.ids.start - count
+    }
+
     /// The transaction is over.
     pub(crate) fn give_back(&self, run: RowRun) {
         let mut runs = self.runs.lock();

@@ -4,17 +4,17 @@
 //! knows its id. What is dropped goes at commit, its pages once no snapshot is old enough to read them.
 
 use super::api::Base;
+use super::load::Entries;
 use super::state::Snapshot;
-use super::version::is_deleted;
-use super::{Newest, Transaction, Undo, version};
-use crate::btree::{Tree, node};
+use super::{Newest, Transaction, Undo};
+use crate::btree::Tree;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock};
 use crate::table::definition::{CATALOG, Definition};
-use crate::table::{Index, Object, Sequence, SequenceState, Table, entry, fence_row, row_key};
+use crate::table::{Index, Object, Sequence, SequenceState, Table};
 use crate::types::row::RowBuffer;
-use crate::types::{ColumnNo, IndexDef, ObjectId, SequenceDef, TableDef, Unique, Value};
+use crate::types::{ColumnNo, IndexDef, ObjectId, SequenceDef, TableDef, Value};
 use std::sync::Arc;
 
 impl Transaction {
@@ -103,78 +103,16 @@ impl Transaction {
         let index = shared.index(index)?;
         let mut next = Some(index.build_next.load(Ordering::Relaxed));
         let mut left = budget_rows.max(1);
-        let mut keys = Vec::new();
+        let mut entries = Entries::default();
         while let Some(row) = next
             && left > 0
         {
-            let (mut found, resume) = self.leaf_keys(&index, row, &mut left)?;
-            keys.append(&mut found);
-            next = resume;
+            next = self.leaf_keys(&index, row, &mut left, &mut entries)?;
         }
         // In key order every leaf is visited once, and filled from the left.
-        keys.sort_unstable_by(|(a, row_a, _), (b, row_b, _)| (&a.bytes, row_a).cmp(&(&b.bytes, row_b)));
-        for (key, row, newest) in keys {
-            let _pass = shared.pool.gate().enter();
-            if newest && key.judged && index.def.unique == Unique::Immediate {
-                self.judge_key(&index, &key.bytes, Some(row))?;
-            } else if newest && key.judged && index.def.unique == Unique::Deferrable {
-                self.unchecked.push((index.id, crate::types::RowId(row)));
-            }
-            index.tree.put(&shared.pool, &entry(&key.bytes, row), &[])?;
-        }
+        self.put_entries(&index, &mut entries)?;
         index.build_next.store(next.unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(next.is_none())
-    }
-
-    /// Keys of the rows of one leaf from `row` on, and where the next leaf begins.
-    fn leaf_keys(
-        &self,
-        index: &Index,
-        row: u64,
-        left: &mut usize,
-    ) -> Result<(Vec<(BuildKey, u64, bool)>, Option<u64>)> {
-        let (pool, table) = (&self.shared.pool, &index.table);
-        let leaf = table.tree.read_leaf(pool, &row_key(row))?;
-        let mut images = Vec::new();
-        let mut resume = node::upper_fence(&leaf).map(fence_row);
-        for at in node::lower_bound(&leaf, &row_key(row))..node::count(&leaf) {
-            let row = node::row_key(&leaf, at);
-            if *left == 0 {
-                resume = Some(row);
-                break;
-            }
-            *left -= 1;
-            let newest = node::value(&leaf, at);
-            // Older snapshots that live may look for any version that is there.
-            if let Some(entry) =
-                self.shared.versions.shard(version::key(table.id, row)).get_mut(&version::key(table.id, row))
-            {
-                let mut each = entry.head.as_deref();
-                while let Some(version) = each {
-                    if !is_deleted(&version.before) {
-                        images.push((version.before.to_vec(), row, false));
-                    }
-                    each = version.next.as_deref();
-                }
-                // The entries go with the versions: their changes took them out of use, though there was no index then.
-                entry.mark_keys_changed();
-            }
-            if !is_deleted(newest) {
-                images.push((newest.to_vec(), row, true));
-            }
-        }
-        drop(leaf);
-        let mut keys = Vec::with_capacity(images.len());
-        for (image, row, newest) in images {
-            if let Some(key) = index.image_key(pool, &image)? {
-                let judged = index.judges(&key);
-                if !newest && key.finish().is_err() {
-                    continue; // a former value that was too large for an index is no reason to refuse one
-                }
-                keys.push((BuildKey { bytes: key.finish()?.to_vec(), judged }, row, newest));
-            }
-        }
-        Ok((keys, resume))
     }
 
     /// A new sequence.
@@ -278,11 +216,6 @@ impl Transaction {
         self.update_row(&s, CATALOG, row_id(id), Base::Newest(stamp), &[(ColumnNo(0), Value::Bytes(&bytes))])?;
         Ok(())
     }
-}
-
-struct BuildKey {
-    bytes: Vec<u8>,
-    judged: bool,
 }
 
 fn row_id(id: ObjectId) -> crate::types::RowId {

@@ -17,6 +17,7 @@
 pub(crate) mod api;
 mod definition;
 pub(crate) mod finish;
+mod load;
 pub(crate) mod lock;
 mod lock_rows;
 mod read;
@@ -67,6 +68,8 @@ pub struct Transaction {
     unchecked: Vec<(ObjectId, crate::types::RowId)>,
     /// Row ids taken ahead, one run per table.
     row_runs: Vec<(Arc<Table>, RowRun)>,
+    /// Room for a batch's index entries, kept between batches.
+    entries: load::Entries,
     stamps: u64,
     page_waits: Cell<PageWaits>,
     session: Option<SessionId>,
@@ -143,6 +146,7 @@ impl Transaction {
             savepoints: Vec::new(),
             unchecked: Vec::new(),
             row_runs: Vec::new(),
+            entries: load::Entries::default(),
             stamps: 0,
             page_waits: Cell::default(),
             session: None,

@@ -89,6 +89,13 @@ pub(crate) fn insert(out: &mut Vec<u8>, table: ObjectId, row: u64, values: &[Val
     out[at..at + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// [`insert`] of a row that is encoded already, all values inline.
+pub(crate) fn insert_image(out: &mut Vec<u8>, table: ObjectId, row: u64, image: &[u8]) {
+    head(out, INSERT, table, row);
+    out.extend_from_slice(&(image.len() as u32).to_le_bytes());
+    out.extend_from_slice(image);
+}
+
 pub(crate) fn update(out: &mut Vec<u8>, table: ObjectId, row: u64, changes: &[(ColumnNo, Value<'_>)]) {
     head(out, UPDATE, table, row);
     out.extend_from_slice(&(changes.len() as u16).to_le_bytes());

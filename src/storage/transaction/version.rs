@@ -281,21 +281,21 @@ impl Runs {
         look(map.range(..=row).next_back().map(|(_, run)| run).filter(|run| row < run.end))
     }
 
-    /// Adds a row; where it may, it joins the run that ends with its predecessor if that is of the same command. `true`: a
+    /// Adds rows; where they may, they join the run that ends with their predecessor if that is of the same command. `true`: a
     /// new run.
-    pub(crate) fn add(&self, row: u64, txn: &Arc<TxnState>, command: u32, may_join: bool) -> bool {
+    pub(crate) fn add(&self, start: u64, end: u64, txn: &Arc<TxnState>, command: u32, may_join: bool) -> bool {
         let mut map = self.map.write();
         if may_join
-            && let Some((_, run)) = map.range_mut(..row).next_back()
-            && run.end == row
+            && let Some((_, run)) = map.range_mut(..start).next_back()
+            && run.end == start
             && run.command == command
             && run.txn.id == txn.id
         {
-            run.end += 1;
+            run.end = end;
             return false;
         }
-        map.insert(row, Run { end: row + 1, txn: txn.clone(), command });
-        self.lowest.fetch_min(row, Ordering::AcqRel);
+        map.insert(start, Run { end, txn: txn.clone(), command });
+        self.lowest.fetch_min(start, Ordering::AcqRel);
         true
     }
 

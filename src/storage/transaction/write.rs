@@ -21,8 +21,6 @@ use crate::types::row::{self, Field, RowView};
 use crate::types::{ColumnNo, ObjectId, RowId, Unique, Value};
 use std::sync::Arc;
 
-/// Bytes of redo that a commit group holds itself.
-const REDO_INLINE_MAX: usize = 1 << 20;
 /// Chains as long as this are thinned in passing.
 const CHAIN_LONG: usize = 8;
 
@@ -105,7 +103,7 @@ impl Transaction {
         }
         let mut fields: Vec<Field<'_>> = values.iter().map(|value| Field::Value(*value)).collect();
         let image = table.image(&shared.pool, &mut fields)?;
-        self.add_to_run(table, row, command);
+        self.add_to_run(table, row, row + 1, command);
         let put = table.tree.put(&shared.pool, &row_key(row), &image).map(|_| ());
         let missing = put.is_err();
         self.finish_change(row, &changes, put).inspect_err(|_| {
@@ -158,7 +156,7 @@ impl Transaction {
     }
 
     /// Undoes the newest change. When even that fails the transaction can only roll back, which clean-up completes.
-    fn take_back(&mut self, row: u64, error: &Error) {
+    pub(super) fn take_back(&mut self, row: u64, error: &Error) {
         let Some(last) = self.undo.last() else { return };
         let _draw = Draw::Rollback.allow();
         let (undone, whole) = match last {
@@ -630,7 +628,7 @@ impl Transaction {
     }
 
     /// The transaction's run of row ids of a table.
-    fn row_run(&mut self, table: &Arc<Table>) -> &mut RowRun {
+    pub(super) fn row_run(&mut self, table: &Arc<Table>) -> &mut RowRun {
         let at = self.row_runs.iter().position(|(of, _)| of.id == table.id).unwrap_or_else(|| {
             self.row_runs.push((table.clone(), table.ids.take()));
             self.row_runs.len() - 1
@@ -639,44 +637,13 @@ impl Transaction {
     }
 
     /// Begins a leaf with `row` if its run wants one.
-    fn begin_leaf(&mut self, table: &Arc<Table>, row: u64) {
+    pub(super) fn begin_leaf(&mut self, table: &Arc<Table>, row: u64) {
         let run = self.row_run(table);
         if run.begins == Some(row) {
             run.begins = None;
             // Without room for a leaf it shares the one that is there.
             let _ = table.tree.begin_leaf(&self.shared.pool, &row_key(row));
         }
-    }
-
-    /// Says, before the row is in its page, that it is this transaction's.
-    fn add_to_run(&mut self, table: &Arc<Table>, row: u64, command: u32) {
-        let mark = self.savepoints.last().map_or(0, |mark| mark.undo);
-        let joined = match self.undo[mark..].last_mut() {
-            Some(Undo::Inserted { table: last, end, .. }) if *end == row && last.id == table.id => {
-                let joined = !table.runs.add(row, &self.state, command, true);
-                if joined {
-                    *end = row + 1;
-                }
-                joined
-            }
-            _ => {
-                table.runs.add(row, &self.state, command, false);
-                false
-            }
-        };
-        if !joined {
-            self.undo.push(Undo::Inserted { table: table.clone(), start: row, end: row + 1 });
-        }
-    }
-
-    /// Redo beyond what a group takes inline is written ahead. A failure fails the transaction at its commit at the latest.
-    pub(super) fn spill_redo(&mut self) -> Result<()> {
-        if self.redo.len() >= REDO_INLINE_MAX {
-            let extent = self.shared.pool.store().write_extent(&self.redo)?;
-            self.redo_extents.push(extent);
-            self.redo.clear();
-        }
-        Ok(())
     }
 
     /// Remembers deferrable keys for the check to come.

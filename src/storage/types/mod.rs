@@ -1,5 +1,7 @@
-//! Ids, values, and the two codecs: rows (how a row lies in a page) and keys (whose byte order is the values' order).
+//! Ids, values, and the two codecs: rows (how a row lies in a page; many of them in `batch`) and keys (whose byte order is the
+//! values' order).
 
+pub mod batch;
 pub mod key;
 pub mod row;
 

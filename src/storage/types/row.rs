@@ -205,6 +205,33 @@ fn try_encode<'a>(fields: impl ExactSizeIterator<Item = Field<'a>>, wide: bool, 
     true
 }
 
+/// Begins a row of `count` columns at the end of `out`, to be filled in by [`push`].
+pub(crate) fn begin(count: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + HEADER + 2 * count, 0);
+    out[start + 1..start + HEADER].copy_from_slice(&(count as u16).to_le_bytes());
+}
+
+/// Puts the value of column `i`, the next one, into the row that begins at `start` and is the last in `out`; `false`: the row has
+/// no such column. What is beyond a narrow row's size makes the row too large for any page, but harms nothing.
+pub(crate) fn push(start: usize, i: usize, value: Value<'_>, out: &mut Vec<u8>) -> bool {
+    let count = columns(&out[start..]);
+    if i >= count {
+        return false;
+    }
+    encode_value(value, out);
+    let end = (out.len() - start - HEADER - 2 * count).min(0x3fff);
+    let raw = end as u16 | u16::from(value.is_null()) << 15;
+    let at = start + HEADER + 2 * i;
+    out[at..at + 2].copy_from_slice(&raw.to_le_bytes());
+    true
+}
+
+/// Number of columns of a row.
+pub(crate) fn columns(row: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([row[1], row[2]]))
+}
+
 /// Size of a value inside a row.
 pub(crate) fn value_bytes(value: Value<'_>) -> usize {
     match value {
