@@ -64,3 +64,13 @@ fn a_session_of_every_statement_prints_what_postgresql_prints() {
     let difference = difference(&expected, &found);
     assert!(difference.is_empty(), "{difference}");
 }
+
+#[test]
+fn copies_print_what_postgresql_prints() {
+    let Some(postgres) = Postgres::start() else { return };
+    let lightning = Lightning::start();
+    let script = sql("psql/copy.sql");
+    let (expected, found) = (psql(postgres.port, &script, &["-a"]), psql(lightning.port, &script, &["-a"]));
+    let difference = difference(&expected, &found);
+    assert!(difference.is_empty(), "{difference}");
+}

@@ -10,7 +10,7 @@
 
 use super::Session;
 use super::copy_format::{
-    CopyFormat, CopyReader, Format, Header, write_binary_header, write_binary_trailer, write_line,
+    CopyFormat, CopyReader, Format, Header, escape_text, write_binary_header, write_binary_trailer, write_line,
 };
 use super::settings::parse_bool;
 use super::statement::Prepared;
@@ -19,21 +19,24 @@ use crate::error::{Error, Result, SqlState};
 use crate::executor::Execution;
 use crate::executor::functions::CallContext;
 use crate::executor::functions::string::quote_identifier;
-use crate::executor::row::execution::Inserter;
+use crate::executor::row::load::Inserter;
 use crate::sql::ast::Statement;
 use crate::sql::ast::utility::{Copy, CopySource, CopyTarget, DefElem, DefValue, ExprText};
 use crate::sql::tree::OutputColumn;
-use crate::types::{Datum, Type, binary_io, text_io, typmod};
+use crate::types::{Datum, Type, binary_io, plain, text_io, typmod};
 use crate::wire::backend;
 use crate::wire::frontend::{self, Frontend, utf8};
 use crate::wire::stream::{Frame, Stream};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
+use lightning_storage::{ColumnNo, Value};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Rows inserted before other tasks get a turn.
 const ROWS_PER_SLICE: u64 = 1000;
+/// Input taken from the socket's buffer before its rows are looked at.
+const CHUNK_BYTES: usize = 64 << 10;
 /// How much of a line or value a CONTEXT shows, as PostgreSQL's MAX_COPY_DATA_DISPLAY.
 const SHOWN_BYTES: usize = 100;
 
@@ -51,6 +54,10 @@ struct Incoming {
     columns: Vec<(String, Type)>,
     reader: CopyReader,
     binary: bool,
+    /// Rows may go into storage's form without being computed.
+    direct: bool,
+    /// Lines of the rows that wait in the inserter's batch.
+    lines: Vec<u64>,
 }
 
 impl Session {
@@ -106,16 +113,34 @@ impl Session {
             columns: attributes.iter().map(|column| (column.name.clone(), column.ty)).collect(),
             reader: CopyReader::new(format),
             binary,
+            direct: false,
+            lines: Vec::new(),
         };
+        let numbers: Vec<i16> = attributes.iter().map(|column| column.number).collect();
+        incoming.direct = !binary && inserter.allow_direct(&numbers);
         backend::copy_response(&mut stream.out, b'G', binary, attributes.len());
         self.flush(stream).await?;
+        stream.expect_much(true);
+        let copied = self.copy_rows(&mut incoming, &mut inserter, &call, stream).await;
+        stream.expect_much(false);
+        copied
+    }
+
+    async fn copy_rows(
+        &mut self,
+        incoming: &mut Incoming,
+        inserter: &mut Inserter,
+        call: &CallContext,
+        stream: &mut Stream,
+    ) -> Result<u64> {
         loop {
-            let more = self.next_chunk(&mut incoming, stream).await?;
-            self.insert_rows(&mut incoming, &mut inserter, &call).await?;
+            let more = self.next_chunk(incoming, stream).await?;
+            self.insert_rows(incoming, inserter, call).await?;
             if !more {
                 break;
             }
         }
+        self.insert_batch(incoming, inserter).await?;
         loop {
             match inserter.finish() {
                 Ok(rows) => return Ok(rows),
@@ -124,9 +149,20 @@ impl Session {
         }
     }
 
-    /// Feeds the reader with the next CopyData; false after CopyDone.
+    /// Feeds the reader with what CopyData has arrived, at least one; false after CopyDone.
     async fn next_chunk(&mut self, incoming: &mut Incoming, stream: &mut Stream) -> Result<bool> {
         loop {
+            let mut fed = 0;
+            while fed < CHUNK_BYTES
+                && let Some(chunk) = stream.peek(b'd')
+            {
+                incoming.reader.feed(chunk);
+                fed += chunk.len() + 1;
+                stream.consume();
+            }
+            if fed > 0 {
+                return Ok(true);
+            }
             let (kind, body) = match self.copy_frame(stream).await? {
                 Frame::Message(kind, body) => (kind, body),
                 Frame::Closed => {
@@ -183,11 +219,17 @@ impl Session {
         call: &CallContext,
     ) -> Result<()> {
         let mut rows = 0;
-        while let Some(row) = incoming.next(call)? {
-            let mut inserted = inserter.insert(row);
-            while let Err(error) = inserted {
-                self.wait_or_fail(error).await.map_err(|error| incoming.at_line(error))?;
-                inserted = inserter.resume();
+        while incoming.next()? {
+            if !(incoming.direct && incoming.insert_direct(inserter)?) {
+                let mut inserted = inserter.insert(incoming.values(call)?);
+                while let Err(error) = inserted {
+                    self.wait_or_fail(error).await.map_err(|error| incoming.at_row(error, inserter))?;
+                    inserted = inserter.resume();
+                }
+            }
+            incoming.note_line(inserter);
+            if inserter.is_full() {
+                self.insert_batch(incoming, inserter).await?;
             }
             rows += 1;
             if rows % ROWS_PER_SLICE == 0 {
@@ -195,6 +237,17 @@ impl Session {
                 tokio::task::yield_now().await;
             }
         }
+        Ok(())
+    }
+
+    /// Inserts the rows that were gathered.
+    async fn insert_batch(&mut self, incoming: &mut Incoming, inserter: &mut Inserter) -> Result<()> {
+        let mut inserted = inserter.flush();
+        while let Err(error) = inserted {
+            self.wait_or_fail(error).await.map_err(|error| incoming.at_row(error, inserter))?;
+            inserted = inserter.resume();
+        }
+        incoming.lines.clear();
         Ok(())
     }
 
@@ -229,19 +282,22 @@ impl Session {
         let mut row = TextRow::default();
         let mut rows = 0;
         let columns = &prepared.output;
+        let stored = if format.format == Format::Text { execution.keep_stored() } else { None };
         let run = self.run(&mut execution, stream, |execution, out| {
             rows += 1;
-            backend::frame(out, b'd', |out| match binary {
-                true => {
+            let mut result = Ok(());
+            backend::frame(out, b'd', |out| match (binary, &stored) {
+                (true, _) => {
                     // In one message with the first row, as drivers expect.
                     if rows == 1 {
                         write_binary_header(out);
                     }
                     put_binary(execution, columns, out);
                 }
-                false => row.put(execution, columns, &format, out),
+                (false, Some(stored)) => result = row.put_stored(execution, stored, &format, out),
+                (false, None) => row.put(execution, columns, &format, out),
             });
-            Ok(true)
+            result.map(|()| true)
         });
         run.await?;
         if binary {
@@ -291,6 +347,37 @@ impl TextRow {
     }
 }
 
+impl TextRow {
+    /// A line of text format from a row as it is stored.
+    fn put_stored(
+        &mut self,
+        execution: &Execution,
+        columns: &[(ColumnNo, Type)],
+        format: &CopyFormat,
+        out: &mut BytesMut,
+    ) -> Result<()> {
+        let ctx = execution.context().call.text();
+        let row = execution.stored_row().ok_or_else(|| Error::internal("a scan has lost its row"))?;
+        self.text.clear();
+        for (i, (column, ty)) in columns.iter().enumerate() {
+            if i > 0 {
+                self.text.push(char::from(format.delimiter));
+            }
+            let start = self.text.len();
+            match row.get(*column) {
+                Value::Null => self.text.push_str(&format.null),
+                value => {
+                    plain::output(value, *ty, &ctx, &mut self.text)?;
+                    escape_text(format.delimiter, start, &mut self.text);
+                }
+            }
+        }
+        self.text.push('\n');
+        out.put_slice(self.text.as_bytes());
+        Ok(())
+    }
+}
+
 fn put_binary(execution: &Execution, columns: &[OutputColumn], out: &mut BytesMut) {
     out.put_i16(columns.len() as i16);
     for (i, column) in columns.iter().enumerate() {
@@ -299,35 +386,49 @@ fn put_binary(execution: &Execution, columns: &[OutputColumn], out: &mut BytesMu
 }
 
 impl Incoming {
-    /// The next row's values; `None`: more input is needed, or the end.
-    fn next(&mut self, call: &CallContext) -> Result<Option<Arc<[Datum]>>> {
+    /// Goes on to the next row; `false`: more input is needed, or the end.
+    fn next(&mut self) -> Result<bool> {
         loop {
-            let fields = match self.reader.next_row() {
-                Ok(Some(fields)) => std::mem::take(fields),
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    let context = format!("COPY {}, line {}", self.table, self.reader.line.max(1));
-                    return Err(error.context(context));
-                }
-            };
-            if self.reader.is_header() {
-                self.check_header(&fields).map_err(|error| self.at_line(error))?;
+            let found = self
+                .reader
+                .next_row()
+                .map_err(|error| error.context(format!("COPY {}, line {}", self.table, self.reader.line.max(1))))?;
+            if found && self.reader.is_header() {
+                self.check_header().map_err(|error| self.at_line(error))?;
                 continue;
             }
-            return self.values(&fields, call).map(Some);
+            return Ok(found);
         }
     }
 
-    fn check_header(&self, fields: &[Option<Bytes>]) -> Result<()> {
+    /// Puts the row into the batch without computing it; `false`: that cannot be.
+    fn insert_direct(&self, inserter: &mut Inserter) -> Result<bool> {
+        if self.reader.count() != self.columns.len() {
+            return Ok(false);
+        }
+        inserter.insert_direct(|column, ty| match self.reader.field(column) {
+            Some(field) => plain::cell(field, ty),
+            None => Some(Value::Null),
+        })
+    }
+
+    /// Remembers the line of a row that has come into the batch.
+    fn note_line(&mut self, inserter: &Inserter) {
+        // A row that was too large for a batch has taken the earlier ones along.
+        self.lines.truncate(inserter.pending());
+        self.lines.resize(inserter.pending(), self.reader.line);
+    }
+
+    fn check_header(&self) -> Result<()> {
         let bad = |message: String| Err(Error::new(SqlState::BadCopyFileFormat, message));
-        if fields.len() != self.columns.len() {
-            let (got, expected) = (fields.len(), self.columns.len());
+        let (got, expected) = (self.reader.count(), self.columns.len());
+        if got != expected {
             return bad(format!("wrong number of fields in header line: got {got}, expected {expected}"));
         }
-        for (i, (field, (name, _))) in fields.iter().zip(&self.columns).enumerate() {
+        for (i, (name, _)) in self.columns.iter().enumerate() {
             let number = i + 1;
-            match field {
-                Some(field) if field[..] == *name.as_bytes() => {}
+            match self.reader.field(i) {
+                Some(field) if field == name.as_bytes() => {}
                 Some(field) => {
                     let got = utf8(field)?;
                     return bad(format!(
@@ -344,9 +445,9 @@ impl Incoming {
         Ok(())
     }
 
-    fn values(&self, fields: &[Option<Bytes>], call: &CallContext) -> Result<Arc<[Datum]>> {
+    fn values(&self, call: &CallContext) -> Result<Arc<[Datum]>> {
         let bad = |message: String| Err(self.at_line(Error::new(SqlState::BadCopyFileFormat, message)));
-        let (got, expected) = (fields.len(), self.columns.len());
+        let (got, expected) = (self.reader.count(), self.columns.len());
         if self.binary && got != expected {
             return bad(format!("row field count is {got}, expected {expected}"));
         }
@@ -356,23 +457,35 @@ impl Incoming {
             return bad("extra data after last expected column".to_owned());
         }
         let ctx = call.text();
-        let value = |field: &Option<Bytes>, ty: Type| match field {
+        let value = |field: Option<&[u8]>, ty: Type| match field {
             None => Ok(Datum::Null),
             Some(bytes) if self.binary => typmod::apply(binary_io::receive(bytes, Type::new(ty.oid))?, ty, false),
             Some(bytes) => typmod::apply(text_io::input_plain(utf8(bytes)?, ty, &ctx)?, ty, false),
         };
         let mut values = Vec::with_capacity(expected);
         for (i, (name, ty)) in self.columns.iter().enumerate() {
-            let Some(field) = fields.get(i) else { return bad(format!("missing data for column \"{name}\"")) };
+            if i >= got {
+                return bad(format!("missing data for column \"{name}\""));
+            }
+            let field = self.reader.field(i);
             values.push(value(field, *ty).map_err(|error| self.at_column(error, name, field))?);
         }
         Ok(values.into())
     }
 
+    /// An error's CONTEXT: the line, of a row of the batch if it is about one. PostgreSQL, which writes its rows in batches too, no
+    /// longer has that line's text then.
+    fn at_row(&self, error: Error, inserter: &Inserter) -> Error {
+        match inserter.failed_row().and_then(|row| self.lines.get(row)) {
+            Some(line) => error.context(format!("COPY {}, line {line}", self.table)),
+            None => self.at_line(error),
+        }
+    }
+
     /// An error's CONTEXT: the line.
     fn at_line(&self, error: Error) -> Error {
         let mut context = format!("COPY {}, line {}", self.table, self.reader.line);
-        // PostgreSQL writes its indexes later, in batches, and no longer has the line when a key is there already.
+        // PostgreSQL writes its indexes later, and no longer has the line when a key is there already.
         if !self.binary && error.code() != SqlState::UniqueViolation {
             context.push_str(&format!(": \"{}\"", shown(self.reader.raw_line())));
         }
@@ -380,7 +493,7 @@ impl Incoming {
     }
 
     /// An error's CONTEXT: the value.
-    fn at_column(&self, error: Error, name: &str, field: &Option<Bytes>) -> Error {
+    fn at_column(&self, error: Error, name: &str, field: Option<&[u8]>) -> Error {
         let mut context = format!("COPY {}, line {}, column {name}", self.table, self.reader.line);
         match field {
             Some(bytes) if !self.binary => context.push_str(&format!(": \"{}\"", shown(bytes))),

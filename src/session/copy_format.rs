@@ -5,7 +5,8 @@
 
 use crate::error::{Error, Result, SqlState};
 use crate::wire::frontend::utf8;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
+use std::ops::Range;
 
 /// A single line, or a single binary field, may be as large as PostgreSQL's largest value.
 const ROW_BYTES_MAX: usize = 1 << 30;
@@ -64,15 +65,21 @@ impl CopyFormat {
     }
 }
 
-/// One row's fields; `None` is NULL. In text and csv the bytes are UTF-8.
-pub type Fields = Vec<Option<Bytes>>;
+/// Where a field's bytes lie: in the input as it came, or unescaped.
+#[derive(Clone, Debug)]
+enum Place {
+    Input(Range<usize>),
+    Scratch(Range<usize>),
+}
 
-/// Splits chunks into rows.
+/// Splits chunks into rows. A row's fields lie where they arrived until the next row is asked for.
 #[derive(Debug)]
 pub struct CopyReader {
     options: CopyFormat,
-    input: BytesMut,
-    /// How far `input` has been searched for the end of its first row, and whether inside quotes there.
+    input: Vec<u8>,
+    /// Where the first row not yet given begins in `input`.
+    at: usize,
+    /// How far `input` has been searched for the end of that row, and whether inside quotes there.
     searched: usize,
     quoted: bool,
     /// `\.` or the binary trailer has been seen.
@@ -82,8 +89,9 @@ pub struct CopyReader {
     /// Rows (text, csv: lines) given so far, for messages.
     pub line: u64,
     /// The line last split, for messages.
-    raw: Bytes,
-    fields: Fields,
+    raw: Range<usize>,
+    /// The row's fields; `None` is NULL. In text and csv the bytes are UTF-8.
+    fields: Vec<Option<Place>>,
     scratch: Vec<u8>,
 }
 
@@ -92,21 +100,28 @@ impl CopyReader {
     pub fn new(options: CopyFormat) -> CopyReader {
         CopyReader {
             options,
-            input: BytesMut::new(),
+            input: Vec::new(),
+            at: 0,
             searched: 0,
             quoted: false,
             ended: false,
             started: false,
             finished_input: false,
             line: 0,
-            raw: Bytes::new(),
+            raw: 0..0,
             fields: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
-    /// Takes a chunk.
+    /// Takes a chunk. The row given last is gone.
     pub fn feed(&mut self, chunk: &[u8]) {
+        if self.at > 0 {
+            self.input.drain(..self.at);
+            self.searched -= self.at;
+            (self.at, self.raw) = (0, 0..0);
+            self.fields.clear();
+        }
         if !self.ended {
             self.input.extend_from_slice(chunk);
         }
@@ -117,32 +132,47 @@ impl CopyReader {
         self.finished_input = true;
     }
 
-    /// The next whole row; `None`: more chunks are needed, or the end.
+    /// Goes on to the next whole row; `false`: more chunks are needed, or it was the last.
     ///
     /// # Errors
     /// 22P04 for a malformed file, 22021 for bytes that are not UTF-8, 54000 for a row that is too large.
-    pub fn next_row(&mut self) -> Result<Option<&mut Fields>> {
+    pub fn next_row(&mut self) -> Result<bool> {
         if self.ended {
-            return Ok(None);
+            return Ok(false);
         }
-        let found = match self.options.format {
-            Format::Binary => self.next_binary()?,
-            Format::Text | Format::Csv => self.next_line()?,
-        };
-        Ok(found.then_some(&mut self.fields))
+        match self.options.format {
+            Format::Binary => self.next_binary(),
+            Format::Text | Format::Csv => self.next_line(),
+        }
+    }
+
+    /// Number of the row's fields.
+    pub fn count(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The row's field `i`; `None` is NULL, or that there is no such field.
+    pub fn field(&self, i: usize) -> Option<&[u8]> {
+        Some(match self.fields.get(i)?.as_ref()? {
+            Place::Input(range) => &self.input[range.clone()],
+            Place::Scratch(range) => &self.scratch[range.clone()],
+        })
     }
 
     fn next_line(&mut self) -> Result<bool> {
         loop {
-            let Some(line) = self.take_line()? else { return Ok(false) };
+            if !self.take_line()? {
+                return Ok(false);
+            }
             self.line += 1;
-            if &line[..] == b"\\." {
+            let line = self.raw.clone();
+            if &self.input[line.clone()] == b"\\." {
                 self.ended = true;
                 return Ok(false);
             }
-            self.raw = line.clone();
-            utf8(&line)?;
+            utf8(&self.input[line.clone()])?;
             self.fields.clear();
+            self.scratch.clear();
             if self.options.format == Format::Csv {
                 self.split_csv(line)?
             } else {
@@ -165,19 +195,29 @@ impl CopyReader {
     }
 
     /// The line last given, as it came; empty in binary format.
-    pub fn raw_line(&self) -> &Bytes {
-        &self.raw
+    pub fn raw_line(&self) -> &[u8] {
+        &self.input[self.raw.clone()]
     }
 
-    /// The first line without its end (LF, CRLF or CR LF), as soon as it is whole.
-    fn take_line(&mut self) -> Result<Option<Bytes>> {
+    /// Finds the next line without its end (LF, CRLF or CR LF), as soon as it is whole.
+    fn take_line(&mut self) -> Result<bool> {
         let csv = self.options.format == Format::Csv;
         let (quote, escape) = (self.options.quote, self.options.escape);
+        let input = &self.input[..];
         let mut at = self.searched;
-        while at < self.input.len() {
-            let byte = self.input[at];
+        while at < input.len() {
+            if !csv {
+                match memchr::memchr2(b'\n', b'\\', &input[at..]) {
+                    Some(ahead) => at += ahead,
+                    None => {
+                        at = input.len();
+                        break;
+                    }
+                }
+            }
+            let byte = input[at];
             if csv && self.quoted && byte == escape && escape != quote {
-                if at + 1 >= self.input.len() && !self.finished_input {
+                if at + 1 >= input.len() && !self.finished_input {
                     break;
                 }
                 at += 2;
@@ -186,16 +226,11 @@ impl CopyReader {
             if csv && byte == quote {
                 self.quoted = !self.quoted;
             } else if byte == b'\n' && !self.quoted {
-                let mut line = self.input.split_to(at + 1);
-                line.truncate(at);
-                if line.last() == Some(&b'\r') {
-                    line.truncate(at - 1);
-                }
-                (self.searched, self.quoted) = (0, false);
-                return Ok(Some(line.freeze()));
+                self.line_is(self.at..at, at + 1);
+                return Ok(true);
             } else if byte == b'\\' && !csv {
                 // A backslash takes the next byte with it, a line end too.
-                if at + 1 >= self.input.len() && !self.finished_input {
+                if at + 1 >= input.len() && !self.finished_input {
                     break;
                 }
                 at += 2;
@@ -203,62 +238,82 @@ impl CopyReader {
             }
             at += 1;
         }
-        self.searched = at.min(self.input.len());
-        if self.input.len() > ROW_BYTES_MAX {
+        self.searched = at.min(input.len());
+        if input.len() - self.at > ROW_BYTES_MAX {
             return Err(Error::new(SqlState::ProgramLimitExceeded, "COPY line is too long"));
         }
-        if self.finished_input && !self.input.is_empty() {
+        if self.finished_input && self.at < input.len() {
             if self.quoted {
                 return Err(bad_file("unterminated CSV quoted field"));
             }
-            let mut line = self.input.split();
-            if line.last() == Some(&b'\r') {
-                line.truncate(line.len() - 1);
-            }
-            self.searched = 0;
-            return Ok(Some(line.freeze()));
+            self.line_is(self.at..input.len(), input.len());
+            return Ok(true);
         }
-        Ok(None)
+        Ok(false)
     }
 
-    fn split_text(&mut self, line: Bytes) -> Result<()> {
+    fn line_is(&mut self, mut line: Range<usize>, next: usize) {
+        if self.input[line.clone()].last() == Some(&b'\r') {
+            line.end -= 1;
+        }
+        self.raw = line;
+        (self.at, self.searched, self.quoted) = (next, next, false);
+    }
+
+    fn split_text(&mut self, line: Range<usize>) -> Result<()> {
         let delimiter = self.options.delimiter;
         let null = self.options.null.as_bytes();
-        let mut start = 0;
+        let input = &self.input[..line.end];
+        let mut start = line.start;
+        if memchr::memchr(b'\\', &input[start..]).is_none() {
+            let mut field = |range: Range<usize>| {
+                self.fields.push((&input[range.clone()] != null).then_some(Place::Input(range)));
+            };
+            for at in memchr::memchr_iter(delimiter, &input[start..]) {
+                let end = line.start + at;
+                field(start..end);
+                start = end + 1;
+            }
+            field(start..line.end);
+            return Ok(());
+        }
         loop {
             let mut at = start;
             let mut escaped = false;
-            while at < line.len() && line[at] != delimiter {
-                if line[at] == b'\\' {
+            while let Some(&byte) = input.get(at)
+                && byte != delimiter
+            {
+                if byte == b'\\' {
                     escaped = true;
                     at += 1;
                 }
                 at += 1;
             }
-            let end = at.min(line.len());
-            let raw = line.slice(start..end);
+            let end = at.min(line.end);
+            let raw = &input[start..end];
             self.fields.push(if raw == null {
                 None
             } else if escaped {
-                self.scratch.clear();
-                unescape(&raw, &mut self.scratch);
-                utf8(&self.scratch)?;
-                Some(Bytes::copy_from_slice(&self.scratch))
+                let begin = self.scratch.len();
+                unescape(raw, &mut self.scratch);
+                utf8(&self.scratch[begin..])?;
+                Some(Place::Scratch(begin..self.scratch.len()))
             } else {
-                Some(raw)
+                Some(Place::Input(start..end))
             });
-            if end == line.len() {
+            if end == line.end {
                 return Ok(());
             }
             start = end + 1;
         }
     }
 
-    fn split_csv(&mut self, line: Bytes) -> Result<()> {
+    fn split_csv(&mut self, line: Range<usize>) -> Result<()> {
         let CopyFormat { delimiter, quote, escape, .. } = self.options;
+        let line = &self.input[line];
         let mut at = 0;
         loop {
-            self.scratch.clear();
+            let begin = self.scratch.len();
             let (mut in_quotes, mut saw_quote) = (false, false);
             while at < line.len() {
                 let byte = line[at];
@@ -285,10 +340,10 @@ impl CopyReader {
             }
             let column = self.fields.len();
             let flag = |flags: &Vec<bool>| flags.get(column).copied().unwrap_or(false);
-            let matches_null = self.scratch == self.options.null.as_bytes();
+            let matches_null = &self.scratch[begin..] == self.options.null.as_bytes();
             let is_null = matches_null
                 && if saw_quote { flag(&self.options.force_null) } else { !flag(&self.options.force_not_null) };
-            self.fields.push((!is_null).then(|| Bytes::copy_from_slice(&self.scratch)));
+            self.fields.push((!is_null).then(|| Place::Scratch(begin..self.scratch.len())));
             if at >= line.len() {
                 return Ok(());
             }
@@ -297,52 +352,52 @@ impl CopyReader {
     }
 
     fn next_binary(&mut self) -> Result<bool> {
+        let input = &self.input[self.at..];
         if !self.started {
-            if self.input.len() < SIGNATURE.len() + 8 {
+            if input.len() < SIGNATURE.len() + 8 {
                 return self.need_more("COPY file signature not recognized");
             }
-            if !self.input.starts_with(SIGNATURE) {
+            if !input.starts_with(SIGNATURE) {
                 return Err(bad_file("COPY file signature not recognized"));
             }
-            let mut header = &self.input[SIGNATURE.len()..];
+            let mut header = &input[SIGNATURE.len()..];
             let (flags, extension) = (header.get_u32(), header.get_u32() as usize);
             if flags & 0xffff_0000 != 0 {
                 return Err(bad_file("unrecognized critical flags in COPY file header"));
             }
-            if self.input.len() < SIGNATURE.len() + 8 + extension {
+            if input.len() < SIGNATURE.len() + 8 + extension {
                 return self.need_more("invalid COPY file header (missing length)");
             }
-            self.input.advance(SIGNATURE.len() + 8 + extension);
+            self.at += SIGNATURE.len() + 8 + extension;
+            self.searched = self.at;
             self.started = true;
         }
-        // The row is measured first, so that an incomplete one leaves the buffer as it is.
-        let Some(count) = self.input.get(..2).map(|mut b| b.get_i16()) else {
+        // An incomplete row leaves the input as it is.
+        let input = &self.input[..];
+        let Some(count) = input.get(self.at..self.at + 2).map(|mut b| b.get_i16()) else {
             return self.need_more("unexpected EOF in COPY data");
         };
         if count == -1 {
             self.ended = true;
             return Ok(false);
         }
-        let mut end = 2;
+        self.fields.clear();
+        let mut end = self.at + 2;
         for _ in 0..count.max(0) {
-            let Some(len) = self.input.get(end..end + 4).map(|mut b| b.get_i32()) else {
+            let Some(len) = input.get(end..end + 4).map(|mut b| b.get_i32()) else {
                 return self.need_more("unexpected EOF in COPY data");
             };
             if len < -1 {
                 return Err(bad_file("invalid field size"));
             }
-            end += 4 + len.max(0) as usize;
-            if end > self.input.len() {
+            let start = end + 4;
+            end = start + len.max(0) as usize;
+            if end > input.len() {
                 return self.need_more("unexpected EOF in COPY data");
             }
+            self.fields.push((len >= 0).then_some(Place::Input(start..end)));
         }
-        let mut row = self.input.split_to(end).freeze();
-        row.advance(2);
-        self.fields.clear();
-        for _ in 0..count.max(0) {
-            let len = row.get_i32();
-            self.fields.push((len >= 0).then(|| row.split_to(len.max(0) as usize)));
-        }
+        (self.at, self.searched) = (end, end);
         self.line += 1;
         Ok(true)
     }
@@ -434,22 +489,46 @@ pub fn write_line<'a>(options: &CopyFormat, fields: impl Iterator<Item = Option<
 }
 
 fn write_text(delimiter: u8, text: &str, out: &mut BytesMut) {
-    for &byte in text.as_bytes() {
-        let code = match byte {
-            8 => b'b',
-            12 => b'f',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            11 => b'v',
-            b'\\' => b'\\',
-            other if other == delimiter => other,
-            other => {
-                out.put_u8(other);
-                continue;
-            }
-        };
-        out.put_slice(&[b'\\', code]);
+    let mut rest = text.as_bytes();
+    // Whole stretches of ordinary bytes at once.
+    while let Some(at) = rest.iter().position(|byte| is_special(*byte, delimiter)) {
+        out.put_slice(&rest[..at]);
+        out.put_slice(&[b'\\', escape_code(rest[at])]);
+        rest = &rest[at + 1..];
+    }
+    out.put_slice(rest);
+}
+
+/// What text format writes with a backslash.
+#[inline]
+fn is_special(byte: u8, delimiter: u8) -> bool {
+    matches!(byte, 8..=13 | b'\\') || byte == delimiter
+}
+
+fn escape_code(byte: u8) -> u8 {
+    match byte {
+        8 => b'b',
+        12 => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        11 => b'v',
+        other => other,
+    }
+}
+
+/// Escapes, for text format, what `out` holds from `start` on.
+pub fn escape_text(delimiter: u8, start: usize, out: &mut String) {
+    // All bytes are looked at: that takes no branch, and hardly ever is there one to find.
+    if !out.as_bytes()[start..].iter().fold(false, |found, byte| found | is_special(*byte, delimiter)) {
+        return;
+    }
+    let text = out.split_off(start);
+    for c in text.chars() {
+        match u8::try_from(c).ok().filter(|byte| is_special(*byte, delimiter)) {
+            Some(byte) => out.extend(['\\', char::from(escape_code(byte))]),
+            None => out.push(c),
+        }
     }
 }
 
@@ -480,14 +559,15 @@ mod tests {
         let mut rows = Vec::new();
         let mut chunks = input.chunks(chunk);
         loop {
-            match reader.next_row()? {
-                Some(fields) => rows
-                    .push(fields.iter().map(|f| f.as_ref().map(|b| String::from_utf8_lossy(b).into_owned())).collect()),
-                None => match chunks.next() {
-                    Some(chunk) => reader.feed(chunk),
-                    None if reader.finished_input => return Ok(rows),
-                    None => reader.finish(),
-                },
+            if reader.next_row()? {
+                let field = |i| reader.field(i).map(|b| String::from_utf8_lossy(b).into_owned());
+                rows.push((0..reader.count()).map(field).collect());
+                continue;
+            }
+            match chunks.next() {
+                Some(chunk) => reader.feed(chunk),
+                None if reader.finished_input => return Ok(rows),
+                None => reader.finish(),
             }
         }
     }

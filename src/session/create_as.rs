@@ -8,7 +8,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::executor::Execution;
 use crate::executor::ddl::NewTable;
 use crate::executor::functions::string::quote_identifier;
-use crate::executor::row::execution::Inserter;
+use crate::executor::row::load::Inserter;
 use crate::sql::ast::Statement;
 use crate::sql::ast::utility::{CreateTableAs, CreateTableSource};
 use crate::types::{Datum, Type, oid};

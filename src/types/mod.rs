@@ -13,6 +13,7 @@ pub mod interval;
 pub mod numeric;
 pub mod oid;
 pub mod physical;
+pub mod plain;
 pub mod text_io;
 pub mod timezone;
 pub mod typmod;

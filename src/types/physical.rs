@@ -15,7 +15,7 @@ use lightning_storage::{ColumnType, Value};
 use std::sync::Arc;
 
 /// The declared scale of a numeric that is stored as a scaled Int64.
-fn scaled(ty: Type) -> Option<u16> {
+pub(super) fn scaled(ty: Type) -> Option<u16> {
     let (precision, scale) = typmod::numeric(ty.typmod)?;
     (precision <= 18 && (0..=precision).contains(&scale)).then_some(scale as u16)
 }

@@ -67,6 +67,9 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Int8(v) => push_integer((*v).into(), out),
         Datum::Float4(v) => float4_out(*v, ctx.format.extra_float_digits, out),
         Datum::Float8(v) => float8_out(*v, ctx.format.extra_float_digits, out),
+        Datum::Numeric(Numeric::Small { coefficient, scale }) if *scale < 20 => {
+            push_scaled(*coefficient, usize::from(*scale), out);
+        }
         Datum::Numeric(v) => push(out, format_args!("{v}")),
         Datum::Text(v) | Datum::Padded(v) => out.push_str(v),
         Datum::Bytea(v) => bytea_out(v, ctx.format.bytea_escape, out),
@@ -85,21 +88,39 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
 
 /// Appends an integer; faster than the formatting machinery, as most of what is sent is integers.
 pub fn push_integer(value: i64, out: &mut String) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut left = value.unsigned_abs();
-    loop {
+    push_scaled(value, 0, out);
+}
+
+/// Digits with a point before the last `scale` (below 20) of them.
+#[inline]
+pub(super) fn push_scaled(value: i64, scale: usize, out: &mut String) {
+    let mut digits = [b'0'; 24];
+    let (mut at, mut rest) = (digits.len(), value.unsigned_abs());
+    // At least one digit in front of the point.
+    while rest > 0 || at + scale >= digits.len() {
         at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
     }
     if value < 0 {
         out.push('-');
     }
-    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are text"));
+    let (whole, fraction) = digits[at..].split_at(digits.len() - at - scale);
+    let text = |digits| std::str::from_utf8(digits).expect("digits are ASCII");
+    out.push_str(text(whole));
+    if scale > 0 {
+        out.push('.');
+        out.push_str(text(fraction));
+    }
+}
+
+pub(super) fn push_blanks(mut count: usize, out: &mut String) {
+    const BLANKS: &str = "                                ";
+    while count > BLANKS.len() {
+        out.push_str(BLANKS);
+        count -= BLANKS.len();
+    }
+    out.push_str(&BLANKS[..count]);
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

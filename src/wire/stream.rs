@@ -12,6 +12,9 @@ use tokio_rustls::server::TlsStream;
 /// Output beyond this is written to the socket before more rows are made.
 pub const OUTPUT_BYTES: usize = 64 << 10;
 
+/// Input is read in pieces of this size, unless much is expected.
+const INPUT_BYTES: usize = 8 << 10;
+
 /// Plain or encrypted.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -57,6 +60,8 @@ impl AsyncWrite for Transport {
 pub struct Stream {
     transport: Transport,
     input: BytesMut,
+    /// How much is read at once.
+    input_bytes: usize,
     /// Output not yet written.
     pub out: BytesMut,
 }
@@ -75,7 +80,8 @@ pub enum Frame {
 impl Stream {
     /// Over `transport`, with nothing buffered.
     pub fn new(transport: Transport) -> Stream {
-        Stream { transport, input: BytesMut::with_capacity(8 << 10), out: BytesMut::with_capacity(8 << 10) }
+        let buffer = || BytesMut::with_capacity(INPUT_BYTES);
+        Stream { transport, input: buffer(), input_bytes: INPUT_BYTES, out: buffer() }
     }
 
     /// The transport, when nothing that the client sent is buffered: TLS must not begin behind plaintext that
@@ -95,6 +101,26 @@ impl Stream {
             let len = (&self.input[1..5]).get_u32() as usize;
             !(4..=MESSAGE_BYTES_MAX).contains(&len) || self.input.len() > len
         }
+    }
+
+    /// The body of the next frame if that is buffered whole and of this kind, where it lies; [`Stream::consume`] goes on.
+    pub fn peek(&self, kind: u8) -> Option<&[u8]> {
+        let len = (self.input.get(1..5)?).get_u32() as usize;
+        match self.input[0] == kind && (4..=MESSAGE_BYTES_MAX).contains(&len) {
+            true => self.input.get(5..len + 1),
+            false => None,
+        }
+    }
+
+    /// Passes over the frame that [`Stream::peek`] has shown.
+    pub fn consume(&mut self) {
+        let len = (&self.input[1..5]).get_u32() as usize;
+        self.input.advance(len + 1);
+    }
+
+    /// Whether much is to come, so that larger reads pay.
+    pub fn expect_much(&mut self, much: bool) {
+        self.input_bytes = if much { OUTPUT_BYTES } else { INPUT_BYTES };
     }
 
     /// The next frame. Cancel safe: what has been read stays buffered.
@@ -140,8 +166,9 @@ impl Stream {
 
     /// Reads more input; 0 at the end.
     pub async fn fill(&mut self) -> io::Result<usize> {
-        if self.input.capacity() == self.input.len() {
-            self.input.reserve(8 << 10);
+        // A buffer of the usual size is used up before there is a new one.
+        if self.input.capacity() - self.input.len() <= self.input_bytes - INPUT_BYTES {
+            self.input.reserve(self.input_bytes);
         }
         self.transport.read_buf(&mut self.input).await
     }

@@ -20,8 +20,9 @@ use crate::interrupt;
 use crate::sql::bind::{BindContext, Binder};
 use crate::sql::parse::parse_one;
 use crate::types::{Datum, Oid, Type};
-use lightning_storage::{Newest, ObjectId, RowBuffer, RowId, RowLockMode};
+use lightning_storage::{ColumnNo, Newest, ObjectId, RowBatch, RowBuffer, RowId, RowLockMode};
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The session's pending checks of one transaction.
@@ -110,6 +111,33 @@ impl References {
                 queue.add(Event::Child { constraint: constraint.clone(), row, key });
             }
         }
+    }
+
+    /// Rows of a batch were inserted, under the id `first` and the following ones.
+    pub(super) fn note_batch(
+        &self,
+        first: RowId,
+        rows: Range<usize>,
+        batch: &RowBatch,
+        relation: &Relation,
+        f: &Frame,
+    ) -> Result<()> {
+        if self.own.is_empty() && !self.deferrable_unique {
+            return Ok(());
+        }
+        let mut queue = f.ctx.constraints.lock();
+        queue.unique_written |= self.deferrable_unique;
+        for (row, at) in (first.0..).map(RowId).zip(rows) {
+            for (constraint, columns) in &self.own {
+                let value = |number: &i16| {
+                    let attribute = &relation.attributes[*number as usize - 1];
+                    value::from_storage(batch.row(at).get(ColumnNo(attribute.storage)), attribute.ty)
+                };
+                let key = columns.iter().map(value).collect::<Result<_>>()?;
+                queue.add(Event::Child { constraint: constraint.clone(), row, key });
+            }
+        }
+        Ok(())
     }
 
     /// A row was changed. Columns that are not among `new` were not assigned.
@@ -610,10 +638,7 @@ impl Checking<'_> {
         let mut key = Vec::with_capacity(attributes.len());
         for number in attributes {
             let Some(attribute) = relation.attributes.get((*number as usize).wrapping_sub(1)) else { return Ok(None) };
-            key.push(value::from_storage(
-                rows.row(0).get(lightning_storage::ColumnNo(attribute.storage)),
-                attribute.ty,
-            )?);
+            key.push(value::from_storage(rows.row(0).get(ColumnNo(attribute.storage)), attribute.ty)?);
         }
         Ok(Some(key))
     }

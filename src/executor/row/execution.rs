@@ -11,7 +11,8 @@ use super::plan::{Kind, Plan, PlanKind};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::context::StatementContext;
 use crate::sql::tree::RelationLock;
-use crate::types::Datum;
+use crate::types::{Datum, Type};
+use lightning_storage::{ColumnNo, RowView};
 use std::sync::Arc;
 
 /// What a call of [`Execution::next`] gave.
@@ -31,7 +32,7 @@ pub enum Step {
 /// A plan under way.
 pub struct Execution {
     plan: Arc<Plan>,
-    frame: Frame,
+    pub(super) frame: Frame,
     root: Box<dyn Operator>,
     phase: Phase,
     rows: u64,
@@ -140,6 +141,34 @@ impl Execution {
         }
     }
 
+    /// Takes the main part for done and goes on to the end; how much was changed. Call again after a wait.
+    pub(super) fn finish(&mut self) -> Result<u64> {
+        if matches!(self.phase, Phase::Main) {
+            self.phase = Phase::Parts(0);
+        }
+        loop {
+            if let Step::Done { affected } = self.next()? {
+                return Ok(affected);
+            }
+        }
+    }
+
+    /// Asks for rows in storage's form, for who writes them as text at once: [`Execution::stored_row`] instead of
+    /// [`Execution::output`]. Gives the stored column and type of each output column; `None`: the plan is no plain scan of a table.
+    pub fn keep_stored(&mut self) -> Option<Vec<(ColumnNo, Type)>> {
+        let Kind::SeqScan(scan) = &self.plan.root.kind else { return None };
+        let stored = |slot| scan.columns.stored.iter().find(|column| column.slot == slot);
+        let columns = self.plan.output.iter().map(|output| {
+            stored(output.column.0).filter(|column| column.ty == output.ty).map(|column| (column.column, column.ty))
+        });
+        columns.collect::<Option<_>>().filter(|_| self.root.keep_stored())
+    }
+
+    /// The current row after [`Execution::keep_stored`].
+    pub fn stored_row(&self) -> Option<RowView<'_>> {
+        self.root.stored()
+    }
+
     /// The value of output column `i` of the current row.
     #[inline]
     pub fn output(&self, i: usize) -> &Datum {
@@ -199,58 +228,4 @@ fn refused_when_read_only(plan: &Plan) -> Option<&'static str> {
         }
     }
     plan.locks.iter().any(|(_, lock)| *lock == RelationLock::LockRows).then_some("SELECT FOR UPDATE")
-}
-
-/// Rows for a table from outside of SQL (COPY FROM): an INSERT whose source is parameters, run once per row.
-///
-/// The plan is that of `INSERT INTO t (a, b) VALUES ($1, $2)`: defaults, casts, checks, indexes and foreign keys are the
-/// statement's own.
-pub struct Inserter {
-    execution: Execution,
-    /// A row is being inserted and had to wait.
-    pending: bool,
-}
-
-impl Inserter {
-    /// An inserter over an INSERT's plan without ON CONFLICT and RETURNING.
-    pub fn start(plan: Arc<Plan>, ctx: StatementContext) -> Result<Inserter> {
-        let params = vec![Datum::Null; plan.params.len()].into();
-        Ok(Inserter { execution: Execution::start(plan, params, ctx)?, pending: false })
-    }
-
-    /// Inserts a row of values for $1, $2, …. After a wait, call [`Inserter::resume`].
-    pub fn insert(&mut self, row: Arc<[Datum]>) -> Result<()> {
-        let frame = &mut self.execution.frame;
-        frame.params = row;
-        self.execution.root.rewind(frame)?;
-        self.pending = true;
-        self.resume()
-    }
-
-    /// Goes on with the row that had to wait; does nothing when there is none.
-    pub fn resume(&mut self) -> Result<()> {
-        while self.pending {
-            match self.execution.root.next(&mut self.execution.frame) {
-                Ok(given) => self.pending = given,
-                Err(error) if error.is_pause() => {}
-                Err(error) => {
-                    self.pending = error.waiter().is_some();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs the checks that are due at the statement's end; the number of rows inserted. Call again after a wait.
-    pub fn finish(&mut self) -> Result<u64> {
-        if matches!(self.execution.phase, Phase::Main) {
-            self.execution.phase = Phase::Parts(0);
-        }
-        loop {
-            if let Step::Done { affected } = self.execution.next()? {
-                return Ok(affected);
-            }
-        }
-    }
 }

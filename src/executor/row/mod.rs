@@ -4,7 +4,7 @@
 //! - [`operator`]: the interface; operators in [`scan`], [`basic`], [`join`], [`sort`], [`aggregate`], [`window`],
 //!   [`setop`], [`cte`], [`functions`], [`subquery`], [`lock`], [`mod@write`].
 //! - [`constraint`]: what is checked at the end of statement or transaction.
-//! - [`execution`]: the entry for sessions; [`explain`].
+//! - [`execution`]: the entry for sessions, [`load`]: that of rows from outside of SQL; [`explain`].
 //!
 //! Operators keep their state in themselves: any call may end in a wait, the end of a time slice or cancellation, and is
 //! made again later. Deliberately absent: threads, async, Arrow.
@@ -21,6 +21,7 @@ pub mod frame;
 mod functions;
 mod join;
 mod key;
+pub mod load;
 mod lock;
 mod operator;
 pub mod plan;

@@ -14,6 +14,7 @@ use super::sort::SortOp;
 use super::window::WindowOp;
 use super::write::{DeleteOp, InsertOp, UpdateOp};
 use crate::error::Result;
+use lightning_storage::RowView;
 use std::time::Instant;
 
 /// An operator: keeps its state in itself, not on the stack.
@@ -26,6 +27,16 @@ pub(crate) trait Operator: Send {
 
     /// Back to the start; reads outer slots anew.
     fn rewind(&mut self, f: &mut Frame) -> Result<()>;
+
+    /// Asks for rows whose columns are not put into slots: [`Operator::stored`] shows them. `false`: it cannot do that.
+    fn keep_stored(&mut self) -> bool {
+        false
+    }
+
+    /// The current row as it is stored.
+    fn stored(&self) -> Option<RowView<'_>> {
+        None
+    }
 }
 
 /// The operator of a node.

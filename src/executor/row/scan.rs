@@ -10,7 +10,7 @@ use super::plan::{IndexScan, ReadColumn, SeqScan, SystemScan, TableColumns};
 use super::{key, value};
 use crate::error::Result;
 use crate::types::{Datum, Oid};
-use lightning_storage::{IndexCursor, RowBuffer, RowId, Transaction};
+use lightning_storage::{IndexCursor, RowBuffer, RowId, RowView, Transaction};
 use std::sync::Arc;
 
 /// Rows copied at first; doubled with every batch up to the largest, so that a point lookup copies little.
@@ -72,9 +72,11 @@ impl Batch {
         self.ended = false;
     }
 
-    /// Decodes and tests rows up to the first that passes; `false` when the batch is used up.
+    /// Decodes and tests rows up to the first that passes; `false` when the batch is used up. With `stored`, what the filter does
+    /// not read stays as it is.
     fn next(
         &mut self,
+        stored: bool,
         relation: Oid,
         columns: &TableColumns,
         filter: Option<&super::expr::Code>,
@@ -91,8 +93,10 @@ impl Batch {
                     note_removed(id, f);
                     continue;
                 }
-                decode(&self.rows, self.at, &columns.stored[columns.filter_columns..], f)?;
-            } else {
+                if !stored {
+                    decode(&self.rows, self.at, &columns.stored[columns.filter_columns..], f)?;
+                }
+            } else if !stored {
                 load_row(&self.rows, self.at, relation, columns, f)?;
             }
             self.at += 1;
@@ -117,11 +121,13 @@ pub(super) struct SeqScanOp {
     batch: Batch,
     next: RowId,
     bound: Option<RowId>,
+    /// Rows stay in storage's form.
+    stored: bool,
 }
 
 impl SeqScanOp {
     pub(super) fn new(plan: &Arc<SeqScan>, id: u32) -> SeqScanOp {
-        SeqScanOp { plan: plan.clone(), id, batch: Batch::new(), next: RowId(1), bound: None }
+        SeqScanOp { plan: plan.clone(), id, batch: Batch::new(), next: RowId(1), bound: None, stored: false }
     }
 
     fn refill(&mut self, f: &mut Frame) -> Result<()> {
@@ -146,7 +152,7 @@ impl Operator for SeqScanOp {
     fn next(&mut self, f: &mut Frame) -> Result<bool> {
         loop {
             let plan = &self.plan;
-            if self.batch.next(plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
+            if self.batch.next(self.stored, plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
                 return Ok(true);
             }
             if self.batch.ended {
@@ -162,6 +168,16 @@ impl Operator for SeqScanOp {
         self.next = RowId(1);
         self.bound = None;
         Ok(())
+    }
+
+    fn keep_stored(&mut self) -> bool {
+        self.stored = true;
+        true
+    }
+
+    fn stored(&self) -> Option<RowView<'_>> {
+        let at = self.batch.at.checked_sub(1)?;
+        Some(self.batch.rows.row(at))
     }
 }
 
@@ -266,7 +282,7 @@ impl Operator for IndexScanOp {
         }
         loop {
             let plan = &self.plan;
-            if self.batch.next(plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
+            if self.batch.next(false, plan.relation.oid, &plan.columns, plan.filter.as_ref(), self.id, f)? {
                 return Ok(true);
             }
             if self.batch.ended {

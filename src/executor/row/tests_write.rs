@@ -1,6 +1,7 @@
 //! Writes and constraints over trees made by hand, against an engine in memory.
 
-use super::execution::{Execution, Inserter, Step};
+use super::execution::{Execution, Step};
+use super::load::Inserter;
 use super::plan::Plan;
 use super::tests::{call, col, context_over, expr, functions, int, show, statement};
 use crate::catalog::image::{
@@ -502,13 +503,18 @@ fn an_inserter_runs_the_statement_once_per_row() {
         insert.source = Rel::Values { columns: vec![ColumnId(5), ColumnId(6)], rows: vec![vec![param(0), param(1)]] };
     }
     let plan: Arc<Plan> = Arc::new(crate::planner::physical::plan(&copy).unwrap());
-    let mut inserter = Inserter::start(plan, client.context()).unwrap();
+    let mut inserter = Inserter::start(plan.clone(), client.context()).unwrap();
     for i in 1..=3 {
         inserter.insert(Arc::new([Datum::Int4(i), Datum::Int4(i * 10)])).unwrap();
     }
-    assert_eq!(inserter.insert(Arc::new([Datum::Int4(1), Datum::Null])).unwrap_err().code().code(), "23505");
-    assert_eq!(inserter.finish().unwrap(), 3);
+    assert_eq!((inserter.pending(), inserter.finish().unwrap()), (3, 3));
     assert_eq!(client.rows(100), "1 10 | 2 20 | 3 30");
+    let mut inserter = Inserter::start(plan, client.context()).unwrap();
+    for i in [4, 1, 5] {
+        inserter.insert(Arc::new([Datum::Int4(i), Datum::Null])).unwrap();
+    }
+    let refused = inserter.finish().unwrap_err();
+    assert_eq!((refused.code().code(), inserter.failed_row()), ("23505", Some(1)));
 }
 
 /// Two clients at one row: the second waits, is called again and goes on with what the first left.

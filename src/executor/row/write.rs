@@ -24,7 +24,7 @@ use lightning_storage::{
 use std::sync::Arc;
 
 /// Computes columns into their slots, in order: later ones may read earlier ones.
-fn assign(columns: &[WriteColumn], f: &mut Frame) -> Result<()> {
+pub(super) fn assign(columns: &[WriteColumn], f: &mut Frame) -> Result<()> {
     for column in columns {
         let value = column.code.eval(f)?;
         f.set(column.slot, value);
@@ -33,7 +33,7 @@ fn assign(columns: &[WriteColumn], f: &mut Frame) -> Result<()> {
 }
 
 /// NOT NULL, CHECK, then the hidden columns. `row` gives all attributes' values for the error's detail.
-fn check(
+pub(super) fn check(
     relation: &Relation,
     checks: &ChecksPlan,
     f: &mut Frame,
@@ -85,7 +85,7 @@ fn failing_row(relation: &Relation, row: &[Datum], f: &Frame) -> Result<String> 
 }
 
 /// The row's values by live attribute: from slots where they are, else from the stored row.
-fn whole_row(
+pub(super) fn whole_row(
     relation: &Relation,
     table: ObjectId,
     stored: Option<RowId>,
@@ -125,7 +125,7 @@ fn cells<'a, 'c>(
 }
 
 /// 23505 for a row that met an entry of `index`.
-fn unique_violation(
+pub(super) fn unique_violation(
     relation: &Relation,
     index: &Index,
     row: &dyn Fn(i16) -> Option<Datum>,
@@ -146,7 +146,7 @@ fn unique_violation(
 }
 
 /// The index that a storage object is.
-fn index_of(relation: &Relation, storage: ObjectId) -> Result<&Arc<Index>> {
+pub(super) fn index_of(relation: &Relation, storage: ObjectId) -> Result<&Arc<Index>> {
     relation
         .indexes
         .iter()
@@ -164,7 +164,7 @@ fn returning(exprs: &[(Slot, super::expr::Code)], f: &mut Frame) -> Result<()> {
 }
 
 /// The slot of an attribute in a list.
-fn slot_of(slots: &[(i16, Slot)], attribute: i16) -> Option<Slot> {
+pub(super) fn slot_of(slots: &[(i16, Slot)], attribute: i16) -> Option<Slot> {
     slots.iter().find(|(number, _)| *number == attribute).map(|(_, slot)| *slot)
 }
 
