@@ -161,7 +161,6 @@ mod tests {
             (oid::TEXT, -1),
             (oid::VARCHAR, 4 + 5),
             (oid::BPCHAR, 4 + 5),
-            (oid::BPCHAR, -1),
             (oid::BOOL, -1),
         ];
         let texts = [
