@@ -300,10 +300,14 @@ impl Session {
         self.deadline = timeout.map(|timeout| Instant::now() + timeout);
         self.timer = timeout.map(|timeout| {
             let backend = self.backend.clone();
-            Timer(tokio::spawn(async move {
+            let timer = async move {
                 tokio::time::sleep(timeout).await;
                 backend.cancel();
-            }))
+            };
+            Timer(match &self.server.timers {
+                Some(timers) => timers.spawn(timer),
+                None => tokio::spawn(timer),
+            })
         });
     }
 

@@ -94,6 +94,8 @@ pub struct Server {
     pub tls: Option<TlsAcceptor>,
     /// What statements' sorts, hashes and stores may take together.
     pub memory: Arc<Budget>,
+    /// Runs what has to come in time though a statement keeps its worker busy; `None` in tests outside of a runtime.
+    pub(super) timers: Option<tokio::runtime::Handle>,
     /// Plans by text.
     pub(super) plans: super::plans::PlanCache,
     /// Where they go on when they are too large.
@@ -134,6 +136,7 @@ impl Server {
         std::fs::create_dir_all(&temporary).map_err(|e| format!("could not make {}: {e}", temporary.display()))?;
         let memory = Budget::new(config.statement_memory_bytes);
         let server = Arc::new(Server {
+            timers: tokio::runtime::Handle::try_current().ok(),
             plans: super::plans::PlanCache::new(&memory),
             memory,
             temporary: temporary.into(),

@@ -13,35 +13,51 @@ mod workers;
 pub use workers::Workers;
 
 use crate::session::Server;
+use std::io;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 /// Accepts connections, to be served by `workers`, until the task is dropped.
+///
+/// A cancel request is served here: the statement that it is for may keep its worker busy.
 pub async fn listen(listener: TcpListener, server: Arc<Server>, workers: &Workers) {
+    let mut opening = JoinSet::new();
     loop {
-        let accepted = match listener.accept().await {
-            // The socket's events are to come to the worker that serves it.
-            Ok((socket, _)) => socket.into_std(),
-            Err(error) => Err(error),
-        };
-        match accepted {
-            Ok(socket) => {
-                let server = server.clone();
-                workers.spawn(async move {
-                    let served = match tokio::net::TcpStream::from_std(socket) {
-                        Ok(socket) => connection::serve(socket, server).await,
-                        Err(error) => Err(error),
-                    };
-                    if let Err(error) = served {
-                        tracing::debug!("a connection ended: {error}");
-                    }
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, most likely: others may end meanwhile.
-                tracing::warn!("a connection could not be accepted: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    opening.spawn(async move { startup::is_cancel_request(&socket).await.map(|cancels| (socket, cancels)) });
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: others may end meanwhile.
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(opened) = opening.join_next() => match opened {
+                Ok(Ok((socket, true))) => {
+                    tokio::spawn(serve(Ok(socket), server.clone()));
+                }
+                Ok(Ok((socket, false))) => {
+                    // The socket's events are to come to the worker that serves it.
+                    let (socket, server) = (socket.into_std(), server.clone());
+                    workers.spawn(async move { serve(socket.and_then(TcpStream::from_std), server).await });
+                }
+                Ok(Err(error)) => tracing::debug!("a connection ended: {error}"),
+                Err(error) => tracing::warn!("a connection was lost: {error}"),
+            },
         }
+    }
+}
+
+async fn serve(socket: io::Result<TcpStream>, server: Arc<Server>) {
+    let served = match socket {
+        Ok(socket) => connection::serve(socket, server).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::debug!("a connection ended: {error}");
     }
 }

@@ -16,6 +16,7 @@ use pgwire::messages::Message;
 use pgwire::messages::startup::{Authentication, PasswordMessageFamily};
 use std::collections::BTreeMap;
 use std::io;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 const SSL_REQUEST: u32 = 80_877_103;
@@ -25,6 +26,28 @@ const PROTOCOL_3_0: u32 = 3 << 16;
 const PROTOCOL_3_2: u32 = (3 << 16) | 2;
 /// Authentication messages beyond this are an attack.
 const AUTH_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// How long a client may take for its first bytes.
+const FIRST_BYTES: Duration = Duration::from_secs(60);
+
+/// Whether a connection, of which nothing is taken yet, begins with a cancel request.
+///
+/// # Errors
+/// It was closed, or nothing came for a long time.
+pub async fn is_cancel_request(socket: &TcpStream) -> io::Result<bool> {
+    let mut head = [0; 8];
+    let begun = Instant::now();
+    loop {
+        let left = FIRST_BYTES.saturating_sub(begun.elapsed());
+        match tokio::time::timeout(left, socket.peek(&mut head)).await.map_err(|_| io::ErrorKind::TimedOut)?? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            8 => return Ok(head[4..] == CANCEL_REQUEST.to_be_bytes()),
+            // A direct TLS hello, or the packet's other bytes are yet to come.
+            _ if head[..2] != [0, 0] => return Ok(false),
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
 
 /// What the first packets asked for.
 #[derive(Debug)]
