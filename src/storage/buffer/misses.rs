@@ -1,4 +1,5 @@
 //! What a call does about a page that is not in the pool: it reads the page itself, or asks its caller to wait.
+#![allow(clippy::missing_const_for_thread_local)] // shuttle's macro has no const form
 
 use crate::sync::thread_local;
 use crate::types::PageId;

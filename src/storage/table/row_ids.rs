@@ -114,7 +114,7 @@ mod tests {
         if run.ids.is_empty() {
             ids.extend(run);
         }
-        run.ids.next().unwrap()
+        run.ids.next().expect("it was just extended")
     }
 
     #[test]
