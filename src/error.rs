@@ -140,6 +140,8 @@ sqlstates! {
     DatatypeMismatch = "42804";
     IndeterminateDatatype = "42P18";
     CollationMismatch = "42P21";
+    InvalidTablesampleArgument = "2202H";
+    InvalidTablesampleRepeat = "2202G";
     IndeterminateCollation = "42P22";
     WrongObjectType = "42809";
     GeneratedAlways = "428C9";

@@ -331,3 +331,40 @@ async fn what_an_index_said_is_judged_again_after_a_wait() {
     let row = b.query_one("select n from t where id = 8", &[]).await.unwrap();
     assert_eq!(row.get::<_, i32>(0), 6, "over the newest version");
 }
+
+#[tokio::test]
+async fn constants_that_fail_fail_when_the_statement_is_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (client, _) = listening(&server).await;
+    for text in ["select 1/0", "select 1 from pg_class where 1/0 > 1", "values ('a'::text::int)"] {
+        let statement = client.prepare(text).await.unwrap_or_else(|error| panic!("{text} is prepared: {error}"));
+        let error = client.query(&statement, &[]).await.expect_err("it cannot be computed");
+        assert!([SqlState::DIVISION_BY_ZERO, SqlState::INVALID_TEXT_REPRESENTATION].contains(error.code().unwrap()));
+    }
+    // A parameter decides whether the constant is reached.
+    let guarded = client.prepare("select case when $1::int > 0 then 1 else 1/0 end").await.unwrap();
+    let row = client.query_one(&guarded, &[&1i32]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 1);
+    let error = client.query(&guarded, &[&0i32]).await.expect_err("it is reached");
+    assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
+}
+
+#[tokio::test]
+async fn xmin_serves_as_a_concurrency_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (a, _) = listening(&server).await;
+    let (b, _) = listening(&server).await;
+    a.batch_execute("create table t (id int primary key, v int); insert into t values (1, 1)").await.unwrap();
+    let token: u32 = a.query_one("select xmin::text::bigint from t", &[]).await.unwrap().get::<_, i64>(0) as u32;
+    // Both read the same token; the one that waits for the other finds it gone.
+    let change = format!("update t set v = v + 1 where id = 1 and xmin = '{token}'");
+    a.batch_execute("begin").await.unwrap();
+    assert_eq!(a.execute(change.as_str(), &[]).await.unwrap(), 1);
+    let other = tokio::spawn(async move { b.execute(change.as_str(), &[]).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    a.batch_execute("commit").await.unwrap();
+    assert_eq!(other.await.unwrap().unwrap(), 0);
+    assert_eq!(a.query_one("select v from t", &[]).await.unwrap().get::<_, i32>(0), 2);
+}

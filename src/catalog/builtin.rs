@@ -542,7 +542,7 @@ pub fn comparison_base(ty: Oid) -> Option<Oid> {
         | oid::REGROLE
         | oid::REGNAMESPACE
         | oid::REGCOLLATION => oid::OID,
-        oid::INT2VECTOR => oid::ANYARRAY,
+        oid::INT2VECTOR | oid::RECORD_ARRAY => oid::ANYARRAY,
         _ => {
             let row = type_by_oid(ty);
             if row.is_none_or(|row| row.kind == b'c') {

@@ -84,6 +84,7 @@ mod tests {
             dependencies: Vec::new(),
             locks: Vec::new(),
             index_definitions: Default::default(),
+            failures: Vec::new(),
         }
     }
 

@@ -9,11 +9,13 @@ use super::estimate::{Estimator, Facts, constant_count, table_rows};
 use crate::catalog::image::{Body, Image, Relation};
 use crate::error::{Error, Result};
 use crate::executor::context::StatementContext;
+use crate::executor::functions::Volatility;
 use crate::executor::row::compile::{self, SubqueryPlanner, row_form};
 use crate::executor::row::expr::Code;
 use crate::executor::row::plan::{self as p, Kind, Node, Plan, PlanKind, Slot};
 use crate::executor::row::subquery::{Quantified, SubqueryPlan, SubqueryUse};
 use crate::sql::bind::aggregate::same_expr;
+use crate::sql::columns::for_parts;
 use crate::sql::tree::{
     self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, Rel, Root, SortKey, Statement, Subquery, SubqueryKind,
 };
@@ -102,6 +104,8 @@ pub(crate) struct Planner<'a> {
     depth: usize,
     deepest: usize,
     pub(super) scanned_rows: f64,
+    /// The first error of a constant expression that is read.
+    failure: Option<Error>,
 }
 
 impl SubqueryPlanner for Planner<'_> {
@@ -132,15 +136,53 @@ impl SubqueryPlanner for Planner<'_> {
                     _ => SubqueryUse::Array(ty, false),
                 }
             }
-            SubqueryKind::Quantified { left, compare, op, all } => SubqueryUse::Quantified(Quantified {
+            SubqueryKind::Quantified { left, compare, equal, op, all } => SubqueryUse::Quantified(Quantified {
                 left: self.exprs(left)?,
                 compare: compare.iter().map(|f| Ok((*f, row_form(f)?))).collect::<Result<_>>()?,
+                equal: equal.iter().map(|f| Ok((*f, row_form(f)?))).collect::<Result<_>>()?,
                 op: *op,
                 all: *all,
             }),
         };
         Ok(Arc::new(SubqueryPlan { number, node, columns: slots(&subquery.columns), kind, correlated, ctes }))
     }
+}
+
+/// The error of the first constant expression inside of `expr` that could not be computed. What a parameter decides
+/// whether to reach is left to the execution.
+fn failure_in(expr: &Expr, failures: &[(Expr, Error)]) -> Option<Error> {
+    if let Some((_, error)) = failures.iter().find(|(failed, _)| same_expr(failed, expr)) {
+        return Some(error.clone());
+    }
+    let (mut found, mut open) = (None, true);
+    let guards =
+        matches!(expr.kind, ExprKind::Case { .. } | ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Coalesce(_));
+    for_parts(expr, &mut |part| {
+        if open && found.is_none() {
+            found = failure_in(part, failures);
+            open = !(guards && hangs_on_parameters(part));
+        }
+    });
+    found
+}
+
+/// Whether parameters, and nothing else, decide an expression's value.
+fn hangs_on_parameters(expr: &Expr) -> bool {
+    fn decided(expr: &Expr, named: &mut bool) -> bool {
+        let mut all = match &expr.kind {
+            ExprKind::Param(_) => {
+                *named = true;
+                true
+            }
+            ExprKind::Call(call) => call.function.volatility == Volatility::Immutable,
+            ExprKind::Column(_) | ExprKind::Subquery(_) | ExprKind::SqlValue(_) | ExprKind::NextValue(_) => false,
+            _ => true,
+        };
+        for_parts(expr, &mut |part| all = all && decided(part, named));
+        all
+    }
+    let mut named = false;
+    decided(expr, &mut named) && named
 }
 
 /// Columns as slots.
@@ -179,6 +221,7 @@ impl<'a> Planner<'a> {
             depth: 0,
             deepest: 0,
             scanned_rows: 0.0,
+            failure: None,
         }
     }
 
@@ -211,6 +254,7 @@ impl<'a> Planner<'a> {
             slots: self.slots,
             subqueries: self.subqueries,
             ctes,
+            failure: self.failure,
             locks: statement.locks.clone(),
             dependencies: statement.dependencies.clone(),
             names: self.names,
@@ -231,6 +275,14 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn cte(&mut self, cte: &tree::Cte) -> Result<p::CtePlan> {
+        let failure = self.failure.take();
+        let plan = self.cte_here(cte)?;
+        let unread = cte.uses == 0 && !plan.write;
+        self.failure = failure.or(self.failure.take().filter(|_| !unread));
+        Ok(plan)
+    }
+
+    fn cte_here(&mut self, cte: &tree::Cte) -> Result<p::CtePlan> {
         let needed: ColumnSet = cte.columns.iter().copied().collect();
         let node = match &cte.body {
             CteBody::Query(rel) => self.rel(rel, &needed)?,
@@ -313,6 +365,9 @@ impl<'a> Planner<'a> {
 
     pub(super) fn expr(&mut self, expr: &Expr) -> Result<Code> {
         self.deepest = self.deepest.max(self.depth + expr_depth(expr));
+        if self.failure.is_none() && !self.statement.failures.is_empty() {
+            self.failure = failure_in(expr, &self.statement.failures);
+        }
         compile::compile(expr, self)
     }
 

@@ -49,7 +49,11 @@ impl Planner<'_> {
                 ScanColumn::RowId => result.row_id = Some(slot),
                 ScanColumn::TableOid => result.table_oid = Some(slot),
                 ScanColumn::Ctid => result.ctid = Some(slot),
-                ScanColumn::Xmin => return Err(Error::unsupported("system column \"xmin\"")),
+                ScanColumn::Xmin => {
+                    let of = relation.live_attributes().map(|attribute| ColumnNo(attribute.storage)).collect();
+                    result.xmin = Some((slot, of));
+                }
+                ScanColumn::Xmax => return Err(Error::unsupported("system column \"xmax\"")),
             }
         }
         result.filter_columns = first.len();
@@ -103,9 +107,13 @@ impl Planner<'_> {
         conditions: &[&Expr],
     ) -> Result<Arc<p::SeqScan>> {
         let table = storage_of(relation)?;
+        let ctid = match wanted_ctid(columns, conditions) {
+            Some(value) => Some(self.expr(value)?),
+            None => None,
+        };
         let columns = self.table_columns(relation, columns, needed, conditions)?;
         let filter = self.all_of(conditions)?;
-        Ok(Arc::new(p::SeqScan { relation: relation.clone(), table, columns, filter }))
+        Ok(Arc::new(p::SeqScan { relation: relation.clone(), table, columns, ctid, filter }))
     }
 
     pub(super) fn system_scan(
@@ -126,7 +134,7 @@ impl Planner<'_> {
                     wanted.push((*number, column.0));
                 }
                 ScanColumn::TableOid => table_oid = Some(column.0),
-                ScanColumn::RowId | ScanColumn::Ctid | ScanColumn::Xmin => {
+                ScanColumn::RowId | ScanColumn::Ctid | ScanColumn::Xmin | ScanColumn::Xmax => {
                     return Err(Error::unsupported("this system column of a system relation"));
                 }
             }
@@ -386,6 +394,26 @@ impl Planner<'_> {
         }
         (!pairs.is_empty()).then_some((pairs, rest))
     }
+}
+
+/// What the conditions want the scan's `ctid` to be.
+fn wanted_ctid<'e>(columns: &[(ScanColumn, ColumnId)], conditions: &[&'e Expr]) -> Option<&'e Expr> {
+    let (_, ctid) = columns.iter().find(|(what, _)| *what == ScanColumn::Ctid)?;
+    let own: ColumnSet = columns.iter().map(|(_, column)| *column).collect();
+    let is_ctid = |expr: &Expr| matches!(expr.kind, ExprKind::Column(column) if column == *ctid);
+    conditions.iter().find_map(|condition| {
+        let ExprKind::Call(Call { function, args }) = &condition.kind else { return None };
+        let [left, right] = &args[..] else { return None };
+        let value = match (is_ctid(left), is_ctid(right)) {
+            (true, false) => right,
+            (false, true) => left,
+            _ => return None,
+        };
+        let mut used = ColumnSet::new();
+        used_by(value, &mut used);
+        let fixed = !is_volatile(value) && !used.iter().any(|column| own.contains(column));
+        (function.symbol == "tideq" && fixed).then_some(value)
+    })
 }
 
 /// The average bytes of the columns that a scan reads, as PostgreSQL guesses them.

@@ -125,6 +125,21 @@ impl Planner<'_> {
         returning.iter().map(|(column, expr)| Ok((column.0, self.expr(expr)?))).collect()
     }
 
+    /// Where the system columns of a written row go.
+    fn written(
+        &mut self,
+        relation: &Relation,
+        columns: &[(ScanColumn, ColumnId)],
+    ) -> Result<Option<p::WrittenColumns>> {
+        if columns.is_empty() {
+            return Ok(None);
+        }
+        let (xmax, others): (Vec<_>, Vec<_>) = columns.iter().copied().partition(|(what, _)| *what == ScanColumn::Xmax);
+        let all = others.iter().map(|(_, column)| *column).collect();
+        let columns = self.table_columns(relation, &others, &all, &[])?;
+        Ok(Some(p::WrittenColumns { columns, xmax: xmax.first().map(|(_, column)| column.0) }))
+    }
+
     pub(super) fn insert(&mut self, insert: &tree::Insert, returns: bool, main: bool) -> Result<Node> {
         let relation = &insert.target;
         let mut needed = ColumnSet::new();
@@ -162,6 +177,7 @@ impl Planner<'_> {
             storage_columns,
             checks,
             on_conflict,
+            written: self.written(relation, &insert.written)?,
             returning: self.returning(&insert.returning)?,
             returns,
             main,
@@ -181,7 +197,8 @@ impl Planner<'_> {
         let generated = self.write_columns(relation, &late, &update.row_columns)?;
         let scan: Vec<_> =
             update.existing_columns.iter().map(|(number, column)| (ScanColumn::Attribute(*number), *column)).collect();
-        let all = update.existing_columns.iter().map(|(_, column)| *column).collect();
+        let scan: Vec<_> = scan.into_iter().chain(update.existing_system.iter().copied()).collect();
+        let all = scan.iter().map(|(_, column)| *column).collect();
         let existing = self.table_columns(relation, &scan, &all, &[])?;
         let keep = keep(&update.existing_columns, &update.row_columns, &update.assignments, None);
         Ok(p::ConflictUpdatePlan {
@@ -232,6 +249,7 @@ impl Planner<'_> {
             row: update.row_columns.iter().map(|(number, column)| (*number, column.0)).collect(),
             checks: self.checks(&update.checks, &update.row_columns)?,
             recheck: self.recheck(&update.source, update.row_id, &needed)?,
+            written: self.written(relation, &update.written)?,
             returning: self.returning(&update.returning)?,
             returns,
             main,

@@ -222,6 +222,8 @@ impl Session {
             from_sql: false,
             output: kept.output.clone(),
             holes: Some(kept.holes.clone()),
+            failure: kept.plan.failure.clone(),
+            simple: false,
             cached: Some(Cached { image_version: image.version, ..cached }).into(),
         };
         Some((prepared, params))

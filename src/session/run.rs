@@ -161,6 +161,9 @@ impl Session {
         ends: bool,
         stream: &mut Stream,
     ) -> Result<()> {
+        if let Some(failure) = &prepared.failure {
+            return Err(failure.clone());
+        }
         let binary = vec![self.shows_binary(&prepared); prepared.output.len()];
         if prepared.gives_rows() {
             backend::row_description(&mut stream.out, fields(&prepared.output, &binary));
@@ -376,6 +379,9 @@ impl Session {
         let plan = loop {
             self.refresh_change()?;
             let plan = self.plan(prepared)?;
+            if let Some(failure) = &plan.failure {
+                return Err(failure.clone());
+            }
             let version = self.committed_image()?.version;
             for (relation, lock) in &plan.locks {
                 let mode = match lock {

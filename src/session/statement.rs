@@ -31,6 +31,10 @@ pub(super) struct Prepared {
     /// When it was made, and whether by PREPARE.
     pub(super) time: i64,
     pub(super) from_sql: bool,
+    /// The error of a constant expression: it was found when the statement was prepared, and is reported when it is bound.
+    pub(super) failure: Option<Error>,
+    /// Of a simple query, which has no parameters.
+    pub(super) simple: bool,
     /// What its rows look like; fixed when it was prepared (a change of it is 0A000).
     pub(super) output: Arc<[OutputColumn]>,
     /// The plan came from the cache of all sessions, or its literals are parameters: which.
@@ -165,6 +169,16 @@ impl Session {
         statement: Option<Arc<ast::Statement>>,
         declared: Vec<Option<Oid>>,
     ) -> Result<Prepared> {
+        self.prepare_as(text, statement, declared, false)
+    }
+
+    fn prepare_as(
+        &mut self,
+        text: Arc<str>,
+        statement: Option<Arc<ast::Statement>>,
+        declared: Vec<Option<Oid>>,
+        simple: bool,
+    ) -> Result<Prepared> {
         let mut prepared = Prepared {
             text,
             statement,
@@ -172,6 +186,8 @@ impl Session {
             params: Arc::new([]),
             time: self.statement_time,
             from_sql: false,
+            failure: None,
+            simple,
             output: Arc::new([]),
             holes: None,
             cached: Mutex::new(None),
@@ -181,6 +197,7 @@ impl Session {
             let plan = self.plan(&prepared)?;
             prepared.params = plan.params.as_slice().into();
             prepared.output = plan.output.as_slice().into();
+            prepared.failure = plan.failure.clone();
         } else {
             prepared.params = prepared.declared.iter().map(|ty| Type::new(ty.unwrap_or(oid::TEXT))).collect();
             if let Some(ast::Statement::Utility(utility)) = prepared.statement.as_deref() {
@@ -192,7 +209,7 @@ impl Session {
 
     /// A statement of a simple query, ready to run.
     pub(super) fn prepare_parsed(&mut self, text: &Arc<str>, parsed: Parsed) -> Result<Prepared> {
-        self.prepare_statement(text.clone(), Some(Arc::new(parsed.statement)), Vec::new())
+        self.prepare_as(text.clone(), Some(Arc::new(parsed.statement)), Vec::new(), true)
     }
 
     /// The statement's plan: the cached one while catalog and settings are as they were.
@@ -229,7 +246,9 @@ impl Session {
         let names_read = self.host.names_read.load(Ordering::Relaxed);
         // Constants are folded on the way.
         let (bound, plan) = self.watched(|| {
-            let bound = crate::sql::bind::Binder::new(&ctx, &prepared.text).statement(statement)?;
+            let mut binder = crate::sql::bind::Binder::new(&ctx, &prepared.text);
+            binder.no_params = prepared.simple;
+            let bound = binder.statement(statement)?;
             let plan = planner::physical::plan_sized(&bound, &|relation| {
                 let transaction = self.transaction.lock();
                 planner::physical::facts_now(relation, &image, transaction.as_ref()?)
@@ -338,6 +357,9 @@ impl Session {
                     text_io::input(text, *ty, &context).map_err(|error| error.context(place(" = '...'")))?
                 }
             });
+        }
+        if let Some(failure) = &prepared.failure {
+            return Err(failure.clone());
         }
         let portal = Portal {
             prepared,

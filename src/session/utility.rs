@@ -521,6 +521,9 @@ impl Session {
             return Err(Error::unsupported("EXPLAIN of a utility statement"));
         }
         let prepared = self.prepare_statement(text.into(), Some(Arc::new((*explain.statement).clone())), Vec::new())?;
+        if let Some(failure) = &prepared.failure {
+            return Err(failure.clone());
+        }
         let lines = if analyze {
             let started = self.start(&prepared, Arc::new([])).await?;
             let mut execution = crate::executor::Execution::start_instrumented(

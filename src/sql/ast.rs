@@ -109,7 +109,35 @@ pub struct With {
     pub pos: u32,
 }
 
-/// One WITH part. SEARCH and CYCLE are refused by the parser.
+/// SEARCH … FIRST BY … SET … of a WITH part.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// BREADTH, else DEPTH.
+    pub breadth: bool,
+    /// What rows are ordered by.
+    pub columns: Vec<Ident>,
+    /// The column that holds the order.
+    pub sequence: String,
+    /// SEARCH's position.
+    pub pos: u32,
+}
+
+/// CYCLE … SET … \[TO … DEFAULT …\] USING … of a WITH part.
+#[derive(Clone, Debug)]
+pub struct Cycle {
+    /// What a row is known by.
+    pub columns: Vec<Ident>,
+    /// The column that marks rows that close a cycle.
+    pub mark: String,
+    /// Its values there and elsewhere; unsaid, true and false.
+    pub values: Option<(Expr, Expr)>,
+    /// The column that holds the path.
+    pub path: String,
+    /// CYCLE's position.
+    pub pos: u32,
+}
+
+/// One WITH part.
 #[derive(Clone, Debug)]
 pub struct Cte {
     /// Its name.
@@ -120,6 +148,10 @@ pub struct Cte {
     pub materialized: Option<bool>,
     /// SELECT, INSERT, UPDATE or DELETE.
     pub statement: Box<Statement>,
+    /// SEARCH
+    pub search: Option<Search>,
+    /// CYCLE
+    pub cycle: Option<Cycle>,
     /// The name's position.
     pub pos: u32,
 }
@@ -645,6 +677,8 @@ pub enum ExprKind {
     Case {
         operand: Option<Box<Expr>>,
         arms: Vec<(Expr, Expr)>,
+        /** Where each WHEN stands. */
+        places: Vec<u32>,
         otherwise: Option<Box<Expr>>,
     },
     Coalesce(Vec<Expr>),

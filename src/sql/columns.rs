@@ -137,7 +137,7 @@ pub fn for_parts<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             left.iter().chain(right).for_each(visit);
         }
         ExprKind::Subquery(subquery) => match &subquery.kind {
-            SubqueryKind::Quantified { left, compare: _, op: _, all: _ } => left.iter().for_each(visit),
+            SubqueryKind::Quantified { left, compare: _, equal: _, op: _, all: _ } => left.iter().for_each(visit),
             SubqueryKind::Scalar | SubqueryKind::Exists | SubqueryKind::Array => {}
         },
         ExprKind::CoerceArray { array, element_column: _, element } => {

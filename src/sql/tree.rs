@@ -11,6 +11,7 @@
 //! All implicit casts are explicit here, constants are folded, and every node has its final type.
 
 use crate::catalog::image::{Index, Relation};
+use crate::error::Error;
 use crate::types::{Datum, Oid, Type};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,6 +43,9 @@ pub struct Statement {
     pub locks: Vec<(Oid, RelationLock)>,
     /// What the expressions and predicates of the scanned tables' indexes mean, by index.
     pub index_definitions: Arc<HashMap<Oid, IndexDefinition>>,
+    /// Constant expressions that folding could not compute, with their errors: the statement fails when it is planned if
+    /// one of them is read.
+    pub failures: Vec<(Expr, Error)>,
 }
 
 /// An index's stored texts, bound over columns that stand for its table's row.
@@ -287,8 +291,10 @@ pub enum ScanColumn {
     TableOid,
     /// `ctid` as tid
     Ctid,
-    /// `xmin` as xid
+    /// `xmin` as xid: a digest of the row
     Xmin,
+    /// `xmax` as xid: of rows just written only
+    Xmax,
 }
 
 /// One FOR UPDATE target.
@@ -599,8 +605,9 @@ pub enum SubqueryKind {
     Exists,
     /// ARRAY(…)
     Array,
-    /// `left op ANY/ALL (…)`, and IN (= ANY), NOT IN (<> ALL); three-valued. One function per left value, joined by AND (rows compared with =, or <> with OR).
-    Quantified { left: Vec<Expr>, compare: Vec<&'static Function>, op: RowOp, all: bool },
+    /// `left op ANY/ALL (…)`, and IN (= ANY), NOT IN (<> ALL); three-valued. One function per left value, joined by AND (rows compared with =, or <> with OR); rows are ordered by their first
+    /// pair that is not `equal`, which is empty where that does not matter.
+    Quantified { left: Vec<Expr>, compare: Vec<&'static Function>, equal: Vec<&'static Function>, op: RowOp, all: bool },
 }
 
 /// INSERT.
@@ -619,6 +626,8 @@ pub struct Insert {
     pub checks: WriteChecks,
     /// ON CONFLICT
     pub on_conflict: Option<OnConflict>,
+    /// System columns of the new row that RETURNING reads.
+    pub written: Vec<(ScanColumn, ColumnId)>,
     /// RETURNING, over `row_columns` (columns computed; [`Statement::output`] names them).
     pub returning: Vec<(ColumnId, Expr)>,
 }
@@ -637,6 +646,8 @@ pub struct OnConflict {
 pub struct ConflictUpdate {
     /// Where the existing row's attributes are put before the expressions are evaluated (EXCLUDED is `Insert::row_columns`).
     pub existing_columns: Vec<(i16, ColumnId)>,
+    /// Its system columns that the expressions read.
+    pub existing_system: Vec<(ScanColumn, ColumnId)>,
     /// Attributes set (generated ones included).
     pub assignments: Vec<(i16, Expr)>,
     /// The changed row's columns, as in [`Update::row_columns`]; RETURNING reads `Insert::row_columns`, where the executor copies them.
@@ -666,6 +677,8 @@ pub struct Update {
     pub row_columns: Vec<(i16, ColumnId)>,
     /// The checks over `row_columns`.
     pub checks: WriteChecks,
+    /// System columns of the new row that RETURNING reads.
+    pub written: Vec<(ScanColumn, ColumnId)>,
     /// RETURNING over `row_columns` and the source's columns.
     pub returning: Vec<(ColumnId, Expr)>,
 }

@@ -66,7 +66,7 @@ pub fn expr_parts(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             left.iter_mut().chain(right).for_each(visit);
         }
         ExprKind::Subquery(subquery) => match &mut subquery.kind {
-            SubqueryKind::Quantified { left, compare: _, op: _, all: _ } => left.iter_mut().for_each(visit),
+            SubqueryKind::Quantified { left, compare: _, equal: _, op: _, all: _ } => left.iter_mut().for_each(visit),
             SubqueryKind::Scalar | SubqueryKind::Exists | SubqueryKind::Array => {}
         },
         ExprKind::CoerceArray { array, element_column: _, element } => {
@@ -222,11 +222,19 @@ pub fn root_exprs(root: &mut Root, visit: &mut dyn FnMut(&mut Expr)) {
     match root {
         Root::Query(_) => {}
         Root::Insert(insert) => {
-            let Insert { target: _, source: _, values, row_columns: _, checks, on_conflict, returning } = &mut **insert;
+            let Insert { target: _, source: _, values, row_columns: _, checks, on_conflict, written: _, returning } =
+                &mut **insert;
             values.iter_mut().for_each(|(_, expr)| visit(expr));
             check_exprs(checks, visit);
             if let Some(OnConflict { arbiters: _, update: Some(update) }) = on_conflict {
-                let ConflictUpdate { existing_columns: _, assignments, row_columns: _, checks, predicate } = update;
+                let ConflictUpdate {
+                    existing_columns: _,
+                    existing_system: _,
+                    assignments,
+                    row_columns: _,
+                    checks,
+                    predicate,
+                } = update;
                 assignments.iter_mut().for_each(|(_, expr)| visit(expr));
                 check_exprs(checks, visit);
                 predicate.iter_mut().for_each(&mut *visit);
@@ -243,6 +251,7 @@ pub fn root_exprs(root: &mut Root, visit: &mut dyn FnMut(&mut Expr)) {
                 generated,
                 row_columns: _,
                 checks,
+                written: _,
                 returning,
             } = &mut **update;
             assignments.iter_mut().chain(generated).for_each(|(_, expr)| visit(expr));

@@ -14,6 +14,10 @@ pub fn send(value: &Datum, ty: Type, out: &mut BytesMut) {
         Datum::Char(v) => out.put_u8(*v),
         Datum::Int2(v) => out.put_i16(*v),
         Datum::Int4(v) | Datum::Date(v) => out.put_i32(*v),
+        Datum::Int8(v) if ty.oid == oid::TID => {
+            out.put_u32((*v >> 16) as u32);
+            out.put_u16(*v as u16);
+        }
         Datum::Int8(v) | Datum::Time(v) | Datum::Timestamp(v) | Datum::TimestampTz(v) => out.put_i64(*v),
         Datum::Float4(v) => out.put_f32(*v),
         Datum::Float8(v) => out.put_f64(*v),
@@ -101,6 +105,10 @@ fn receive_plain(bytes: &mut &[u8], ty: Type) -> Result<Datum> {
         oid::INT2 => need(bytes, 2).map(|()| Datum::Int2(bytes.get_i16()))?,
         oid::INT4 => Datum::Int4(i32_of(bytes)?),
         oid::INT8 => Datum::Int8(i64_of(bytes)?),
+        oid::TID => {
+            need(bytes, 6)?;
+            Datum::Int8(i64::from(bytes.get_u32()) << 16 | i64::from(bytes.get_u16()))
+        }
         oid::FLOAT4 => need(bytes, 4).map(|()| Datum::Float4(bytes.get_f32()))?,
         oid::FLOAT8 => need(bytes, 8).map(|()| Datum::Float8(bytes.get_f64()))?,
         oid::NUMERIC => Datum::Numeric(Numeric::receive(std::mem::take(bytes))?),

@@ -121,6 +121,14 @@ impl Numeric {
         }
     }
 
+    /// 22003 for more digits before the point than numeric's format can hold.
+    pub(super) fn within_format(self) -> Result<Numeric> {
+        match (&self, self.parts()) {
+            (Numeric::Small { .. }, _) | (_, None) => Ok(self),
+            (_, Some((coefficient, scale))) => Numeric::checked(coefficient, scale),
+        }
+    }
+
     /// As [`Numeric::from_big`], refusing what numeric's format cannot hold.
     pub(super) fn checked(coefficient: BigInt, scale: u16) -> Result<Numeric> {
         if coefficient.bits() > 430_000 && digits_of(&coefficient) - i64::from(scale) > WEIGHT_MAX {

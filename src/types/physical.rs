@@ -26,7 +26,7 @@ pub fn column_type(ty: Type) -> ColumnType {
         oid::BOOL => ColumnType::Bool,
         oid::INT2 | oid::CHAR => ColumnType::Int16,
         oid::INT4 | oid::DATE => ColumnType::Int32,
-        oid::INT8 | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => ColumnType::Int64,
+        oid::INT8 | oid::TID | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => ColumnType::Int64,
         oid::FLOAT4 => ColumnType::Float32,
         oid::FLOAT8 => ColumnType::Float64,
         oid::UUID => ColumnType::Fixed16,
@@ -138,7 +138,7 @@ pub fn from_value(cell: Value<'_>, ty: Type) -> Result<Datum> {
         Value::Int32(v) if ty.oid == oid::DATE => Datum::Date(v),
         Value::Int32(v) => Datum::Int4(v),
         Value::Int64(v) => match ty.oid {
-            oid::INT8 => Datum::Int8(v),
+            oid::INT8 | oid::TID => Datum::Int8(v),
             oid::TIMESTAMP => Datum::Timestamp(v),
             oid::TIMESTAMPTZ => Datum::TimestampTz(v),
             oid::TIME => Datum::Time(v),

@@ -64,6 +64,7 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Char(v) => push(out, format_args!("\\{v:03o}")),
         Datum::Int2(v) => push_integer((*v).into(), out),
         Datum::Int4(v) => push_integer((*v).into(), out),
+        Datum::Int8(v) if ty.oid == oid::TID => push(out, format_args!("({},{})", v >> 16, v & 0xffff)),
         Datum::Int8(v) => push_integer((*v).into(), out),
         Datum::Float4(v) => float4_out(*v, ctx.format.extra_float_digits, out),
         Datum::Float8(v) => float8_out(*v, ctx.format.extra_float_digits, out),
@@ -363,7 +364,7 @@ pub fn input_plain(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum>
         oid::INT8 => Datum::Int8(int_in(text, "bigint", i64::MIN, i64::MAX)?),
         oid::FLOAT4 => Datum::Float4(float4_in(text)?),
         oid::FLOAT8 => Datum::Float8(float8_in(text)?),
-        oid::NUMERIC => Datum::Numeric(Numeric::parse(text).ok_or_else(|| invalid("numeric", text))?),
+        oid::NUMERIC => Datum::Numeric(Numeric::parse(text).ok_or_else(|| invalid("numeric", text))?.within_format()?),
         oid::BYTEA => Datum::Bytea(bytea_in(text)?),
         oid::DATE => Datum::Date(datetime::date_in(text, &ctx.datetime())?),
         oid::TIME => Datum::Time(datetime::time_in(text, ty.typmod, &ctx.datetime())?),
@@ -375,6 +376,8 @@ pub fn input_plain(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum>
         oid::TIMESTAMPTZ => Datum::TimestampTz(datetime::timestamptz_in(text, ty.typmod, &ctx.datetime())?),
         oid::INTERVAL => Datum::Interval(interval::interval_in(text, ty.typmod, ctx.format.interval_style)?),
         oid::UUID => Datum::Uuid(uuid_in(text).ok_or_else(|| invalid("uuid", text))?),
+        oid::TID => Datum::Int8(tid_in(text).ok_or_else(|| invalid("tid", text))?),
+        oid::XID | oid::CID => Datum::Oid(Oid(number_prefix(text))),
         oid::NAME => Datum::Text(truncate_name(text).into()),
         oid::BPCHAR => Datum::bpchar(text.into()),
         oid::INT2VECTOR => vector_in(text, oid::INT2, ctx)?,
@@ -541,10 +544,44 @@ pub fn truncate_name(text: &str) -> &str {
     &text[..end]
 }
 
+/// `(block,offset)` as one number, the block above 16 bits of offset. What stands in front of `(` and behind `)` is as
+/// PostgreSQL has it.
+fn tid_in(text: &str) -> Option<i64> {
+    let (_, rest) = text.split_once('(')?;
+    let (block, rest) = rest.split_once(',')?;
+    let (offset, _) = rest.split_once(')')?;
+    let number = |text: &str| -> Option<i64> {
+        let text = text.trim_start();
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.strip_prefix('+').unwrap_or(text).parse().ok())?
+    };
+    let block = number(block).filter(|block| (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(block))?;
+    let offset = number(offset).filter(|offset| (0..=i64::from(u16::MAX)).contains(offset))?;
+    Some(i64::from(block as u32) << 16 | offset)
+}
+
+/// xid and cid are read as C's `strtoul` reads: the digits in front, 0 when there are none.
+fn number_prefix(text: &str) -> u32 {
+    let text = text.trim_start();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let end = digits.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+    let value = digits[..end]
+        .bytes()
+        .fold(0u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    if negative { value.wrapping_neg() as u32 } else { value as u32 }
+}
+
 fn oid_in(text: &str, ty: Oid, ctx: &TextContext<'_>) -> Result<Oid> {
     let trimmed = trim(text);
     let plain = matches!(ty, oid::OID | oid::XID | oid::CID);
-    if !trimmed.is_empty() && trimmed.strip_prefix('-').unwrap_or(trimmed).bytes().all(|b| b.is_ascii_digit()) {
+    // A reg type's number stands alone; what is around it would be a name's.
+    let alone = plain || trimmed.len() == text.len();
+    if alone && !trimmed.is_empty() && trimmed.strip_prefix('-').unwrap_or(trimmed).bytes().all(|b| b.is_ascii_digit())
+    {
         let value = trimmed.parse::<i64>().ok().filter(|v| (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(v));
         return value.map(|v| Oid(v as u32)).ok_or_else(|| {
             Error::new(SqlState::NumericValueOutOfRange, format!("value \"{text}\" is out of range for type oid"))
@@ -656,6 +693,9 @@ impl ArrayParser<'_> {
         let mut len = 0;
         self.skip_space();
         if let Some(rest) = self.rest.strip_prefix('}') {
+            if depth > 0 {
+                return Err(self.error("Unexpected \"}\" character."));
+            }
             self.rest = rest;
         } else {
             loop {
@@ -705,7 +745,7 @@ impl ArrayParser<'_> {
                 ',' | '}' => break at,
                 '{' => return Err(self.error("Unexpected \"{\" character.")),
                 '"' if quoted || !value.trim().is_empty() => {
-                    return Err(self.error("Incorrectly quoted array element."));
+                    return Err(self.error("Unexpected array element."));
                 }
                 '"' => {
                     value.clear();
@@ -727,7 +767,7 @@ impl ArrayParser<'_> {
                 c if c.is_ascii_whitespace() => value.push(c),
                 c if quoted => {
                     let _ = c;
-                    return Err(self.error("Incorrectly quoted array element."));
+                    return Err(self.error("Unexpected array element."));
                 }
                 c => {
                     value.push(c);

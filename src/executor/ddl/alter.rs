@@ -153,6 +153,7 @@ impl DdlContext<'_> {
             let message = format!("column \"{}\" does not exist", from.name);
             return Err(Error::new(SqlState::UndefinedColumn, message));
         }
+        super::create_table::check_column_name(&to.name)?;
         if relation.attribute(&to.name).is_some() {
             let message = format!("column \"{}\" of relation \"{}\" already exists", to.name, relation.name);
             return Err(Error::new(SqlState::DuplicateColumn, message));
@@ -163,6 +164,7 @@ impl DdlContext<'_> {
     /// ADD COLUMN.
     fn add_column(&mut self, table: Oid, def: &ColumnDef, if_not_exists: bool) -> Result<()> {
         let relation = self.table(table)?;
+        super::create_table::check_column_name(&def.name)?;
         if relation.attribute(&def.name).is_some() {
             let message = format!("column \"{}\" of relation \"{}\" already exists", def.name, relation.name);
             if if_not_exists {

@@ -37,6 +37,7 @@ impl DdlContext<'_> {
         }
         let mut attributes: Vec<Attribute> = Vec::with_capacity(new.columns.len());
         for (i, (name, ty)) in new.columns.iter().enumerate() {
+            super::create_table::check_column_name(name)?;
             if attributes.iter().any(|attribute| attribute.name == *name) {
                 let message = format!("column \"{name}\" specified more than once");
                 return Err(Error::new(SqlState::DuplicateColumn, message));

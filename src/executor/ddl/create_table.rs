@@ -8,6 +8,7 @@ use crate::catalog::image::{
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::Ident;
 use crate::sql::ast::utility::{ConstraintBody, ConstraintDef, CreateTable, ForeignKey};
+use crate::sql::bind::scope::is_system_column;
 use crate::types::{Oid, Type, oid, physical};
 use lightning_storage::{ColumnDef, ColumnNo, LockMode, ObjectId, OwnedValue, TableDef};
 use std::sync::Arc;
@@ -48,6 +49,7 @@ impl DdlContext<'_> {
         let (mut attributes, mut constraints, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
         let mut texts = Vec::new();
         for column in &likes.columns {
+            check_column_name(&column.def.name)?;
             if attributes.iter().any(|a: &Attribute| a.name == column.def.name) {
                 let message = format!("column \"{}\" specified more than once", column.def.name);
                 return Err(Error::new(SqlState::DuplicateColumn, message));
@@ -539,4 +541,13 @@ pub(super) fn storage_column(attribute: &Attribute) -> ColumnDef {
         default: OwnedValue::Null,
         dropped: false,
     }
+}
+
+/// 42701 for the name of a system column.
+pub(super) fn check_column_name(name: &str) -> Result<()> {
+    if is_system_column(name) {
+        let message = format!("column name \"{name}\" conflicts with a system column name");
+        return Err(Error::new(SqlState::DuplicateColumn, message));
+    }
+    Ok(())
 }

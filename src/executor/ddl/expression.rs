@@ -58,7 +58,6 @@ impl DdlContext<'_> {
                 return Err(Error::new(SqlState::DatatypeMismatch, message)
                     .hint("You will need to rewrite or cast the expression."));
             };
-            // An error of a constant part is an error of the definition.
             binder.final_params()?;
             if column.generated && is_mutable(&assigned) {
                 let message = "generation expression is not immutable";

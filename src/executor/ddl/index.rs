@@ -10,6 +10,7 @@ use crate::catalog::image::{Index, IndexKey, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{CreateIndex, ExprText, IndexKeyDef};
 use crate::sql::bind::scope::Clause;
+use crate::sql::bind::scope::is_system_column;
 use crate::sql::tree::Expr;
 use crate::types::{Type, oid};
 use lightning_storage::{LockMode, ObjectId};
@@ -46,6 +47,12 @@ impl DdlContext<'_> {
                 return Err(Error::new(SqlState::FeatureNotSupported, message));
             };
             let Some(attribute) = relation.attribute(&column.name) else {
+                if is_system_column(&column.name) {
+                    return Err(Error::new(
+                        SqlState::FeatureNotSupported,
+                        "index creation on system columns is not supported",
+                    ));
+                }
                 let message = format!("column \"{}\" does not exist", column.name);
                 return Err(Error::new(SqlState::UndefinedColumn, message));
             };
@@ -120,6 +127,10 @@ impl DdlContext<'_> {
         }
         let name = key.column.as_ref().map_or("", |column| &column.name);
         let Some(attribute) = relation.attribute(name) else {
+            if is_system_column(name) {
+                let message = "index creation on system columns is not supported";
+                return Err(Error::new(SqlState::FeatureNotSupported, message));
+            }
             return Err(Error::new(SqlState::UndefinedColumn, format!("column \"{name}\" does not exist")));
         };
         Ok(IndexKey { attribute: attribute.number, storage: attribute.storage, ty: attribute.ty, ..blank })

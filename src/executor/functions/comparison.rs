@@ -198,6 +198,15 @@ functions! {
     safe text_smaller(a: &str, b: &str) -> &str = a.min(b);
     safe bpchar_larger(a: &Datum, b: &Datum) -> Datum = if compare(a, b).is_ge() { a.clone() } else { b.clone() };
     safe bpchar_smaller(a: &Datum, b: &Datum) -> Datum = if compare(a, b).is_le() { a.clone() } else { b.clone() };
+    safe tideq(a: i64, b: i64) -> bool = a == b;
+    safe tidne(a: i64, b: i64) -> bool = a != b;
+    safe tidlt(a: i64, b: i64) -> bool = a < b;
+    safe tidle(a: i64, b: i64) -> bool = a <= b;
+    safe tidgt(a: i64, b: i64) -> bool = a > b;
+    safe tidge(a: i64, b: i64) -> bool = a >= b;
+    safe bttidcmp(a: i64, b: i64) -> i32 = a.cmp(&b) as i32;
+    safe tidlarger(a: i64, b: i64) -> i64 = a.max(b);
+    safe tidsmaller(a: i64, b: i64) -> i64 = a.min(b);
     safe oidlarger(a: Oid, b: Oid) -> Oid = a.max(b);
     safe oidsmaller(a: Oid, b: Oid) -> Oid = a.min(b);
     safe array_eq(a: &Array, b: &Array) -> bool = (crate::types::compare::arrays(a, b)).is_eq();

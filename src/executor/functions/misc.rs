@@ -56,7 +56,37 @@ functions! {
     raises(ctx) pg_sleep(seconds: f64) -> Datum = pg_sleep(ctx, seconds);
     safe xideq(a: &Datum, b: &Datum) -> bool = transaction_id(a) == transaction_id(b);
     safe xidneq(a: &Datum, b: &Datum) -> bool = transaction_id(a) != transaction_id(b);
+    raises(ctx) lightning_sample(row: i64, run: i64, percent: Option<f32>, repeats: bool, seed: Option<f64>) -> bool = {
+        sample(ctx, row / run.max(1), percent, repeats, seed)
+    };
     safe cideq(a: &Datum, b: &Datum) -> bool = transaction_id(a) == transaction_id(b);
+}
+
+/// Whether TABLESAMPLE takes a row, or a run of rows, of this number.
+fn sample(ctx: &CallContext, number: i64, percent: Option<f32>, repeats: bool, seed: Option<f64>) -> Result<bool> {
+    let refuse = |code, message: &str| Err(Error::new(code, message));
+    let percent = match percent {
+        None => return refuse(SqlState::InvalidTablesampleArgument, "TABLESAMPLE parameter cannot be null"),
+        Some(percent) if (0.0..=100.0).contains(&percent) => percent,
+        Some(_) => {
+            return refuse(SqlState::InvalidTablesampleArgument, "sample percentage must be between 0 and 100");
+        }
+    };
+    let seed = match (repeats, seed) {
+        (false, _) => ctx.statement_time as u64,
+        (true, Some(seed)) => seed.to_bits(),
+        (true, None) => {
+            return refuse(SqlState::InvalidTablesampleRepeat, "TABLESAMPLE REPEATABLE parameter cannot be null");
+        }
+    };
+    // Two rounds of splitmix64, so that neighbours have nothing in common.
+    let mix = |value: u64| {
+        let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ value >> 31
+    };
+    let hash = mix(mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)) ^ number as u64) >> 32;
+    Ok((hash as f64) < (f64::from(percent) / 100.0) * 4_294_967_296.0)
 }
 
 /// xid and cid against each other or an int4: 32 bits without a sign.

@@ -14,6 +14,7 @@
 use super::expr::Code;
 use super::prefix;
 use crate::catalog::image::{Index, Relation};
+use crate::error::Error;
 use crate::executor::functions::Function;
 use crate::sql::tree::{
     AggregateCall, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, RelationLock, SetOpKind,
@@ -42,6 +43,8 @@ pub struct Plan {
     pub subqueries: usize,
     /// WITH parts, by [`CteId`](crate::sql::tree::CteId).
     pub ctes: Vec<Arc<CtePlan>>,
+    /// The error of a constant expression that the statement reads: it cannot be executed.
+    pub failure: Option<Error>,
     /// Relations with the lock that execution must hold.
     pub locks: Vec<(Oid, RelationLock)>,
     /// Objects whose change makes the plan stale.
@@ -195,6 +198,17 @@ pub struct TableColumns {
     pub table_oid: Option<Slot>,
     /// `ctid`
     pub ctid: Option<Slot>,
+    /// `xmin`, and the stored columns that it is made of.
+    pub xmin: Option<(Slot, Box<[ColumnNo]>)>,
+}
+
+/// System columns of a row that has been written, for RETURNING.
+#[derive(Debug, Default)]
+pub struct WrittenColumns {
+    /// Those that a scan has too.
+    pub columns: TableColumns,
+    /// `xmax`
+    pub xmax: Option<Slot>,
 }
 
 /// A sequential scan.
@@ -206,6 +220,8 @@ pub struct SeqScan {
     pub table: ObjectId,
     /// What is read.
     pub columns: TableColumns,
+    /// `ctid = …`: only this row.
+    pub ctid: Option<Code>,
     /// Only rows for which it is true.
     pub filter: Option<Code>,
 }
@@ -663,6 +679,8 @@ pub struct InsertPlan {
     pub checks: ChecksPlan,
     /// ON CONFLICT.
     pub on_conflict: Option<OnConflictPlan>,
+    /// System columns that RETURNING reads; `None`: none.
+    pub written: Option<WrittenColumns>,
     /// RETURNING.
     pub returning: Box<[(Slot, Code)]>,
     /// RETURNING was said: rows are given.
@@ -724,6 +742,8 @@ pub struct UpdatePlan {
     pub checks: ChecksPlan,
     /// The re-check.
     pub recheck: Recheck,
+    /// System columns that RETURNING reads; `None`: none.
+    pub written: Option<WrittenColumns>,
     /// RETURNING.
     pub returning: Box<[(Slot, Code)]>,
     /// RETURNING was said.

@@ -27,7 +27,8 @@ fn decode(rows: &RowBuffer, at: usize, columns: &[ReadColumn], f: &mut Frame) ->
 }
 
 /// Puts row id and its relatives into their slots.
-fn decode_identity(id: RowId, relation: Oid, columns: &TableColumns, f: &mut Frame) {
+pub(super) fn decode_identity(rows: &RowBuffer, at: usize, relation: Oid, columns: &TableColumns, f: &mut Frame) {
+    let id = rows.row_id(at);
     if let Some(slot) = columns.row_id {
         f.set(slot, Datum::Int8(id.0 as i64));
     }
@@ -36,6 +37,9 @@ fn decode_identity(id: RowId, relation: Oid, columns: &TableColumns, f: &mut Fra
     }
     if let Some(slot) = columns.table_oid {
         f.set(slot, Datum::Oid(relation));
+    }
+    if let Some((slot, of)) = &columns.xmin {
+        f.set(*slot, value::xmin(rows, at, of));
     }
 }
 
@@ -48,7 +52,7 @@ pub(super) fn load_row(
     f: &mut Frame,
 ) -> Result<()> {
     decode(rows, at, &columns.stored, f)?;
-    decode_identity(rows.row_id(at), relation, columns, f);
+    decode_identity(rows, at, relation, columns, f);
     Ok(())
 }
 
@@ -87,7 +91,7 @@ impl Batch {
             f.tick()?;
             if let Some(filter) = filter {
                 decode(&self.rows, self.at, &columns.stored[..columns.filter_columns], f)?;
-                decode_identity(self.rows.row_id(self.at), relation, columns, f);
+                decode_identity(&self.rows, self.at, relation, columns, f);
                 if !filter.test(f)? {
                     self.at += 1;
                     note_removed(id, f);
@@ -134,6 +138,12 @@ impl SeqScanOp {
         let (table, next, batch) = (self.plan.table, self.next, &mut self.batch);
         batch.rows.clear();
         batch.at = 0;
+        if let Some(ctid) = &self.plan.ctid {
+            batch.ended = true;
+            let Some(row) = value::row_of_ctid(&ctid.eval(f)?) else { return Ok(()) };
+            f.ctx.with_transaction(|transaction| transaction.get(&f.ctx.snapshot, table, row, &mut batch.rows))?;
+            return Ok(());
+        }
         let bound = &mut self.bound;
         let go_on = with_pages(f, |transaction| {
             let bound = *bound.get_or_insert_with(|| transaction.row_id_bound(table));

@@ -52,6 +52,8 @@ pub struct Quantified {
     pub left: Box<[Code]>,
     /// One function per left value.
     pub compare: Vec<(&'static Function, RowForm)>,
+    /// `=` per left value, for an order of rows; empty else.
+    pub equal: Vec<(&'static Function, RowForm)>,
     /// How several are joined: `<>` by OR, others by AND.
     pub op: RowOp,
     /// ALL.
@@ -169,7 +171,12 @@ impl SubqueryPlan {
         state.running = false;
         let items = std::mem::take(&mut state.partial);
         if nested {
-            super::subscript::nest(element, items)
+            super::subscript::nest(element, items).map_err(|error| match error.code() {
+                SqlState::ArraySubscriptError => {
+                    Error::new(error.code(), "cannot accumulate arrays of different dimensionality")
+                }
+                _ => error,
+            })
         } else {
             Ok(Datum::Array(Arc::new(Array::of(element, items))))
         }
@@ -276,6 +283,9 @@ impl Quantified {
 
     /// Three-valued `left op right`.
     fn compare_row(&self, left: &[Datum], right: &[Datum], f: &mut Frame) -> Result<Option<bool>> {
+        if !self.equal.is_empty() {
+            return self.order_rows(left, right, f);
+        }
         // `<>` of rows is true as soon as one pair differs; all others are false as soon as one pair fails.
         let deciding = self.op == RowOp::Ne && left.len() > 1;
         let mut result = Some(!deciding);
@@ -287,5 +297,26 @@ impl Quantified {
             }
         }
         Ok(result)
+    }
+
+    /// `<`, `<=`, `>` or `>=` of rows: the first pair that is not equal decides, a NULL before it makes it unknown.
+    fn order_rows(&self, left: &[Datum], right: &[Datum], f: &mut Frame) -> Result<Option<bool>> {
+        for (i, (l, r)) in left.iter().zip(right).enumerate() {
+            let pair = [l.clone(), r.clone()];
+            let apply = |(function, form): &(&'static Function, RowForm), f: &Frame| {
+                expr::apply(function.strict, *form, &f.call, &pair)
+            };
+            match apply(&self.equal[i], f)? {
+                Datum::Bool(true) => {}
+                Datum::Bool(false) => {
+                    return Ok(match apply(&self.compare[i], f)? {
+                        Datum::Bool(decided) => Some(decided),
+                        _ => None,
+                    });
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(matches!(self.op, RowOp::Le | RowOp::Ge)))
     }
 }

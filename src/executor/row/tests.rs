@@ -170,6 +170,7 @@ pub(super) fn statement(rel: Rel, output: &[u32], ctes: Vec<Cte>) -> Statement {
         dependencies: Vec::new(),
         locks: Vec::new(),
         index_definitions: Default::default(),
+        failures: Vec::new(),
     }
 }
 
@@ -344,7 +345,8 @@ fn in_and_not_in_have_three_values() {
                 }
             };
             let member = |op, all, compare: &'static Function| {
-                let kind = SubqueryKind::Quantified { left: vec![col(0)], compare: vec![compare], op, all };
+                let kind =
+                    SubqueryKind::Quantified { left: vec![col(0)], compare: vec![compare], equal: Vec::new(), op, all };
                 subquery(inner(), &[5], kind, BOOL)
             };
             let exprs = vec![(1, member(RowOp::Eq, false, eq)), (2, member(RowOp::Ne, true, ne))];
@@ -616,7 +618,13 @@ fn unnested_subqueries_answer_as_before() {
     let exists = || subquery(inner(), &[5], SubqueryKind::Exists, BOOL);
     assert_eq!(run(filter(outer(), exists()), &[0]), "2 | 3");
     assert_eq!(run(filter(outer(), expr(ExprKind::Not(Box::new(exists())), BOOL)), &[0]), "1 | -");
-    let kind = SubqueryKind::Quantified { left: vec![col(0)], compare: vec![eq], op: RowOp::Eq, all: false };
+    let kind = SubqueryKind::Quantified {
+        left: vec![col(0)],
+        compare: vec![eq],
+        equal: Vec::new(),
+        op: RowOp::Eq,
+        all: false,
+    };
     assert_eq!(run(filter(outer(), subquery(inner(), &[5], kind, BOOL)), &[0]), "2 | 3");
     // WHERE 2 < (SELECT max(v) FROM … WHERE key = outer)
     let rows = &[&[Some(2), Some(1)][..], &[Some(3), Some(7)], &[Some(3), Some(2)]];

@@ -303,6 +303,7 @@ fn insert(relation: &Arc<Relation>, rows: &[(i32, Option<i32>)], on_conflict: Op
         row_columns: of_row(10, 11),
         checks: checks(),
         on_conflict,
+        written: Vec::new(),
         returning: vec![(ColumnId(20), col(10)), (ColumnId(21), col(11))],
     };
     write(Root::Insert(Box::new(insert)), true)
@@ -318,6 +319,7 @@ fn update(relation: &Arc<Relation>, predicate: Expr, assignments: Vec<(i16, Expr
         generated: Vec::new(),
         row_columns: of_row(10, 11),
         checks: checks(),
+        written: Vec::new(),
         returning: vec![(ColumnId(20), col(10)), (ColumnId(21), col(11))],
     };
     write(Root::Update(Box::new(update)), true)
@@ -402,6 +404,7 @@ fn on_conflict_does_nothing_or_updates() {
         arbiters: t.indexes.clone(),
         update: Some(ConflictUpdate {
             existing_columns: of_row(30, 31),
+            existing_system: Vec::new(),
             assignments: vec![(2, call(functions::plus, vec![col(31), col(11)]))],
             row_columns: of_row(40, 41),
             checks: WriteChecks::default(),

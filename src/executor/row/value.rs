@@ -7,9 +7,9 @@ use crate::catalog::image::{Body, Index, Relation};
 use crate::catalog::system::SystemRows;
 use crate::error::{Error, Result};
 use crate::executor::functions::CallContext;
-use crate::types::{Datum, Type, physical, text_io};
+use crate::types::{Datum, Oid, Type, physical, text_io};
 use lightning_storage::key::KeyEncoder;
-use lightning_storage::{RowId, Value};
+use lightning_storage::{ColumnNo, RowBuffer, RowId, Value};
 use std::cmp::Ordering;
 
 /// The btree order of two values of one type, neither NULL. Small integers and dates are compared here, all else by type.
@@ -118,8 +118,55 @@ pub(super) fn from_storage(cell: Value<'_>, ty: Type) -> Result<Datum> {
 
 /// A row id as `ctid`: PostgreSQL's pair of block and offset is the id's high and low 16 bits.
 pub(super) fn ctid(row: RowId) -> Datum {
-    Datum::Text(format!("({},{})", row.0 >> 16, row.0 & 0xffff).into())
+    Datum::Int8(row.0 as i64)
 }
+
+/// The row that a ctid names.
+pub(super) fn row_of_ctid(ctid: &Datum) -> Option<RowId> {
+    match ctid {
+        Datum::Int8(row) => Some(RowId(*row as u64)),
+        _ => None,
+    }
+}
+
+/// A row's `xmin`: a digest of its id and its stored values, so that it is another one once any of them is. Numbers that
+/// PostgreSQL keeps for transactions of its own are left out.
+pub(super) fn xmin(rows: &RowBuffer, at: usize, columns: &[ColumnNo]) -> Datum {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut take = |bytes: &[u8]| bytes.iter().for_each(|byte| hash = (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
+    take(&rows.row_id(at).0.to_le_bytes());
+    let row = rows.row(at);
+    for column in columns {
+        let value = row.get(*column);
+        if matches!(value, Value::Null) {
+            continue;
+        }
+        take(&column.0.to_le_bytes());
+        match value {
+            Value::Null => {}
+            Value::Bool(v) => take(&[u8::from(v)]),
+            Value::Int16(v) => take(&v.to_le_bytes()),
+            Value::Int32(v) => take(&v.to_le_bytes()),
+            Value::Int64(v) => take(&v.to_le_bytes()),
+            Value::Float32(v) => take(&v.to_bits().to_le_bytes()),
+            Value::Float64(v) => take(&v.to_bits().to_le_bytes()),
+            Value::Fixed16(v) => take(&v),
+            Value::Bytes(v) => {
+                take(&(v.len() as u64).to_le_bytes());
+                take(v);
+            }
+        }
+    }
+    // The upper bits of such a product depend on all that went in; the lower ones do not.
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let digest = (hash >> 32) as u32;
+    Datum::Oid(Oid(if digest < FIRST_XID { digest + FIRST_XID } else { digest }))
+}
+
+/// The least number of an ordinary transaction of PostgreSQL's.
+const FIRST_XID: u32 = 3;
 
 /// The encoded key of the leading columns of `index`; values have the key columns' types.
 pub(super) fn encode_key(values: &[Datum], index: &Index) -> Result<Vec<u8>> {

@@ -11,12 +11,13 @@ use super::lock::{Rechecked, recheck};
 use super::operator::{self, Operator};
 use super::plan::{
     ChecksPlan, ConflictUpdatePlan, DeletePlan, InsertPlan, OnConflictPlan, ReadColumn, Slot, UpdatePlan, WriteColumn,
+    WrittenColumns,
 };
-use super::scan::load_row;
+use super::scan::{decode_identity, load_row};
 use super::value;
 use crate::catalog::image::{Index, Relation};
 use crate::error::{Error, Result, SqlState};
-use crate::types::Datum;
+use crate::types::{Datum, Oid};
 use lightning_storage::{
     Base, ColumnNo, LockOutcome, Newest, ObjectId, RowBuffer, RowId, RowLockMode, Stamp, Value, WaitPolicy,
     WriteOutcome,
@@ -163,6 +164,31 @@ fn returning(exprs: &[(Slot, super::expr::Code)], f: &mut Frame) -> Result<()> {
     Ok(())
 }
 
+/// Puts the system columns of the row just written into their slots. `replaced`: by ON CONFLICT DO UPDATE, which leaves
+/// the lock that it took in `xmax`.
+fn written(
+    plan: &WrittenColumns,
+    relation: &Relation,
+    table: ObjectId,
+    row: RowId,
+    replaced: bool,
+    f: &mut Frame,
+) -> Result<()> {
+    let mut rows = RowBuffer::default();
+    let newest = f.ctx.with_transaction(|t| t.get_newest(table, row, &mut rows))?;
+    if let Newest::Row(_) = newest {
+        decode_identity(&rows, 0, relation.oid, &plan.columns, f);
+    }
+    if let Some(slot) = plan.xmax {
+        let locker = match replaced {
+            true => f.ctx.with_transaction(|t| Ok::<_, Error>(t.id().0 as u32))?,
+            false => 0,
+        };
+        f.set(slot, Datum::Oid(Oid(locker)));
+    }
+    Ok(())
+}
+
 /// The slot of an attribute in a list.
 pub(super) fn slot_of(slots: &[(i16, Slot)], attribute: i16) -> Option<Slot> {
     slots.iter().find(|(number, _)| *number == attribute).map(|(_, slot)| *slot)
@@ -187,7 +213,8 @@ enum InsertStage {
     Conflict(RowId),
     /// The existing row and its changes are in their slots.
     ConflictWrite(RowId, Stamp),
-    Returning,
+    /// This row is written; whether in place of another.
+    Returning(RowId, bool),
 }
 
 impl InsertOp {
@@ -224,7 +251,7 @@ impl InsertOp {
             Ok(id) => {
                 self.references.note_insert(id, &self.row, f);
                 f.affected += u64::from(plan.main);
-                Ok(InsertStage::Returning)
+                Ok(InsertStage::Returning(id, false))
             }
             Err(lightning_storage::Error::Duplicate { index, row }) => self.duplicate(index, row, f),
             Err(other) => Err(other.into()),
@@ -377,7 +404,7 @@ impl InsertOp {
                         f.slots[to as usize] = f.slots[*slot as usize].clone();
                     }
                 }
-                Ok(InsertStage::Returning)
+                Ok(InsertStage::Returning(row, true))
             }
             // Changed since it was locked: cannot be; look again.
             _ => Ok(InsertStage::Conflict(row)),
@@ -402,7 +429,10 @@ impl Operator for InsertOp {
                 InsertStage::Write => self.write(f)?,
                 InsertStage::Conflict(row) => self.conflict(row, f)?,
                 InsertStage::ConflictWrite(row, stamp) => self.conflict_write(row, stamp, f)?,
-                InsertStage::Returning => {
+                InsertStage::Returning(row, replaced) => {
+                    if let Some(columns) = &self.plan.written {
+                        written(columns, &self.plan.target, self.plan.table, row, replaced, f)?;
+                    }
                     returning(&self.plan.returning, f)?;
                     self.stage = InsertStage::Input;
                     if self.plan.returns {
@@ -560,6 +590,10 @@ impl Operator for UpdateOp {
                     }
                 }
                 ChangeStage::Returning => {
+                    if let Some(columns) = &self.plan.written {
+                        let row = row_id(self.plan.row_id, f)?;
+                        written(columns, &self.plan.target, self.plan.table, row, false, f)?;
+                    }
                     returning(&self.plan.returning, f)?;
                     self.stage = ChangeStage::Input;
                     if self.plan.returns {

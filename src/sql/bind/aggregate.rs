@@ -57,6 +57,7 @@ impl Binder<'_> {
         self.check_aggregate_place(level, &used, pos)?;
         // References inside the call are no references of ungrouped columns.
         self.scopes[level].references.retain(|reference| pos == 0 || reference.span < pos);
+        let source = call;
         let call = AggregateCall {
             function: function.oid,
             name: function.name,
@@ -73,7 +74,8 @@ impl Binder<'_> {
         }
         let column = self.column(ty);
         self.levels[column.0 as usize] = self.scopes[level].serial;
-        self.scopes[level].aggregates.push(BoundAggregate { column, call, span: pos });
+        let direct = source.args.first().map_or(pos, |argument| argument.value.location());
+        self.scopes[level].aggregates.push(BoundAggregate { column, call, span: pos, direct });
         Ok(column_expr(column, ty))
     }
 
@@ -353,6 +355,7 @@ impl Binder<'_> {
         for key in keys {
             let column = self.column(key.ty);
             self.levels[column.0 as usize] = serial;
+            self.note_same(column, &key);
             numbered.push((column, key));
         }
         let grouping_columns = self.grouping_positions(&groupings, &numbered)?;
@@ -364,9 +367,17 @@ impl Binder<'_> {
             .chain(sets.iter().map(|set| set.column))
             .collect();
         let declared = numbered.len();
+        for aggregate in &aggregates {
+            self.check_direct(&aggregate.call, &numbered, aggregate.direct)?;
+        }
         let mut above = Above { binder: self, keys: numbered, own, serial, offending: None };
+        let mut from = 0;
         for target in targets.iter_mut() {
+            let found = above.offending.is_some();
             above.expr(&mut target.expr, false);
+            if !found && above.offending.is_some() {
+                from = target.pos;
+            }
         }
         for window in windows.iter_mut() {
             window.partition.iter_mut().for_each(|expr| above.expr(expr, false));
@@ -381,7 +392,7 @@ impl Binder<'_> {
         }
         let Above { keys, offending, .. } = above;
         if let Some((column, in_subquery)) = offending {
-            return Err(self.ungrouped(column, in_subquery));
+            return Err(self.ungrouped(column, in_subquery, from));
         }
         // Columns that follow from a primary key among the keys are keys of every set.
         let grouping_sets = grouping_sets.map(|mut sets| {
@@ -399,6 +410,30 @@ impl Binder<'_> {
             rel = Rel::Filter { input: Box::new(rel), predicate };
         }
         Ok(rel)
+    }
+
+    /// 42803 for a direct argument that is no grouped column's.
+    fn check_direct(&mut self, call: &AggregateCall, keys: &[(ColumnId, Expr)], pos: u32) -> Result<()> {
+        let serial = self.scope().serial;
+        for direct in &call.direct {
+            if keys.iter().any(|(_, key)| same_expr(key, direct)) {
+                continue;
+            }
+            let mut used = ColumnSet::new();
+            used_by(direct, &mut used);
+            let is_key = |column: ColumnId| {
+                keys.iter().any(|(_, key)| matches!(key.kind, ExprKind::Column(known) if known == column))
+            };
+            let own = |column: &ColumnId| self.levels[column.0 as usize] == serial;
+            let bad = used.iter().filter(own).find(|column| !is_key(*column) && !self.follows(*column, keys));
+            if let Some(column) = bad {
+                return Err(self
+                    .ungrouped(column, false, pos)
+                    .at(self.position(pos))
+                    .detail("Direct arguments of an ordered-set aggregate must use only grouped columns."));
+            }
+        }
+        Ok(())
     }
 
     /// GROUPING's arguments as positions among the keys.
@@ -423,7 +458,8 @@ impl Binder<'_> {
     }
 
     /// 42803 for a column that is neither grouped nor inside an aggregate.
-    fn ungrouped(&mut self, column: ColumnId, in_subquery: bool) -> Error {
+    /// `from`: where what names it begins.
+    fn ungrouped(&mut self, column: ColumnId, in_subquery: bool, from: u32) -> Error {
         let scope = self.scopes.last().expect("grouping is judged inside its scope");
         let item = |join: bool| {
             let items = scope.all_items.iter().filter(move |item| item.join == join);
@@ -445,9 +481,15 @@ impl Binder<'_> {
                     | Clause::WindowOrder
             )
         };
-        let place = scope.references.iter().find(|reference| {
-            reference.column == column && inner(reference.clause) && (reference.from != scope.serial) == in_subquery
-        });
+        let named = |from: u32| {
+            scope.references.iter().find(move |reference| {
+                reference.column == column
+                    && reference.span >= from
+                    && inner(reference.clause)
+                    && (reference.from != scope.serial) == in_subquery
+            })
+        };
+        let place = named(from).or_else(|| named(0));
         let message = if in_subquery {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         } else {
@@ -455,6 +497,13 @@ impl Binder<'_> {
         };
         let pos = place.map_or(0, |reference| reference.span);
         Error::new(SqlState::GroupingError, message).at(self.position(pos))
+    }
+
+    /// Notes that a new column is an old one, for what the client is told of its origin.
+    fn note_same(&mut self, column: ColumnId, value: &Expr) {
+        if let ExprKind::Column(old) = value.kind {
+            self.same.push((column, old));
+        }
     }
 
     /// The name of a system column.
@@ -465,6 +514,7 @@ impl Binder<'_> {
             Some(ScanColumn::Ctid) => "ctid",
             Some(ScanColumn::TableOid) => "tableoid",
             Some(ScanColumn::Xmin) => "xmin",
+            Some(ScanColumn::Xmax) => "xmax",
             _ => "?column?",
         }
         .to_owned()
@@ -548,7 +598,9 @@ impl Above<'_, '_> {
         }
         let key = self.binder.column(ty);
         self.binder.levels[key.0 as usize] = self.serial;
-        self.keys.push((key, column_expr(column, ty)));
+        let value = column_expr(column, ty);
+        self.binder.note_same(key, &value);
+        self.keys.push((key, value));
         key
     }
 }

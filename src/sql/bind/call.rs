@@ -49,6 +49,7 @@ impl Binder<'_> {
             sources.retain(|_| kept.next().unwrap_or(true));
             args.retain(|arg| !is_result(arg));
         }
+        self.unify_hypothetical(call, &mut args, &sources, pos)?;
         let given: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
         let candidates = self.function_candidates(call.name.schema(), name, given.len(), &names, call.variadic);
         let chosen = match self.choose(&candidates, &given, call) {
@@ -65,7 +66,8 @@ impl Binder<'_> {
         let (mut args, ty) = self.arguments(chosen, args, &given, &sources)?;
         let mut function = function;
         if call.variadic && function.variadic == oid::ANY {
-            (function, args) = self.variadic_any(function, args, pos)?;
+            let place = sources.last().map_or(pos, |source| source.location());
+            (function, args) = self.variadic_any(function, args, (pos, place))?;
         } else {
             args = self.text_arguments(function, args)?;
         }
@@ -110,17 +112,56 @@ impl Binder<'_> {
         }
     }
 
+    /// The direct arguments of a hypothetical-set aggregate are values of the columns that it orders by.
+    fn unify_hypothetical(
+        &mut self,
+        call: &FunctionCall,
+        args: &mut [Expr],
+        sources: &[&ast::Expr],
+        pos: u32,
+    ) -> Result<()> {
+        let hypothetical =
+            |function: &&'static Function| builtin::aggregate(function.oid).is_some_and(|row| row.kind == b'h');
+        let ordered = call.within_group.len();
+        if ordered == 0 || !builtin::functions_named(call.name.name()).iter().any(hypothetical) {
+            return Ok(());
+        }
+        let direct = args.len() - ordered;
+        if direct != ordered {
+            let given: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
+            let name = call.name.display();
+            let message = format!("function {name}({}) does not exist", self.type_list(&given));
+            return Err(Error::new(SqlState::UndefinedFunction, message)
+                .hint(format!(
+                    "To use the hypothetical-set aggregate {name}, the number of hypothetical direct arguments (here \
+                     {direct}) must match the number of ordering columns (here {ordered})."
+                ))
+                .at(self.position(pos)));
+        }
+        for i in 0..direct {
+            let (a, b) = (direct + i, i);
+            let typed = [(args[a].ty.oid, sources[a].location()), (args[b].ty.oid, sources[b].location())];
+            let common = Type::new(self.select_common_type(&typed, "WITHIN GROUP")?);
+            for at in [b, a] {
+                if args[at].ty.oid != common.oid {
+                    args[at] = self.coerce_common(args[at].clone(), common, "WITHIN GROUP", sources[at].location())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A call with `VARIADIC array` of a function of any types: concat and concat_ws are `array_to_string` then, and format
     /// takes the array itself.
     fn variadic_any(
         &mut self,
         function: &'static Function,
         mut args: Vec<Expr>,
-        pos: u32,
+        (pos, place): (u32, u32),
     ) -> Result<(&'static Function, Vec<Expr>)> {
         if args.last().is_none_or(|arg| builtin::element_of(arg.ty.oid).is_none()) {
             return Err(
-                Error::new(SqlState::DatatypeMismatch, "VARIADIC argument must be an array").at(self.position(pos))
+                Error::new(SqlState::DatatypeMismatch, "VARIADIC argument must be an array").at(self.position(place))
             );
         }
         let joined = builtin::functions_named("array_to_string").iter().find(|function| function.args.len() == 2);

@@ -293,6 +293,9 @@ impl Binder<'_> {
             };
             return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
+        if let Some(relation) = self.ctx.image.relation_of_row_type(ty.oid).cloned() {
+            return self.read_record(&text, ty, &relation, pos);
+        }
         let call = self.ctx.call;
         let host = &*call.host;
         let names: &dyn text_io::Names = host;
@@ -397,9 +400,9 @@ impl Binder<'_> {
         }
     }
 
-    /// The parameters' final types; errors that folding met come out here, after all errors of meaning.
+    /// The parameters' final types.
     pub(crate) fn final_params(&mut self) -> Result<Vec<Type>> {
-        if let Some(error) = self.fold_error.take().or_else(|| self.plan_error.take()) {
+        if let Some(error) = self.plan_error.take() {
             return Err(error);
         }
         let mut types = Vec::with_capacity(self.params.len());

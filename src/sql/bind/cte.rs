@@ -44,31 +44,35 @@ impl Binder<'_> {
 
     /// WITH RECURSIVE lets a part name a later one: parts that do so are bound after it.
     fn with_in_any_order(&mut self, parts: &[ast::Cte]) -> Result<()> {
+        self.later_ctes.clear();
         let mut waiting: Vec<&ast::Cte> = parts.iter().collect();
         while !waiting.is_empty() {
-            let mut failure = None;
             let before = waiting.len();
-            let mut next = Vec::new();
-            for part in waiting {
+            let mut next: Vec<&ast::Cte> = Vec::new();
+            for (i, part) in waiting.iter().enumerate() {
                 let (ctes, names, columns) = (self.ctes.clone(), self.cte_names.len(), self.columns.len());
-                self.later_ctes =
-                    parts.iter().filter(|other| other.name != part.name).map(|other| other.name.clone()).collect();
+                for later in next.iter().chain(&waiting[i + 1..]) {
+                    self.push_name(later, provisional(names), Vec::new(), CteState::Later);
+                }
+                let later = names..self.cte_names.len();
                 match self.part(part, true) {
-                    Ok(()) => {}
-                    Err(error) if error.code() == SqlState::UndefinedTable => {
+                    Ok(()) => _ = self.cte_names.drain(later),
+                    Err(_) if self.waits_for.is_some_and(|name| later.contains(&name)) => {
+                        self.waits_for = None;
                         self.ctes = ctes;
                         self.cte_names.truncate(names);
                         self.columns.truncate(columns);
                         self.levels.truncate(columns);
                         self.late_columns.retain(|scan, _| (scan.0 as usize) < columns);
-                        failure.get_or_insert(error);
+                        self.records.retain(|column, _| (column.0 as usize) < columns);
                         next.push(part);
                     }
                     Err(error) => return Err(error),
                 }
             }
             if next.len() == before {
-                return Err(failure.expect("a part that waits has failed"));
+                let message = "mutual recursion between WITH items is not implemented";
+                return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(next[0].pos)));
             }
             waiting = next;
         }
@@ -81,6 +85,9 @@ impl Binder<'_> {
             ast::Statement::Query(query) => {
                 if recursive && let SetExpr::SetOp { op: SetOpKind::Union, all, left, right, pos: _ } = &query.body {
                     return self.recursive_part(part, query, *all, left, right);
+                }
+                if part.search.is_some() || part.cycle.is_some() {
+                    return Err(super::query::syntax("WITH query is not recursive").at(self.position(part.pos)));
                 }
                 if recursive {
                     self.push_name(part, provisional(self.cte_names.len()), Vec::new(), CteState::Malformed);
@@ -109,7 +116,15 @@ impl Binder<'_> {
     }
 
     fn push_name(&mut self, part: &ast::Cte, cte: CteId, columns: Vec<(String, Type)>, state: CteState) {
-        self.cte_names.push(CteName { name: part.name.clone(), cte, columns, state, pos: part.pos });
+        self.cte_names.push(CteName {
+            name: part.name.clone(),
+            cte,
+            columns,
+            origins: Vec::new(),
+            width: None,
+            state,
+            pos: part.pos,
+        });
     }
 
     /// Column names of a part: its own list, then those of its query.
@@ -139,6 +154,8 @@ impl Binder<'_> {
             materialized: part.materialized,
         });
         self.push_name(part, id, columns, if rows { CteState::Ready } else { CteState::NoRows });
+        let name = self.cte_names.last_mut().expect("it was just pushed");
+        name.origins = output.iter().map(|column| column.origin).collect();
         Ok(())
     }
 
@@ -162,15 +179,22 @@ impl Binder<'_> {
         self.cte_names.pop();
         let mut seed = seed?;
 
-        let columns = self.part_columns(part, &seed.columns)?;
+        let mut columns = self.part_columns(part, &seed.columns)?;
+        let own_columns = columns.clone();
+        columns.extend(self.traversal_columns(part)?);
         self.push_name(part, id, columns, CteState::Step);
+        self.cte_names.last_mut().expect("it was just pushed").width = Some(own_columns.len());
         let uses = std::mem::take(&mut self.working_uses);
         let parts_before = self.ctes.len();
         let step = self.side(right, false);
         let recursive = std::mem::replace(&mut self.working_uses, uses) > 0;
         self.cte_names.pop();
         let mut step = step?;
+        let extras = std::mem::take(&mut self.working_extras);
         self.cte_names.truncate(names);
+        if !recursive && (part.search.is_some() || part.cycle.is_some()) {
+            return Err(super::query::syntax("WITH query is not recursive").at(self.position(part.pos)));
+        }
 
         let place = |expr: &ast::Expr| expr.location();
         let tail = [
@@ -193,7 +217,12 @@ impl Binder<'_> {
             let message = format!("{clause} in a recursive query is not implemented");
             return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
-        let step_columns = self.match_step(part, &seed, &mut step, all)?;
+        let traversal = self.traversal(part, left, right, &own_columns)?;
+        let mut step_columns = self.match_step(part, &seed, &mut step, all)?;
+        if let Some(traversal) = traversal {
+            self.own_columns(&mut seed);
+            self.traverse(&traversal, &mut seed, &mut step, &mut step_columns, &extras)?;
+        }
         let own = CteId(self.ctes.len() as u32);
         let number = |rel: &mut Rel| {
             visit::all_rels(rel, &mut |rel| {

@@ -36,7 +36,9 @@ impl Binder<'_> {
     /// casts them, or makes text of them ([`Binder::coerce_unknown_to_text`]).
     pub(crate) fn bind_expr(&mut self, expr: &ast::Expr, clause: Clause) -> Result<Expr> {
         let before = std::mem::replace(&mut self.scope().clause, clause);
+        let explicit = self.explicit.take();
         let bound = self.expr(expr);
+        self.explicit = explicit;
         self.scope().clause = before;
         let bound = bound?;
         Ok(if self.expr_depth == 0 { self.fold(bound) } else { bound })
@@ -62,8 +64,8 @@ impl Binder<'_> {
                 .hint("You will need to rewrite or cast the expression.")
                 .at(self.position(expr.location())));
         };
-        match self.fold_error.take() {
-            Some(error) => Err(error),
+        match self.failures.pop() {
+            Some((_, error)) => Err(error),
             None => Ok(cast),
         }
     }
@@ -85,16 +87,41 @@ impl Binder<'_> {
     /// Binds an expression inside another.
     pub(super) fn expr(&mut self, expr: &ast::Expr) -> Result<Expr> {
         self.expr_depth += 1;
+        let outer = self.explicit.take();
         let result = visit::deeper(|| self.expr_here(expr));
         self.expr_depth -= 1;
-        result
+        let bound = result?;
+        let inner = self.explicit.take();
+        let own = match &expr.kind {
+            Ast::Collate { collation, .. } => Some((collation.name().to_owned(), expr.pos)),
+            _ => inner.filter(|_| is_collatable(bound.ty.oid)),
+        };
+        self.explicit = outer;
+        self.merge_explicit(own)?;
+        Ok(bound)
+    }
+
+    /// Joins an explicit collation with those of the parts before it; 42P21 when it is another one.
+    fn merge_explicit(&mut self, own: Option<(String, u32)>) -> Result<()> {
+        let Some((second, pos)) = own else { return Ok(()) };
+        match &self.explicit {
+            Some((first, _)) if *first != second => {
+                let message = format!("collation mismatch between explicit collations \"{first}\" and \"{second}\"");
+                Err(Error::new(SqlState::CollationMismatch, message).at(self.position(pos)))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.explicit = Some((second, pos));
+                Ok(())
+            }
+        }
     }
 
     fn expr_here(&mut self, expr: &ast::Expr) -> Result<Expr> {
         let pos = expr.pos;
         match &expr.kind {
             Ast::Literal(literal) => self.literal(literal, pos),
-            Ast::Param(number) => self.param(*number),
+            Ast::Param(number) => self.param(*number, pos),
             Ast::Column(_) if self.scope().clause == Clause::Default => {
                 let message = "cannot use column reference in DEFAULT expression";
                 Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)))
@@ -152,9 +179,9 @@ impl Binder<'_> {
             Ast::Function(call) => self.call(call, pos),
             Ast::Cast { expr: inner, ty } => self.cast(inner, ty, pos),
             Ast::Collate { expr: inner, collation } => self.collate(inner, collation, pos),
-            Ast::Case { operand, arms, otherwise } => {
+            Ast::Case { operand, arms, places, otherwise } => {
                 let sets = self.scope().sets.len();
-                let case = self.case(operand.as_deref(), arms, otherwise.as_deref(), pos)?;
+                let case = self.case(operand.as_deref(), arms, places, otherwise.as_deref(), pos)?;
                 self.no_more_sets(sets, "CASE")?;
                 Ok(case)
             }
@@ -178,6 +205,7 @@ impl Binder<'_> {
                 let mut values = Vec::with_capacity(fields.len());
                 for field in fields {
                     let value = self.expr(field)?;
+                    self.explicit = None;
                     // `t.*` stands for its columns, `t` for one row.
                     if let (Ast::Star(_), ExprKind::Row(columns)) = (&field.kind, &value.kind) {
                         values.extend(columns.iter().cloned());
@@ -248,11 +276,15 @@ impl Binder<'_> {
         })
     }
 
-    fn param(&mut self, number: u32) -> Result<Expr> {
+    fn param(&mut self, number: u32, pos: u32) -> Result<Expr> {
         let index = number as usize - 1;
         if let Some(args) = self.inlined.last() {
             let missing = || Error::internal("the body of a function names an argument that it does not have");
             return args.get(index).cloned().ok_or_else(missing);
+        }
+        if self.no_params {
+            let message = format!("there is no parameter ${number}");
+            return Err(Error::new(SqlState::UndefinedParameter, message).at(self.position(pos)));
         }
         if self.params.len() <= index {
             self.params.resize(index + 1, None);
@@ -292,8 +324,8 @@ impl Binder<'_> {
         if let (Ast::Row { fields: a, .. }, Ast::Row { fields: b, .. }) = (&left.kind, &right.kind) {
             return self.row_comparison(op, a, b, pos);
         }
-        if let (Ast::Row { .. }, Ast::Scalar(query)) = (&left.kind, &right.kind) {
-            return self.quantified(op, false, left, query, pos);
+        if let (Ast::Row { fields, .. }, Ast::Scalar(query)) = (&left.kind, &right.kind) {
+            return self.row_against_query(op, fields, query, pos);
         }
         let a = self.expr(left)?;
         let b = self.expr(right)?;
@@ -403,6 +435,7 @@ impl Binder<'_> {
             let mut parts = Vec::new();
             for (a, b) in a.iter().zip(b) {
                 parts.push(self.is_distinct(a, b, negated, pos)?);
+                self.explicit = None;
             }
             return Ok(boolean(if negated { ExprKind::And(parts) } else { ExprKind::Or(parts) }));
         }
@@ -479,6 +512,63 @@ impl Binder<'_> {
         Error::new(SqlState::SyntaxError, "unequal number of entries in row expressions").at(self.position(pos))
     }
 
+    /// `ROW(…) op (SELECT …)`: the subquery's one row is kept as a record, NULL when there is none.
+    fn row_against_query(
+        &mut self,
+        op: &OperatorName,
+        fields: &[ast::Expr],
+        query: &ast::Query,
+        pos: u32,
+    ) -> Result<Expr> {
+        let mut values = Vec::with_capacity(fields.len());
+        for field in fields {
+            values.push((self.expr(field)?, field.location()));
+            self.explicit = None;
+        }
+        let (rel, columns) = self.query_inside(query, pos)?;
+        if columns.len() != values.len() {
+            let few = if columns.len() < values.len() { "few" } else { "many" };
+            let message = format!("subquery has too {few} columns");
+            return Err(Error::new(SqlState::SyntaxError, message).at(self.position(pos)));
+        }
+        let record_type = Type::new(oid::RECORD);
+        let row = columns.iter().map(|c| Expr { kind: ExprKind::Column(c.column), ty: c.ty }).collect();
+        let column = self.column(record_type);
+        let exprs = vec![(column, Expr { kind: ExprKind::Row(row), ty: record_type })];
+        let rel = Rel::Project { input: Box::new(rel), exprs };
+        let query = Subquery { rel, columns: vec![column], kind: SubqueryKind::Scalar };
+        let query = Expr { kind: ExprKind::Subquery(Box::new(query)), ty: record_type };
+        let record = self.column(record_type);
+        let mut pairs = Vec::with_capacity(values.len());
+        for (field, ((value, place), column)) in values.into_iter().zip(&columns).enumerate() {
+            let record = Box::new(Expr { kind: ExprKind::Column(record), ty: record_type });
+            let right = Expr { kind: ExprKind::Field { record, field }, ty: column.ty };
+            pairs.push((value, right, (place, pos)));
+        }
+        let test = self.compare_pairs(op, pairs, pos)?;
+        let constant = |value: bool| Expr { kind: ExprKind::Const(Datum::Bool(value)), ty: Type::new(oid::BOOL) };
+        let arms = vec![(test.clone(), constant(true)), (negate(test), constant(false))];
+        Ok(boolean(ExprKind::Case { operand: Some((record, Box::new(query))), arms, otherwise: None }))
+    }
+
+    /// A comparison function of one pair of a row comparison.
+    fn row_function(
+        &self,
+        name: &str,
+        left: &Expr,
+        right: &Expr,
+        op: &OperatorName,
+        pos: u32,
+    ) -> Result<&'static crate::executor::functions::Function> {
+        let found = builtin::operator(name, left.ty.oid, right.ty.oid)
+            .and_then(|operator| builtin::function_by_oid(operator.code))
+            .or_else(|| builtin::comparison(name, base_type(left.ty.oid)));
+        found.ok_or_else(|| {
+            let message = format!("could not determine interpretation of row comparison operator {}", op.display());
+            Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos))
+        })
+    }
+
     fn row_comparison(&mut self, op: &OperatorName, left: &[ast::Expr], right: &[ast::Expr], pos: u32) -> Result<Expr> {
         if left.len() != right.len() {
             return Err(self.unequal_rows(pos));
@@ -487,41 +577,44 @@ impl Binder<'_> {
             let message = "cannot compare rows of zero length";
             return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
-        let Some(row_op) = row_op(&op.name) else {
-            let message = format!("could not determine interpretation of row comparison operator {}", op.display());
-            return Err(Error::new(SqlState::FeatureNotSupported, message)
-                .hint("Row comparison operators must be associated with btree operator families.")
-                .at(self.position(pos)));
-        };
-        let (mut a, mut b, mut equal, mut less) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut pairs = Vec::with_capacity(left.len());
         for (l, r) in left.iter().zip(right) {
             let at = (l.location(), r.location());
             let (l, r) = (self.expr(l)?, self.expr(r)?);
-            let (l, r, _) = {
-                let applied = self.apply(op, Some(l), r, at, pos)?;
-                match applied.kind {
-                    ExprKind::Call(Call { function, mut args }) if args.len() == 2 => {
-                        let right = args.pop().unwrap_or_else(|| constant(Datum::Null, oid::UNKNOWN));
-                        let left = args.pop().unwrap_or_else(|| constant(Datum::Null, oid::UNKNOWN));
-                        (left, right, function)
-                    }
-                    _ => return Err(Error::internal("an operator was bound to something else than a call")),
-                }
+            self.explicit = None;
+            pairs.push((l, r, at));
+        }
+        self.compare_pairs(op, pairs, pos)
+    }
+
+    fn no_row_operator(&self, op: &OperatorName, pos: u32) -> Error {
+        let message = format!("could not determine interpretation of row comparison operator {}", op.display());
+        Error::new(SqlState::FeatureNotSupported, message)
+            .hint("Row comparison operators must be associated with btree operator families.")
+            .at(self.position(pos))
+    }
+
+    /// A row comparison of bound values, pair by pair, with the places of both.
+    fn compare_pairs(&mut self, op: &OperatorName, pairs: Vec<(Expr, Expr, (u32, u32))>, pos: u32) -> Result<Expr> {
+        let (mut a, mut b, mut equal, mut less) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (l, r, at) in pairs {
+            let applied = self.apply(op, Some(l), r, at, pos)?;
+            let ExprKind::Call(Call { function: _, args }) = applied.kind else {
+                return Err(Error::internal("an operator was bound to something else than a call"));
             };
-            let function = |name: &str| {
-                builtin::operator(name, l.ty.oid, r.ty.oid)
-                    .and_then(|operator| builtin::function_by_oid(operator.code))
-                    .or_else(|| builtin::comparison(name, base_type(l.ty.oid)))
+            let mut args = args.into_iter();
+            let (Some(l), Some(r)) = (args.next(), args.next()) else {
+                return Err(Error::internal("a comparison has two operands"));
             };
-            let (Some(eq), Some(lt)) = (function("="), function("<")) else {
-                let message = format!("could not determine interpretation of row comparison operator {}", op.display());
-                return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
-            };
-            equal.push(eq);
-            less.push(lt);
+            if row_op(&op.name).is_none() {
+                return Err(self.no_row_operator(op, pos));
+            }
+            equal.push(self.row_function("=", &l, &r, op, pos)?);
+            less.push(self.row_function("<", &l, &r, op, pos)?);
             a.push(l);
             b.push(r);
         }
+        let row_op = row_op(&op.name).ok_or_else(|| self.no_row_operator(op, pos))?;
         Ok(boolean(ExprKind::RowComparison { op: row_op, left: a, right: b, equal, less }))
     }
 
@@ -631,6 +724,7 @@ impl Binder<'_> {
         let mut values = Vec::with_capacity(places.len());
         for place in &places {
             values.push(self.expr(place)?);
+            self.explicit = None;
         }
         let (rel, columns) = self.query_inside(query, pos)?;
         if columns.len() != values.len() {
@@ -638,15 +732,9 @@ impl Binder<'_> {
             let message = format!("subquery has too {few} columns");
             return Err(Error::new(SqlState::SyntaxError, message).at(self.position(pos)));
         }
-        if values.len() > 1 && row_op(&op.name).is_none() {
-            let message = format!("could not determine interpretation of row comparison operator {}", op.display());
-            return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
-        }
-        // Columns are compared one by one, which is no order of rows.
-        if values.len() > 1 && !matches!(row_op(&op.name), Some(RowOp::Eq | RowOp::Ne)) {
-            let what = format!("a comparison of rows with a subquery by {}", op.display());
-            return Err(Error::unsupported(&what).at(self.position(pos)));
-        }
+        let several = values.len() > 1;
+        let ordered = several && !matches!(row_op(&op.name), Some(RowOp::Eq | RowOp::Ne));
+        let mut equal = Vec::new();
         let mut lefts = Vec::with_capacity(values.len());
         let mut compare = Vec::with_capacity(values.len());
         let mut ids = Vec::with_capacity(values.len());
@@ -667,7 +755,14 @@ impl Binder<'_> {
                 return Err(Error::new(SqlState::WrongObjectType, message).at(self.position(pos)));
             }
             let right = args.pop().unwrap_or_else(|| constant(Datum::Null, oid::UNKNOWN));
-            lefts.extend(args.pop());
+            let left = args.pop();
+            if several && row_op(&op.name).is_none() {
+                return Err(self.no_row_operator(op, pos));
+            }
+            if let Some(left) = left.as_ref().filter(|_| ordered) {
+                equal.push(self.row_function("=", left, &right, op, pos)?);
+            }
+            lefts.extend(left);
             compare.push(function);
             match right.kind {
                 ExprKind::Column(column) => ids.push(column),
@@ -684,7 +779,7 @@ impl Binder<'_> {
             false => Rel::Project { input: Box::new(rel), exprs: computed },
         };
         let op = row_op(&op.name).unwrap_or(RowOp::Eq);
-        let kind = SubqueryKind::Quantified { left: lefts, compare, op, all };
+        let kind = SubqueryKind::Quantified { left: lefts, compare, equal, op, all };
         Ok(boolean(ExprKind::Subquery(Box::new(Subquery { rel, columns: ids, kind }))))
     }
 
@@ -791,11 +886,7 @@ impl Binder<'_> {
 
     fn collate(&mut self, inner: &ast::Expr, collation: &ObjectName, pos: u32) -> Result<Expr> {
         let bound = self.expr(inner)?;
-        let collatable =
-            matches!(base_type(bound.ty.oid), oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN)
-                || builtin::element_of(bound.ty.oid)
-                    .is_some_and(|e| matches!(e, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME));
-        if !collatable {
+        if !is_collatable(bound.ty.oid) {
             let message = format!("collations are not supported by type {}", self.type_name(bound.ty));
             return Err(Error::new(SqlState::DatatypeMismatch, message).at(self.position(pos)));
         }
@@ -828,6 +919,7 @@ impl Binder<'_> {
         &mut self,
         operand: Option<&ast::Expr>,
         arms: &[(ast::Expr, ast::Expr)],
+        places: &[u32],
         otherwise: Option<&ast::Expr>,
         pos: u32,
     ) -> Result<Expr> {
@@ -839,6 +931,7 @@ impl Binder<'_> {
             }
             None => None,
         };
+        self.explicit = None;
         let mut conditions = Vec::with_capacity(arms.len());
         let mut results = Vec::with_capacity(arms.len() + 1);
         // The default counts first when the common type is chosen.
@@ -847,19 +940,24 @@ impl Binder<'_> {
             None => (constant(Datum::Null, oid::UNKNOWN), pos),
         };
         results.push(default);
-        for (when, then) in arms {
+        let last = self.explicit.take();
+        for ((when, then), when_pos) in arms.iter().zip(places) {
+            // Only results give the CASE their collation.
+            let explicit = self.explicit.take();
             let bound = self.expr(when)?;
+            self.explicit = explicit;
             conditions.push(match &operand {
                 Some((column, value, place)) => {
                     let left = Expr { kind: ExprKind::Column(*column), ty: value.ty };
                     let at = (*place, when.location());
-                    let test = self.apply(&OperatorName::new("="), Some(left), bound, at, when.location())?;
+                    let test = self.apply(&OperatorName::new("="), Some(left), bound, at, *when_pos)?;
                     self.to_bool(test, "CASE/WHEN", when.location())?
                 }
                 None => self.to_bool(bound, "CASE/WHEN", when.location())?,
             });
             results.push((self.expr(then)?, then.location()));
         }
+        self.merge_explicit(last)?;
         let typed: Vec<(Oid, u32)> = results.iter().map(|(value, place)| (value.ty.oid, *place)).collect();
         let common = self.select_common_type(&typed, "CASE")?;
         let values: Vec<Expr> = results.iter().map(|(value, _)| value.clone()).collect();
@@ -1082,6 +1180,12 @@ fn names_columns(expr: &Expr) -> bool {
         ExprKind::SqlValue(_) => false,
         _ => true,
     }
+}
+
+/// Whether values of a type have a collation.
+fn is_collatable(ty: Oid) -> bool {
+    let text = |ty| matches!(ty, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN);
+    text(base_type(ty)) || builtin::element_of(ty).is_some_and(text)
 }
 
 /// The common type with the modifier that all values share.

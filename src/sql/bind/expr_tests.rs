@@ -97,6 +97,10 @@ fn describe(text: &str) -> String {
         reads_clock: Default::default(),
     };
     let bound = parse::parse_one(text).and_then(|statement| Binder::new(&ctx, text).statement(&statement));
+    let bound = bound.and_then(|bound| match bound.failures.first() {
+        Some((_, error)) => Err(error.clone()),
+        None => Ok(bound),
+    });
     match bound {
         Ok(bound) => {
             let column = &bound.output[0];

@@ -1,10 +1,12 @@
 //! Constant folding as PostgreSQL's planner does it: immutable functions of constants are called once, here.
 //!
-//! An error that a call raises is kept until the whole statement is bound ([`Binder::final_params`] reports it): errors of
-//! meaning come first. What a constant CASE, AND, OR or COALESCE never reaches is dropped unfolded, so it cannot raise.
+//! A call that raises an error stays as it is, and the error is kept ([`crate::sql::tree::Statement::failures`]): the planner
+//! reports it if the call is still there once columns that nobody reads are gone. What a constant CASE, AND, OR or COALESCE
+//! never reaches is dropped unfolded, so it cannot raise.
 
 use super::Binder;
 use crate::catalog::builtin;
+use crate::error::Result;
 use crate::executor::functions::{Form, Volatility};
 use crate::sql::tree::{Call, Expr, ExprKind};
 use crate::sql::visit;
@@ -77,9 +79,15 @@ impl Binder<'_> {
     fn fold_junction(&mut self, items: Vec<Expr>, or: bool) -> Expr {
         let mut left = Vec::with_capacity(items.len());
         let mut null = false;
+        let failures = self.failures.len();
         for item in items {
             let item = self.fold(item);
             match value(&item) {
+                // What fails before it is not spared by it.
+                Some(Datum::Bool(value)) if *value == or && self.failures.len() > failures => {
+                    left.push(item);
+                    break;
+                }
                 Some(Datum::Bool(value)) if *value == or => return truth(Some(or)),
                 Some(Datum::Bool(_)) => {}
                 Some(Datum::Null) if null => {}
@@ -153,8 +161,9 @@ impl Binder<'_> {
         match form(self.ctx.call, &args) {
             Ok(result) => Expr { kind: ExprKind::Const(result), ty },
             Err(error) => {
-                self.fold_error.get_or_insert(error);
-                keep(call)
+                let call = keep(call);
+                self.failures.push((call.clone(), error));
+                call
             }
         }
     }
@@ -190,7 +199,13 @@ impl Binder<'_> {
             },
             ExprKind::CoerceViaIo(inner) if matches!(value(inner), Some(Datum::Null)) => Some(Datum::Null),
             ExprKind::CoerceViaIo(inner) if writes_alike(inner.ty) && reads_alike(ty) => match value(inner).cloned() {
-                Some(value) => self.through_text(&value, inner.ty, ty),
+                Some(value) => match self.through_text(&value, inner.ty, ty) {
+                    Ok(value) => Some(value),
+                    Err(error) => {
+                        self.failures.push((expr.clone(), error));
+                        None
+                    }
+                },
                 None => None,
             },
             _ => None,
@@ -201,20 +216,14 @@ impl Binder<'_> {
         }
     }
 
-    fn through_text(&mut self, value: &Datum, from: Type, to: Type) -> Option<Datum> {
+    fn through_text(&self, value: &Datum, from: Type, to: Type) -> Result<Datum> {
         let call = self.ctx.call;
         let names: &dyn text_io::Names = &*call.host;
         let context =
             TextContext { format: &call.format, time_zone: &call.time_zone, now: call.transaction_time, names };
         let mut text = String::new();
         text_io::output(value, from, &context, &mut text);
-        match text_io::input_plain(&text, Type::new(to.oid), &context) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.fold_error.get_or_insert(error);
-                None
-            }
-        }
+        text_io::input_plain(&text, Type::new(to.oid), &context)
     }
 }
 

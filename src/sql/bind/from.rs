@@ -71,10 +71,11 @@ impl Binder<'_> {
     fn bind_from_item(&mut self, item: &TableRef) -> Result<FromItem> {
         visit::deeper(|| match item {
             TableRef::Relation { name, only: _, alias, sample, pos } => {
-                if let Some(sample) = sample {
-                    return Err(Error::unsupported("TABLESAMPLE").at(self.position(sample.pos)));
+                let item = self.relation_item(name, alias.as_ref(), *pos)?;
+                match sample {
+                    Some(sample) => self.sampled(item, sample, *pos),
+                    None => Ok(item),
                 }
-                self.relation_item(name, alias.as_ref(), *pos)
             }
             TableRef::Subquery { lateral, query, alias, pos } => {
                 self.subquery_item(*lateral, query, alias.as_ref(), *pos)
@@ -204,12 +205,17 @@ impl Binder<'_> {
     /// A WITH part's rows.
     fn cte_item(&mut self, found: usize, alias: Option<&ast::Alias>, pos: u32) -> Result<FromItem> {
         let cte = self.cte_names[found].clone();
-        let columns: Vec<ScopeColumn> = cte
-            .columns
-            .iter()
-            .map(|(name, ty)| ScopeColumn { name: name.clone(), column: self.column(*ty), ty: *ty, origin: None })
-            .collect();
-        let numbers = columns.iter().map(|column| column.column).collect();
+        let column = |(i, (name, ty)): (usize, &(String, Type))| ScopeColumn {
+            name: name.clone(),
+            column: self.column(*ty),
+            ty: *ty,
+            origin: cte.origins.get(i).copied().flatten(),
+        };
+        let columns: Vec<ScopeColumn> = cte.columns.iter().enumerate().map(column).collect();
+        let numbers: Vec<_> = columns.iter().map(|column| column.column).collect();
+        if let Some(width) = cte.width {
+            self.working_extras = numbers[width..].to_vec();
+        }
         let rel = match cte.state {
             CteState::Ready => {
                 self.ctes[cte.cte.0 as usize].uses += 1;
@@ -237,6 +243,11 @@ impl Binder<'_> {
                     cte.name
                 );
                 return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(pos)));
+            }
+            CteState::Later => {
+                self.waits_for = Some(found);
+                let message = "mutual recursion between WITH items is not implemented";
+                return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(cte.pos)));
             }
             CteState::Malformed => return Err(self.malformed_recursion(&cte.name, cte.pos)),
             CteState::NoRows => {
@@ -496,12 +507,7 @@ impl Binder<'_> {
         let mut merged = Merged::default();
         let names = match condition {
             JoinCondition::Natural => common_names(&left.items, &right.items),
-            JoinCondition::Using(names, using_alias) => {
-                if let Some(alias) = using_alias {
-                    return Err(Error::unsupported("an alias for JOIN USING").at(self.position(alias.pos)));
-                }
-                names.clone()
-            }
+            JoinCondition::Using(names, _) => names.clone(),
             JoinCondition::Cross | JoinCondition::On(_) => Vec::new(),
         };
         let on = match condition {
@@ -527,6 +533,21 @@ impl Binder<'_> {
             all.enumerate().filter(|(i, _)| !hidden.contains(i)).map(|(_, column)| column.clone()).collect()
         };
         let mut columns = merged.columns;
+        let using = match condition {
+            JoinCondition::Using(_, Some(alias)) => {
+                let item = Item {
+                    named: true,
+                    join: true,
+                    lock_refused: Some("a join"),
+                    ..Item::new(&alias.name, columns.clone())
+                };
+                self.scope().items = left.items.iter().chain(&right.items).cloned().collect();
+                self.check_names(std::slice::from_ref(&item))?;
+                self.own_item(&item);
+                Some(item)
+            }
+            _ => None,
+        };
         columns.extend(rest(&left.items, &merged.left));
         columns.extend(rest(&right.items, &merged.right));
         let mut items: Vec<Item> = left.items.into_iter().chain(right.items).collect();
@@ -538,6 +559,7 @@ impl Binder<'_> {
                 self.named(Item { lockable, lock_refused: Some("a join"), ..join }, alias)?
             }
             None => {
+                items.extend(using);
                 items.iter_mut().for_each(|item| item.bare = false);
                 self.own_item(&join);
                 join

@@ -39,9 +39,23 @@ impl Binder<'_> {
             Some(conflict) => Some(self.on_conflict(&target, &name, conflict, &row_columns)?),
             None => None,
         };
-        let row = Self::row_item(&target, &name, &row_columns);
+        let (row, key) = self.written_item(&target, &name, &row_columns);
+        let row = Item { aliased: insert.alias.is_some(), ..row };
         let (returning, output) = self.returning(&insert.returning, vec![row])?;
-        Ok((Insert { target, source, values, row_columns, checks, on_conflict, returning }, output))
+        let written = self.late_columns.remove(&key).unwrap_or_default();
+        Ok((Insert { target, source, values, row_columns, checks, on_conflict, written, returning }, output))
+    }
+
+    /// The item of a row that is no scan's, with the number by which its system columns are asked for.
+    pub(crate) fn written_item(
+        &mut self,
+        target: &Arc<Relation>,
+        name: &str,
+        columns: &[(i16, ColumnId)],
+    ) -> (Item, ColumnId) {
+        let key = self.column(Type::new(oid::INT8));
+        let row = Self::row_item(target, name, columns);
+        (Item { scan: Some((key, target.clone())), written: true, ..row }, key)
     }
 
     /// The table of a write.
@@ -511,7 +525,8 @@ impl Binder<'_> {
     ) -> Result<ConflictUpdate> {
         let existing_columns = self.row_columns(target);
         let row_columns = self.row_columns(target);
-        let existing = Self::row_item(target, name, &existing_columns);
+        let (existing, key) = self.written_item(target, name, &existing_columns);
+        let existing = Item { written: false, ..existing };
         let mut excluded = Self::row_item(target, "excluded", proposed);
         // A bare name is the existing row's: the proposed one's have to be qualified.
         excluded.bare = true;
@@ -528,9 +543,10 @@ impl Binder<'_> {
             None => None,
         };
         self.scope().items.clear();
+        let existing_system = self.late_columns.remove(&key).unwrap_or_default();
         bound.extend(self.generated(target, &row_columns)?);
         let checks = self.write_checks(target, &row_columns)?;
-        Ok(ConflictUpdate { existing_columns, assignments: bound, row_columns, checks, predicate })
+        Ok(ConflictUpdate { existing_columns, existing_system, assignments: bound, row_columns, checks, predicate })
     }
 }
 

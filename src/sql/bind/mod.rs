@@ -21,9 +21,12 @@ pub(crate) mod from;
 pub(crate) mod insert;
 pub(in crate::sql) mod overload;
 pub(crate) mod query;
+mod record;
+mod sample;
 pub mod scope;
 pub(crate) mod select;
 pub(crate) mod set_op;
+mod traversal;
 mod types;
 pub(crate) mod update;
 pub(crate) mod view;
@@ -103,10 +106,22 @@ pub(crate) struct Binder<'a> {
     pub expr_depth: u32,
     /// Arguments of the SQL functions being put in place of their calls, innermost last: what $n means in their bodies.
     pub inlined: Vec<Vec<crate::sql::tree::Expr>>,
-    /// The first error that folding met: reported when all else is bound.
-    pub fold_error: Option<Error>,
-    /// What PostgreSQL's planner finds out after folding.
+    /// What PostgreSQL's planner finds out: reported when all else is bound.
     pub plan_error: Option<Error>,
+    /// See [`crate::sql::tree::Statement::failures`].
+    pub failures: Vec<(crate::sql::tree::Expr, Error)>,
+    /// The explicit collation of what was bound last, as PostgreSQL derives it: its name and its place.
+    pub explicit: Option<(String, u32)>,
+    /// The client cannot give parameters.
+    pub no_params: bool,
+    /// The WITH name that a part named before that was bound: its place among the names in sight.
+    pub waits_for: Option<usize>,
+    /// SEARCH's and CYCLE's columns of the recursive part's last round that the step being bound reads.
+    pub working_extras: Vec<ColumnId>,
+    /// Grouping columns with the columns that they plainly are.
+    pub same: Vec<(ColumnId, ColumnId)>,
+    /// The operands of the set operation being bound.
+    pub operands: Vec<scope::Item>,
     serial: u32,
 }
 
@@ -136,8 +151,14 @@ impl<'a> Binder<'a> {
             recursion_barriers: Vec::new(),
             expr_depth: 0,
             inlined: Vec::new(),
-            fold_error: None,
             plan_error: None,
+            failures: Vec::new(),
+            explicit: None,
+            no_params: false,
+            waits_for: None,
+            working_extras: Vec::new(),
+            same: Vec::new(),
+            operands: Vec::new(),
             serial: 0,
         }
     }

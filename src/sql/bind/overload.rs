@@ -189,6 +189,12 @@ impl Binder<'_> {
         right: Oid,
         pos: u32,
     ) -> Result<&'static Operator> {
+        if let Some(schema) = &op.schema
+            && !self.ctx.image.schema_names.contains_key(schema.as_str())
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(Error::new(SqlState::InvalidSchemaName, message).at(self.position(pos)));
+        }
         let prefix = left == Oid::NONE;
         let visible = op.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
         let all: Vec<&'static Operator> = match visible {

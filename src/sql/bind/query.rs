@@ -79,6 +79,7 @@ impl Binder<'_> {
             dependencies: std::mem::take(&mut self.dependencies),
             locks: std::mem::take(&mut self.locks),
             index_definitions: Arc::default(),
+            failures: std::mem::take(&mut self.failures),
         };
         self.add_late_columns(&mut bound);
         self.add_index_definitions(&mut bound);
@@ -100,7 +101,7 @@ impl Binder<'_> {
             });
         });
         let mut definitions = HashMap::new();
-        let fold_error = self.fold_error.take();
+        let failures = self.failures.len();
         for table in tables {
             self.columns.clone_from(&statement.columns);
             let row = self.row_columns(&table);
@@ -110,7 +111,7 @@ impl Binder<'_> {
                 }
             }
         }
-        self.fold_error = fold_error;
+        self.failures.truncate(failures);
         statement.index_definitions = Arc::new(definitions);
     }
 
@@ -424,6 +425,7 @@ impl Item {
             aliased: false,
             columns,
             scan: None,
+            written: false,
             row_type: Oid::NONE,
             scalar: false,
             named: false,

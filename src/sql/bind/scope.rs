@@ -127,6 +127,8 @@ pub(crate) struct Item {
     pub columns: Vec<ScopeColumn>,
     /// First column of the table scan behind it: where `ctid` and its like are added.
     pub scan: Option<(ColumnId, Arc<Relation>)>,
+    /// A row that is being written, for RETURNING.
+    pub written: bool,
     /// Type of the whole row: a table's row type, or record.
     pub row_type: Oid,
     /// A function that returns no record: the whole row is its one value.
@@ -167,6 +169,8 @@ pub(crate) struct BoundAggregate {
     pub call: AggregateCall,
     /// Where it stands.
     pub span: u32,
+    /// Where its direct arguments begin.
+    pub direct: u32,
 }
 
 /// A window function call of a query level.
@@ -250,6 +254,10 @@ pub(crate) struct CteName {
     pub cte: CteId,
     /// Its columns: name and type.
     pub columns: Vec<(String, Type)>,
+    /// Per column: the table column that it plainly is.
+    pub origins: Vec<Option<(Oid, i16)>>,
+    /// In a recursive part's step: how many columns it has without SEARCH's and CYCLE's.
+    pub width: Option<usize>,
     /// What a reference to it means now.
     pub state: CteState,
     /// Where it is defined.
@@ -261,6 +269,8 @@ pub(crate) struct CteName {
 pub(crate) enum CteState {
     /// A finished part.
     Ready,
+    /// A part of WITH RECURSIVE that is still to be bound.
+    Later,
     /// A data-modifying part without RETURNING.
     NoRows,
     /// A part of WITH RECURSIVE that is no UNION: a reference to itself is an error.
@@ -290,14 +300,47 @@ impl Scope {
     }
 }
 
-/// System columns of a stored table.
-fn system_column(name: &str) -> Option<(ScanColumn, Type)> {
-    Some(match name {
+/// Whether a column of a table cannot have this name.
+pub(crate) fn is_system_column(name: &str) -> bool {
+    matches!(name, "tableoid" | "ctid" | "xmin" | "cmin" | "xmax" | "cmax")
+}
+
+/// System columns of a stored table; 0A000 for what storage does not know of a row.
+fn system_column(name: &str, item: &Item) -> Result<(ScanColumn, Type)> {
+    Ok(match name {
         "tableoid" => (ScanColumn::TableOid, Type::new(oid::OID)),
         "ctid" => (ScanColumn::Ctid, Type::new(oid::TID)),
         "xmin" => (ScanColumn::Xmin, Type::new(oid::XID)),
-        _ => return None,
+        "xmax" if item.written => (ScanColumn::Xmax, Type::new(oid::XID)),
+        _ => return Err(Error::unsupported(format!("system column \"{name}\""))),
     })
+}
+
+/// Why a definition cannot name a system column.
+fn system_column_in(clause: Clause, name: &str) -> Option<Error> {
+    let invalid = |message: String| Some(Error::new(SqlState::InvalidColumnReference, message));
+    match clause {
+        Clause::Check | Clause::Generated if name == "tableoid" => {
+            Some(Error::unsupported("tableoid in a table's definition"))
+        }
+        Clause::Check => invalid(format!("system column \"{name}\" reference in check constraint is invalid")),
+        Clause::Generated => invalid(format!("cannot use system column \"{name}\" in column generation expression")),
+        Clause::IndexExpression | Clause::IndexPredicate => {
+            Some(Error::new(SqlState::FeatureNotSupported, "index creation on system columns is not supported"))
+        }
+        _ => None,
+    }
+}
+
+/// PostgreSQL's attribute number of a system column.
+pub(crate) fn system_attribute(what: ScanColumn) -> Option<i16> {
+    match what {
+        ScanColumn::Ctid => Some(-1),
+        ScanColumn::Xmin => Some(-2),
+        ScanColumn::Xmax => Some(-4),
+        ScanColumn::TableOid => Some(-6),
+        ScanColumn::Attribute(_) | ScanColumn::RowId => None,
+    }
 }
 
 impl Binder<'_> {
@@ -369,7 +412,7 @@ impl Binder<'_> {
                 }
             }
             if found.is_none()
-                && system_column(name).is_some()
+                && is_system_column(name)
                 && let Some(i) = self.only_scan(level, name, span)?
             {
                 return self.item_column(level, i, name, span);
@@ -446,8 +489,11 @@ impl Binder<'_> {
         if let Some(j) = first {
             return Ok(Some(self.reference(level, item, j, span)));
         }
-        let Some((what, ty)) = system_column(name) else { return Ok(None) };
+        if !is_system_column(name) {
+            return Ok(None);
+        }
         let Some((key, relation)) = self.scopes[level].items[item].scan.clone() else { return Ok(None) };
+        let (what, ty) = system_column(name, &self.scopes[level].items[item]).map_err(|e| e.at(self.position(span)))?;
         if matches!(relation.body, Body::System(_)) && what != ScanColumn::TableOid {
             return Err(Error::unsupported(format!("system column \"{name}\" of a system catalog")));
         }
@@ -521,7 +567,7 @@ impl Binder<'_> {
             let by_relation = item.scan.as_ref().is_some_and(|(_, relation)| {
                 relation.name == name && schema.is_none_or(|schema| relation.schema_name == schema)
             });
-            by_relation || (schema.is_none() && !item.join && item.name == name)
+            by_relation || (!item.join && item.name == name)
         });
         let error = |message: &str| {
             Error::new(SqlState::UndefinedTable, format!("{message} FROM-clause entry for table \"{name}\""))
@@ -545,6 +591,13 @@ impl Binder<'_> {
 
     /// 42703 for a column that no visible item has, with PostgreSQL's guess at what was meant.
     pub(crate) fn missing_column(&self, table: Option<&str>, name: &str, span: u32) -> Error {
+        let clause = self.scopes.last().map(|scope| scope.clause);
+        if is_system_column(name)
+            && let Some(refusal) = clause.and_then(|clause| system_column_in(clause, name))
+        {
+            let placed = !matches!(clause, Some(Clause::IndexExpression | Clause::IndexPredicate));
+            return if placed { refusal.at(self.position(span)) } else { refusal };
+        }
         let message = match table {
             Some(table) => format!("column {table}.{name} does not exist"),
             None => format!("column \"{name}\" does not exist"),
@@ -572,7 +625,8 @@ impl Binder<'_> {
                     Some(table) => levenshtein(table, &item.name).min(FARTHEST + 1),
                     None => 0,
                 };
-                if penalty == 0 && item.columns.iter().any(|column| column.name == name) {
+                let system = item.scan.is_some() && is_system_column(name);
+                if penalty == 0 && (system || item.columns.iter().any(|column| column.name == name)) {
                     return Guess::Hidden(item.name.clone());
                 }
                 for column in &item.columns {

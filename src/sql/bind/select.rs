@@ -7,7 +7,7 @@
 use super::Binder;
 use super::aggregate::Grouping;
 use super::query::{Bound, Tail, column_expr, syntax};
-use super::scope::{BoundSet, Clause, Item};
+use super::scope::{BoundSet, Clause, Item, system_attribute};
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{self, LockStrength};
@@ -539,9 +539,20 @@ impl Binder<'_> {
 
     /// The table columns that this level's columns plainly are.
     pub(crate) fn origins(&mut self) -> HashMap<ColumnId, (Oid, i16)> {
-        let items = &self.scope().all_items;
+        let items = &self.scopes.last().expect("origins are asked for inside a scope").all_items;
         let columns = items.iter().flat_map(|item| &item.columns);
-        columns.filter_map(|column| Some((column.column, column.origin?))).collect()
+        let mut origins: HashMap<_, _> = columns.filter_map(|column| Some((column.column, column.origin?))).collect();
+        for (key, relation) in items.iter().filter_map(|item| item.scan.as_ref()) {
+            for (what, column) in self.late_columns.get(key).into_iter().flatten() {
+                origins.extend(system_attribute(*what).map(|number| (*column, (relation.oid, number))));
+            }
+        }
+        for (column, old) in &self.same {
+            if let Some(origin) = origins.get(old).copied() {
+                origins.insert(*column, origin);
+            }
+        }
+        origins
     }
 
     /// The row locks of this query, and the tables that an outer query's locks reach.

@@ -25,23 +25,28 @@ impl Binder<'_> {
             let message = format!("{} is not allowed with UNION/INTERSECT/EXCEPT", lock_name(locking.strength));
             return Err(Error::new(SqlState::FeatureNotSupported, message));
         }
-        let mut bound = self.operand(body)?;
+        let outer = std::mem::take(&mut self.operands);
+        let bound = self.operand(body);
+        let operands = std::mem::replace(&mut self.operands, outer);
+        let mut bound = bound?;
         bound.lock_refused = Some("UNION/INTERSECT/EXCEPT");
         bound.lockable.clear();
         if tail.order_by.is_empty() && tail.limit.is_none() && tail.offset.is_none() {
             return Ok(bound);
         }
         self.push_scope();
-        let done = self.sorted_operation(bound, tail);
+        let done = self.sorted_operation(bound, operands, tail);
         self.pop_scope();
         done
     }
 
     /// ORDER BY may name result columns only.
-    fn sorted_operation(&mut self, mut bound: Bound, tail: &Tail<'_>) -> Result<Bound> {
+    fn sorted_operation(&mut self, mut bound: Bound, operands: Vec<Item>, tail: &Tail<'_>) -> Result<Bound> {
         let mut item = Self::query_item("*SELECT*", &bound);
         item.bare = true;
         self.own_item(&item);
+        // Hints are about the operands' columns.
+        self.scope().all_items = operands;
         self.scope().items.push(Item { named: false, ..item });
         let mut targets: Vec<BoundTarget> =
             bound.columns.iter().map(|column| BoundTarget::of_column(column, 0)).collect();
@@ -62,15 +67,20 @@ impl Binder<'_> {
 
     /// One operand; unknown literals stay unknown, so that the other operand can give them their type.
     fn operand(&mut self, body: &SetExpr) -> Result<Bound> {
-        visit::deeper(|| match body {
-            SetExpr::Select(select) => self.select(select, &Tail::EMPTY, false),
-            SetExpr::Query(query) => self.query(query, false),
-            SetExpr::Values { rows, pos } => self.values(rows, *pos, &Tail::EMPTY, false),
-            SetExpr::SetOp { op, all, left, right, pos: _ } => {
-                let left = self.operand(left)?;
-                let right = self.operand(right)?;
-                self.combine(*op, *all, left, right)
-            }
+        visit::deeper(|| {
+            let bound = match body {
+                SetExpr::Select(select) => self.select(select, &Tail::EMPTY, false),
+                SetExpr::Query(query) => self.query(query, false),
+                SetExpr::Values { rows, pos } => self.values(rows, *pos, &Tail::EMPTY, false),
+                SetExpr::SetOp { op, all, left, right, pos: _ } => {
+                    let left = self.operand(left)?;
+                    let right = self.operand(right)?;
+                    return self.combine(*op, *all, left, right);
+                }
+            }?;
+            let name = format!("*SELECT* {}", self.operands.len() + 1);
+            self.operands.push(Self::query_item(&name, &bound));
+            Ok(bound)
         })
     }
 

@@ -3,7 +3,7 @@
 use super::Binder;
 use super::insert::attribute;
 use super::query::{column_expr, syntax, truth};
-use super::scope::{Clause, Item, Lateral};
+use super::scope::{Clause, Item, Lateral, is_system_column};
 use crate::catalog::image::{Attribute, Identity, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast;
@@ -49,9 +49,10 @@ impl Binder<'_> {
         let checks = self.write_checks(&target, &row_columns)?;
         // RETURNING sees the new row under the target's name.
         let mut items = self.scope().items.clone();
-        let row = Self::row_item(&target, &items[0].name, &row_columns);
+        let (row, key) = self.written_item(&target, &items[0].name, &row_columns);
         items[0] = Item { relation: items[0].relation.clone(), aliased: items[0].aliased, ..row };
         let (returning, output) = self.returning(&update.returning, items)?;
+        let written = self.late_columns.remove(&key).unwrap_or_default();
         let bound = Update {
             target,
             source,
@@ -61,6 +62,7 @@ impl Binder<'_> {
             generated,
             row_columns,
             checks,
+            written,
             returning,
         };
         Ok((bound, output))
@@ -118,6 +120,10 @@ impl Binder<'_> {
         for assignment in list {
             let mut numbers = Vec::new();
             for column in &assignment.columns {
+                if is_system_column(&column.name) {
+                    let message = format!("cannot assign to system column \"{}\"", column.name);
+                    return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(column.pos)));
+                }
                 let number = self.target_column(target, column)?;
                 if numbers.contains(&number) || assigned.iter().any(|(other, _)| *other == number) {
                     return Err(syntax(format!("multiple assignments to same column \"{}\"", column.name)));

@@ -2,7 +2,7 @@
 
 use super::Binder;
 use super::aggregate::{same_exprs, same_order};
-use super::coerce::Coercion;
+use super::coerce::{Coercion, can_coerce};
 use super::query::column_expr;
 use super::scope::{BoundWindow, Clause, NamedWindow};
 use crate::error::{Error, Result, SqlState};
@@ -38,11 +38,11 @@ impl Binder<'_> {
         Ok(())
     }
 
-    fn named_window(&mut self, name: &ast::Ident) -> Result<NamedWindow> {
+    fn named_window(&mut self, name: &ast::Ident, pos: u32) -> Result<NamedWindow> {
         let known = self.scope().named_windows.iter().find(|window| window.name == name.name).cloned();
         known.ok_or_else(|| {
             let message = format!("window \"{}\" does not exist", name.name);
-            Error::new(SqlState::UndefinedObject, message).at(self.position(name.pos))
+            Error::new(SqlState::UndefinedObject, message).at(self.position(pos))
         })
     }
 
@@ -66,7 +66,7 @@ impl Binder<'_> {
         }
         self.scope().clause = clause;
         if let Some(base) = base {
-            let window = self.named_window(base)?;
+            let window = self.named_window(base, *pos)?;
             let place = self.position(*pos);
             let name = &base.name;
             if !bound.is_empty() {
@@ -132,14 +132,15 @@ impl Binder<'_> {
         if self.scope().windows.iter().any(|window| used.contains(window.column)) {
             return Err(windowing("window function calls cannot be nested").at(place));
         }
-        if self.scope().sets.iter().any(|set| used.contains(set.column)) {
+        if let Some(set) = self.scope().sets.iter().find(|set| used.contains(set.column)) {
+            let span = set.span;
             let message = "window function calls cannot contain set-returning function calls";
             return Err(refused(message)
                 .hint("You might be able to move the set-returning function into a LATERAL FROM item.")
-                .at(place));
+                .at(self.position(span)));
         }
         let window = match over {
-            ast::Over::Name(name) => self.named_window(name)?,
+            ast::Over::Name(name) => self.named_window(name, name.pos)?,
             ast::Over::Spec(spec) => self.window_spec(spec, true)?,
         };
         let frame = self.frame(&window)?;
@@ -225,7 +226,15 @@ impl Binder<'_> {
             FrameUnit::Range => self.range_offset_type(order[0].expr.ty.oid, bound.ty.oid, place)?,
         };
         let given = bound.ty;
-        self.coerce_to(bound, Type::new(wanted), Coercion::Implicit, expr.location())?.ok_or_else(|| {
+        let why = if unit == FrameUnit::Range { Coercion::Implicit } else { Coercion::Assignment };
+        if unit == FrameUnit::Range && !can_coerce(given.oid, wanted, why) {
+            let (column, given) = (self.type_name(Type::new(order[0].expr.ty.oid)), self.type_name(given));
+            let message = format!(
+                "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {column} and offset type {given}"
+            );
+            return Err(refused(&message).hint("Cast the offset value to an appropriate type.").at(place));
+        }
+        self.coerce_to(bound, Type::new(wanted), why, expr.location())?.ok_or_else(|| {
             let (wanted, given) = (self.type_name(Type::new(wanted)), self.type_name(given));
             let message = format!("argument of {name} must be type {wanted}, not type {given}");
             Error::new(SqlState::DatatypeMismatch, message).at(place)
@@ -263,6 +272,8 @@ pub(crate) fn window_rels(mut rel: Rel, windows: Vec<BoundWindow>) -> Rel {
             None => groups.push((partition, order, vec![(column, call)])),
         }
     }
+    // PostgreSQL computes those with the longest order first, so that rows come out as the last one leaves them.
+    groups.sort_by_key(|(partition, order, _)| std::cmp::Reverse(partition.len() + order.len()));
     for (partition, order, calls) in groups {
         rel = Rel::Window { input: Box::new(rel), partition, order, calls };
     }

@@ -175,8 +175,7 @@ impl Parser<'_> {
         if self.take_words(&["without", "oids"]) {
             return Ok(Vec::new());
         }
-        if self.is_word("with") && self.is_sign_at(1, b'(') {
-            self.advance();
+        if self.take_word("with") {
             return self.definition();
         }
         Ok(Vec::new())
@@ -323,6 +322,10 @@ impl Parser<'_> {
             "generated" => self.generated()?,
             "references" => ConstraintBody::ForeignKey(self.references(Vec::new())?),
             _ if named => return Err(self.syntax_error()),
+            "not" if self.word_at(1) != "deferrable" => {
+                self.advance();
+                return Err(self.syntax_error());
+            }
             "deferrable" | "not" | "initially" => {
                 let Some(last) = column.constraints.last_mut() else { return self.misplaced_attribute() };
                 return self.constraint_attribute(last);

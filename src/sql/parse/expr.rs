@@ -113,6 +113,9 @@ impl Parser<'_> {
 
     /// The level of the operator that comes next, if one does.
     fn infix_level(&self, restricted: bool) -> Option<u8> {
+        if self.label == Some(self.mark()) {
+            return None;
+        }
         Some(match self.kind() {
             Kind::Sign(b'<' | b'>' | b'=') | Kind::LessEquals | Kind::GreaterEquals | Kind::NotEquals => COMPARE,
             Kind::Sign(b'+' | b'-') => ADD,
@@ -174,7 +177,7 @@ impl Parser<'_> {
                 let op = self.any_operator()?;
                 if matches!(level, COMPARE | OPERATOR | ADD | MULTIPLY | POWER)
                     && !restricted
-                    && let Some(all) = self.quantifier()
+                    && let Some(all) = self.quantifier()?
                 {
                     return self.quantified(left, op, all, pos).map(|expr| (expr, false));
                 }
@@ -193,12 +196,13 @@ impl Parser<'_> {
         Ok(OperatorName::new(self.operator_sign()?))
     }
 
-    /// ANY, SOME or ALL before a parenthesis.
-    fn quantifier(&mut self) -> Option<bool> {
-        if !self.is_sign_at(1, b'(') {
-            return None;
+    /// ANY, SOME or ALL: reserved words, so a parenthesis must follow.
+    fn quantifier(&mut self) -> Result<Option<bool>> {
+        let found = self.one_of(&["any", "some", "all"]).map(|word| word == "all");
+        if found.is_some() && !self.is_sign(b'(') {
+            return Err(self.syntax_error());
         }
-        self.one_of(&["any", "some", "all"]).map(|word| word == "all")
+        Ok(found)
     }
 
     fn quantified(&mut self, left: Expr, op: OperatorName, all: bool, pos: u32) -> Result<Expr> {
@@ -498,6 +502,12 @@ impl Parser<'_> {
         let function_only = self.category() == Some(Category::TypeFunction);
         let word = self.word();
         let mark = self.mark();
+        if self.are_words(&["double", "precision"])
+            && self.is_string_at(2)
+            && let Some(ty) = self.keyword_type()?
+        {
+            return self.typed_literal(ty, pos);
+        }
         let mut parts = vec![self.any_label()?];
         while self.is_sign(b'.') && self.category_at(1).is_some() {
             self.advance();
@@ -517,12 +527,20 @@ impl Parser<'_> {
             return Err(self.syntax_error());
         }
         if self.is_sign(b'.') && self.is_sign_at(1, b'*') {
-            self.advance();
-            self.advance();
-            return Ok(Expr::new(ExprKind::Star(parts), pos));
+            return self.whole_row(parts, pos);
         }
         let column = Expr::new(ExprKind::Column(parts), pos);
         self.indirection(column)
+    }
+
+    /// `name.*`, with nothing behind it.
+    fn whole_row(&mut self, parts: Vec<String>, pos: u32) -> Result<Expr> {
+        self.advance();
+        self.advance();
+        if !self.indirection_path()?.is_empty() {
+            return Err(self.error_near("improper use of \"*\""));
+        }
+        Ok(Expr::new(ExprKind::Star(parts), pos))
     }
 
     /// `type 'literal'`.
@@ -552,9 +570,8 @@ impl Parser<'_> {
         if self.take_sign(b')') {
             return Ok(call);
         }
-        if self.is_sign(b'*') && self.is_sign_at(1, b')') {
-            self.advance();
-            self.advance();
+        if self.take_sign(b'*') {
+            self.expect_sign(b')')?;
             call.star = true;
             return Ok(call);
         }
@@ -619,8 +636,7 @@ impl Parser<'_> {
             call.filter = Some(self.expr()?);
             self.expect_sign(b')')?;
         }
-        if self.is_word("over") && (self.is_sign_at(1, b'(') || self.is_name_at(1)) {
-            self.advance();
+        if self.take_word("over") {
             call.over = Some(match self.is_sign(b'(') {
                 true => Over::Spec(Box::new(self.window_spec()?)),
                 false => Over::Name(self.ident()?),
@@ -633,11 +649,13 @@ impl Parser<'_> {
     pub(super) fn window_spec(&mut self) -> Result<WindowSpec> {
         let pos = self.pos();
         self.expect_sign(b'(')?;
-        let begins_clause =
-            matches!(self.word(), "partition" | "range" | "rows" | "groups") && !self.is_sign_at(1, b')');
+        let begins_clause = matches!(self.word(), "partition" | "range" | "rows" | "groups");
         let base = if self.is_name() && !begins_clause { Some(self.ident()?) } else { None };
-        let partition = match self.take_words(&["partition", "by"]) {
-            true => self.list(Self::expr)?,
+        let partition = match self.take_word("partition") {
+            true => {
+                self.expect_word("by")?;
+                self.list(Self::expr)?
+            }
             false => Vec::new(),
         };
         let order_by = self.opt_order_by()?;
@@ -732,11 +750,9 @@ impl Parser<'_> {
                 Some(word) => item.descending = Some(word == "desc"),
                 None => {}
             }
-            if parser.take_word("nulls") {
-                item.nulls_first = match parser.one_of(&["first", "last"]) {
-                    Some(word) => Some(word == "first"),
-                    None => return Err(parser.syntax_error()),
-                };
+            if parser.is_word("nulls") && matches!(parser.word_at(1), "first" | "last") {
+                parser.advance();
+                item.nulls_first = parser.one_of(&["first", "last"]).map(|word| word == "first");
             }
             Ok(item)
         })
@@ -771,7 +787,10 @@ impl Parser<'_> {
                 let query = self.query_in_parentheses()?;
                 return Ok(Expr::new(ExprKind::ArrayQuery(Box::new(query)), pos));
             }
-            "array" => return Err(self.syntax_error()),
+            "array" => {
+                self.take_sign(b'(');
+                return Err(self.syntax_error());
+            }
             "current_date" => simple(SqlValue::CurrentDate),
             "current_time" => return self.sql_time(SqlValue::CurrentTime, pos),
             "current_timestamp" => return self.sql_time(SqlValue::CurrentTimestamp, pos),
@@ -819,7 +838,10 @@ impl Parser<'_> {
     fn case(&mut self, pos: u32) -> Result<Expr> {
         let operand = if self.is_word("when") { None } else { Some(Box::new(self.expr()?)) };
         let mut arms = Vec::new();
-        while self.take_word("when") {
+        let mut places = Vec::new();
+        while self.is_word("when") {
+            places.push(self.pos());
+            self.advance();
             let when = self.expr()?;
             self.expect_word("then")?;
             arms.push((when, self.expr()?));
@@ -832,7 +854,7 @@ impl Parser<'_> {
             false => None,
         };
         self.expect_word("end")?;
-        Ok(Expr::new(ExprKind::Case { operand, arms, otherwise }, pos))
+        Ok(Expr::new(ExprKind::Case { operand, arms, places, otherwise }, pos))
     }
 
     /// A keyword that may name a column but no function: a special form, a type with a literal, or that column.
@@ -882,9 +904,7 @@ impl Parser<'_> {
             return self.indirection(Expr::new(ExprKind::Function(Box::new(call)), pos));
         }
         if self.is_sign(b'.') && self.is_sign_at(1, b'*') {
-            self.advance();
-            self.advance();
-            return Ok(Expr::new(ExprKind::Star(parts), pos));
+            return self.whole_row(parts, pos);
         }
         self.indirection(Expr::new(ExprKind::Column(parts), pos))
     }

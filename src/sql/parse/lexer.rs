@@ -353,7 +353,7 @@ impl<'a> Lexer<'a> {
                 _ => self.at += 1,
             }
         }
-        if escapes || kind == Kind::UnicodeString {
+        if escapes {
             let token = Token { kind, start: start as u32, end: self.at as u32 };
             string_value(self.text, token)?;
         }
@@ -479,10 +479,7 @@ pub(crate) fn string_value(text: &str, token: Token) -> Result<String> {
                 Error::new(SqlState::CharacterNotInRepertoire, message)
             })
         }
-        Kind::UnicodeString => {
-            let body: String = pieces(source, 2, false).map(|(_, piece)| piece.replace("''", "'")).collect();
-            unicode_escapes(&body, '\\', text, start)
-        }
+        Kind::UnicodeString => unicode_value(text, token, '\\'),
         Kind::Bits => {
             let digits: String = pieces(source, 1, false).map(|(_, piece)| piece).collect();
             Ok(format!("{}{digits}", source[..1].to_ascii_lowercase()))
@@ -496,6 +493,17 @@ pub(crate) fn string_value(text: &str, token: Token) -> Result<String> {
             Ok(value)
         }
     }
+}
+
+/// The value of a `U&` string or name with this escape character.
+pub(super) fn unicode_value(text: &str, token: Token, escape: char) -> Result<String> {
+    let start = token.start as usize;
+    let source = &text[start..token.end as usize];
+    let body: String = match token.kind {
+        Kind::UnicodeName => source[3..source.len() - 1].replace("\"\"", "\""),
+        _ => pieces(source, 2, false).map(|(_, piece)| piece.replace("''", "'")).collect(),
+    };
+    unicode_escapes(&body, escape, text, start)
 }
 
 /// The bodies of a string's pieces with their offsets in the token.
@@ -538,7 +546,8 @@ fn escapes(piece: &str, out: &mut Vec<u8>, text: &str, start: usize) -> Result<(
     let mut high: Option<u32> = None;
     while at < bytes.len() {
         if high.is_some() && !(bytes[at] == b'\\' && matches!(bytes.get(at + 1), Some(b'u' | b'U'))) {
-            return Err(surrogate(text, start + at));
+            let near = piece[at..].chars().next().map_or(0, char::len_utf8);
+            return Err(near_escape("invalid Unicode surrogate pair", text, start + at, near));
         }
         if bytes[at] == b'\'' {
             out.push(b'\'');
@@ -583,8 +592,10 @@ fn escapes(piece: &str, out: &mut Vec<u8>, text: &str, start: usize) -> Result<(
                         .at(position(text, start + at)));
                 }
                 let value = u32::from_str_radix(&piece[at + 2..at + 2 + count], 16).unwrap_or(0);
-                if let Some(c) = combine(&mut high, value).map_err(|()| surrogate(text, start + at))? {
-                    let c = checked_char(c, text, start + at)?;
+                let refuse = |message| near_escape(message, text, start + at, 2 + count);
+                if let Some(c) = combine(&mut high, value).map_err(|()| refuse("invalid Unicode surrogate pair"))? {
+                    let c = char::from_u32(c).filter(|c| *c != '\0');
+                    let c = c.ok_or_else(|| refuse("invalid Unicode escape value"))?;
                     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 }
                 length = 2 + count;
@@ -597,7 +608,7 @@ fn escapes(piece: &str, out: &mut Vec<u8>, text: &str, start: usize) -> Result<(
         at += length;
     }
     match high {
-        Some(_) => Err(surrogate(text, start + at)),
+        Some(_) => Err(near_escape("invalid Unicode surrogate pair", text, start + at, 1)),
         None => Ok(()),
     }
 }
@@ -625,6 +636,12 @@ fn combine(high: &mut Option<u32>, value: u32) -> std::result::Result<Option<u32
         (Some(first), 0xdc00..=0xdfff) => Ok(Some(0x10000 + ((first - 0xd800) << 10) + (value - 0xdc00))),
         (Some(_), _) => Err(()),
     }
+}
+
+/// 42601 that names a part of an E string.
+fn near_escape(message: &str, text: &str, at: usize, length: usize) -> Error {
+    let near = text.get(at..at + length).unwrap_or("'");
+    Error::new(SqlState::SyntaxError, format!("{message} at or near \"{near}\"")).at(position(text, at))
 }
 
 fn surrogate(text: &str, at: usize) -> Error {
@@ -673,7 +690,7 @@ fn unicode_escapes(body: &str, escape: char, text: &str, start: usize) -> Result
         rest = &after[skip..];
     }
     match high {
-        Some(_) => Err(surrogate(text, start)),
+        Some(_) => Err(surrogate(text, start + 3 + body.len())),
         None => Ok(out),
     }
 }

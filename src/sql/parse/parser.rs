@@ -33,6 +33,8 @@ pub(crate) struct Parser<'a> {
     /// The last run of opening parentheses that was looked through: its first token, and the one after it.
     opening: std::cell::Cell<(usize, usize)>,
     ascii: bool,
+    /// The keyword that is a label though it could be an operator.
+    pub(super) label: Option<usize>,
     /// The last byte whose position was asked for, and that position: positions are asked for in rising order mostly.
     last: std::cell::Cell<(usize, u32)>,
 }
@@ -42,7 +44,7 @@ impl<'a> Parser<'a> {
         let tokens = lexer::tokens(text)?;
         let last = std::cell::Cell::new((0, 1));
         let opening = std::cell::Cell::new((0, 0));
-        Ok(Parser { text, tokens, at: 0, depth: 0, queries: 0, opening, ascii: text.is_ascii(), last })
+        Ok(Parser { text, tokens, at: 0, depth: 0, queries: 0, opening, ascii: text.is_ascii(), label: None, last })
     }
 
     /// All statements up to the end.
@@ -143,6 +145,16 @@ impl<'a> Parser<'a> {
             _ => format!("syntax error at or near \"{}\"", self.source(token)),
         };
         Error::new(SqlState::SyntaxError, message).at(self.position(token.start as usize))
+    }
+
+    /// 42601 with a text of its own at the next token, which it names.
+    pub(super) fn error_near(&self, message: &str) -> Error {
+        let token = self.token();
+        let near = match token.kind {
+            Kind::End => "at end of input".to_owned(),
+            _ => format!("at or near \"{}\"", self.source(token)),
+        };
+        self.error_at(format!("{message} {near}"), self.position(token.start as usize))
     }
 
     /// 42601 with a text of its own at a position.
@@ -292,6 +304,33 @@ impl<'a> Parser<'a> {
         self.category_at(0)
     }
 
+    /// Whether the token before `at` is a keyword that may be a bare label, and what stands at `at` may follow one.
+    pub(super) fn is_label_before(&self, at: usize) -> bool {
+        let bare = at > 0 && Self::keyword_of(self.tokens[at - 1].kind).is_some_and(|keyword| keyword.bare_label);
+        let ends = match self.tokens[at].kind {
+            Kind::End | Kind::Sign(b',' | b')' | b';') => true,
+            Kind::Keyword(_) => matches!(
+                Self::keyword_of(self.tokens[at].kind).map_or("", |keyword| keyword.word),
+                "from"
+                    | "into"
+                    | "where"
+                    | "group"
+                    | "having"
+                    | "window"
+                    | "union"
+                    | "intersect"
+                    | "except"
+                    | "order"
+                    | "limit"
+                    | "offset"
+                    | "fetch"
+                    | "for"
+            ),
+            _ => false,
+        };
+        bare && ends
+    }
+
     /// Whether the next token can be a column or table name (ColId).
     pub(super) fn is_name(&self) -> bool {
         self.is_name_at(0)
@@ -303,7 +342,10 @@ impl<'a> Parser<'a> {
 
     fn take_name(&mut self) -> Result<String> {
         let token = self.advance();
-        lexer::name_value(self.text, token)
+        match token.kind {
+            Kind::UnicodeName => self.unicode(token),
+            _ => lexer::name_value(self.text, token),
+        }
     }
 
     /// ColId.
@@ -382,7 +424,32 @@ impl<'a> Parser<'a> {
             return Err(self.syntax_error());
         }
         let token = self.advance();
-        lexer::string_value(self.text, token)
+        match token.kind {
+            Kind::UnicodeString => self.unicode(token),
+            _ => lexer::string_value(self.text, token),
+        }
+    }
+
+    /// A `U&` string or name, with UESCAPE behind it.
+    fn unicode(&mut self, token: Token) -> Result<String> {
+        let mut escape = '\\';
+        if self.take_word("uescape") {
+            if self.kind() != Kind::String {
+                return Err(self.error_near("UESCAPE must be followed by a simple string literal"));
+            }
+            let value = lexer::string_value(self.text, self.token())?;
+            let mut characters = value.chars();
+            escape = match (characters.next(), characters.next()) {
+                (Some(c), None)
+                    if !c.is_ascii_hexdigit() && !matches!(c, '+' | '\'' | '"') && !c.is_ascii_whitespace() =>
+                {
+                    c
+                }
+                _ => return Err(self.error_near("invalid Unicode escape character")),
+            };
+            self.advance();
+        }
+        lexer::unicode_value(self.text, token, escape)
     }
 
     /// Iconst.

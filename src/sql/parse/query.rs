@@ -3,9 +3,10 @@
 use super::parser::Parser;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{
-    Alias, Assignment, ColumnType, ConflictItem, ConflictTarget, Cte, Delete, Distinct, Expr, ExprKind, GroupItem,
-    Ident, Insert, IntoTable, JoinCondition, JoinKind, Literal, LockStrength, LockWait, Locking, ObjectName,
-    OnConflict, Query, Sample, Select, SetExpr, SetOpKind, Statement, TableRef, Target, TargetColumn, Update, With,
+    Alias, Assignment, ColumnType, ConflictItem, ConflictTarget, Cte, Cycle, Delete, Distinct, Expr, ExprKind,
+    GroupItem, Ident, Insert, IntoTable, JoinCondition, JoinKind, Literal, LockStrength, LockWait, Locking, ObjectName,
+    OnConflict, Query, Sample, Search, Select, SetExpr, SetOpKind, Statement, TableRef, Target, TargetColumn, Update,
+    With,
 };
 
 impl Parser<'_> {
@@ -350,13 +351,38 @@ impl Parser<'_> {
             if parser.take_sign(b'*') {
                 return Ok(Target { expr: Expr::new(ExprKind::Star(Vec::new()), pos), name: None, pos });
             }
-            let expr = parser.expr()?;
+            let expr = parser.target_expr()?;
             let name = match parser.take_word("as") {
                 true => Some(parser.any_label()?),
                 false => parser.bare_label()?,
             };
             Ok(Target { expr, name, pos })
         })
+    }
+
+    /// An expression that a label may follow. A keyword that looks like an operator is a label when nothing of the operator
+    /// follows: `SELECT 1 IN`.
+    fn target_expr(&mut self) -> Result<Expr> {
+        let mark = self.mark();
+        let error = match self.expr() {
+            Ok(expr) => return Ok(expr),
+            Err(error) => error,
+        };
+        let failed_at = self.mark();
+        if failed_at <= mark + 1 || !self.is_label_before(failed_at) {
+            return Err(error);
+        }
+        self.reset(mark);
+        let outer = self.label.replace(failed_at - 1);
+        let again = self.expr();
+        self.label = outer;
+        match again {
+            Ok(expr) if self.mark() == failed_at - 1 => Ok(expr),
+            _ => {
+                self.reset(failed_at);
+                Err(error)
+            }
+        }
     }
 
     fn group_item(&mut self) -> Result<GroupItem> {
@@ -416,10 +442,44 @@ impl Parser<'_> {
         self.expect_sign(b'(')?;
         let statement = self.deeper(Self::preparable)?;
         self.expect_sign(b')')?;
-        if matches!(self.word(), "search" | "cycle") {
-            return Err(self.unsupported(&format!("{} in WITH", self.word().to_uppercase())));
+        let search = self.search()?;
+        let cycle = self.cycle()?;
+        Ok(Cte { name, columns, materialized, statement: Box::new(statement), search, cycle, pos })
+    }
+
+    fn search(&mut self) -> Result<Option<Search>> {
+        let pos = self.pos();
+        if !self.take_word("search") {
+            return Ok(None);
         }
-        Ok(Cte { name, columns, materialized, statement: Box::new(statement), pos })
+        let breadth = match self.one_of(&["depth", "breadth"]) {
+            Some(word) => word == "breadth",
+            None => return Err(self.syntax_error()),
+        };
+        self.expect_words(&["first", "by"])?;
+        let columns = self.list(Self::ident)?;
+        self.expect_word("set")?;
+        Ok(Some(Search { breadth, columns, sequence: self.name()?, pos }))
+    }
+
+    fn cycle(&mut self) -> Result<Option<Cycle>> {
+        let pos = self.pos();
+        if !self.take_word("cycle") {
+            return Ok(None);
+        }
+        let columns = self.list(Self::ident)?;
+        self.expect_word("set")?;
+        let mark = self.name()?;
+        let values = match self.take_word("to") {
+            true => {
+                let there = self.restricted_expr()?;
+                self.expect_word("default")?;
+                Some((there, self.restricted_expr()?))
+            }
+            false => None,
+        };
+        self.expect_word("using")?;
+        Ok(Some(Cycle { columns, mark, values, path: self.name()?, pos }))
     }
 
     /// PreparableStmt: what WITH, PREPARE, COPY and EXPLAIN may hold.

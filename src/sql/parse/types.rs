@@ -193,9 +193,10 @@ impl Parser<'_> {
             typmods.push(integer(self.integer()?, at));
             self.expect_sign(b')')?;
         }
-        let zone = self.take_words(&["with", "time", "zone"]);
-        if !zone {
-            self.take_words(&["without", "time", "zone"]);
+        let zone = self.are_words(&["with", "time"]);
+        if matches!(self.word(), "with" | "without") && self.word_at(1) == "time" {
+            self.advance();
+            self.expect_words(&["time", "zone"])?;
         }
         let name = match (word, zone) {
             ("time", false) => "time",

@@ -91,7 +91,9 @@ impl Analyzer<'_> {
                 let ty = arg.ty;
                 Ok(Node { kind: Kind::Collate(Box::new(arg), collation.name().to_owned()), ty })
             }
-            Ast::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
+            Ast::Case { operand, arms, places: _, otherwise } => {
+                self.case(operand.as_deref(), arms, otherwise.as_deref())
+            }
             Ast::Coalesce(items) => {
                 let items = self.all(items)?;
                 let (items, ty) = self.to_common(items)?;

@@ -4,7 +4,7 @@ use super::super::tree::{From, FunctionSource, Item, ItemColumn, Kind, Place, So
 use super::super::visit;
 use super::{Analyzer, Visible, coerce, output, unexpected};
 use crate::catalog::builtin;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::ast::{self, JoinCondition, JoinKind, TableRef};
 use crate::types::{Oid, Type, oid};
 
@@ -50,6 +50,7 @@ impl Analyzer<'_> {
 
     fn from_item(&mut self, from: &TableRef) -> Result<From> {
         match from {
+            TableRef::Relation { sample: Some(_), .. } => Err(Error::unsupported("TABLESAMPLE in a view")),
             TableRef::Relation { name, only, alias, .. } => self.relation_ref(name, *only, alias.as_ref()),
             TableRef::Subquery { lateral, query, alias, .. } => {
                 let query = self.laterally(*lateral, |analyzer| analyzer.query(query, true))?;
@@ -177,7 +178,10 @@ impl Analyzer<'_> {
             JoinCondition::Natural => {
                 a.iter().filter(|(l, ..)| b.iter().any(|(r, ..)| l == r)).map(|(name, ..)| name.clone()).collect()
             }
-            JoinCondition::Using(names, _) => names.iter().map(|name| name.name.clone()).collect(),
+            JoinCondition::Using(_, Some(_)) => {
+                return Err(Error::unsupported("an alias for JOIN USING in a view"));
+            }
+            JoinCondition::Using(names, None) => names.iter().map(|name| name.name.clone()).collect(),
             JoinCondition::Cross | JoinCondition::On(_) => Vec::new(),
         };
         let (using, columns) = merge(kind, &names, a, b)?;

@@ -3,7 +3,7 @@
 use super::super::tree::{Body, Constant, Cte, Distinct, Group, Kind, Node, Query, Select, SetTree, SortItem, Target};
 use super::call::sort_item;
 use super::{Analyzer, Level, coerce, output, unexpected};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::ast::{self, ExprKind as Ast, GroupItem, Indirection, Literal, SetExpr, Statement};
 use crate::sql::visit;
 use crate::types::{Type, oid};
@@ -118,6 +118,9 @@ impl Analyzer<'_> {
 
     fn part(&mut self, part: &ast::Cte, recursive: bool) -> Result<Cte> {
         let Statement::Query(query) = &*part.statement else { return Err(unexpected("a writing WITH part")) };
+        if part.search.is_some() || part.cycle.is_some() {
+            return Err(Error::unsupported("SEARCH or CYCLE in a view"));
+        }
         let named = |columns: Vec<(String, Type)>| -> Vec<(String, Type)> {
             let alias = |i: usize, name: String| part.columns.get(i).cloned().unwrap_or(name);
             columns.into_iter().enumerate().map(|(i, (name, ty))| (alias(i, name), ty)).collect()
