@@ -5,7 +5,7 @@
 
 use crate::types::format::FormatSettings;
 use crate::types::text_io::{self, Names, TextContext};
-use crate::types::{Datum, Oid, Type};
+use crate::types::{Datum, Oid, Text, Type};
 use lightning_storage::ObjectId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ pub struct Image {
     /// Relations of every kind by oid, indexes and sequences too, system relations included.
     pub relations: HashMap<Oid, Arc<Relation>>,
     /// (schema, name) to relation.
-    pub relation_names: HashMap<(Oid, String), Oid>,
+    pub relation_names: HashMap<(Oid, Text), Oid>,
     /// Users' row types to relations.
     pub row_types: HashMap<Oid, Oid>,
     /// Roles (shared by all databases) by oid.
@@ -213,11 +213,22 @@ pub enum Body {
         text: String,
         /// Resolved search path at creation.
         search_path: Vec<String>,
+        /// WITH CHECK OPTION
+        #[serde(default)]
+        check: Option<CheckOption>,
     },
     /// An index (its description is also in its table's `indexes`).
     Index(Arc<Index>),
     /// A sequence.
     Sequence(Sequence),
+}
+
+/// WITH CHECK OPTION.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum CheckOption {
+    Local,
+    Cascaded,
 }
 
 /// ON COMMIT.
@@ -268,9 +279,21 @@ pub struct Attribute {
     pub dropped: bool,
     /// The storage column.
     pub storage: u16,
+    /// SET STATISTICS and SET STORAGE: shown, no more; they steer what this server has not.
+    #[serde(default)]
+    pub steering: Steering,
     /// What rows older than the column read as (already in `storage`'s default): the constant, for catalogs.
     #[serde(skip)]
     pub missing: Option<Datum>,
+}
+
+/// What a column is told of PostgreSQL's ANALYZE and TOAST.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steering {
+    /// pg_attribute.attstattarget, unless it is -1.
+    pub statistics: Option<i32>,
+    /// pg_attribute.attstorage, unless it is the type's.
+    pub storage: Option<u8>,
 }
 
 /// Identity columns.
@@ -443,7 +466,7 @@ impl Image {
 
     /// The relation of this schema and name.
     pub fn relation(&self, schema: Oid, name: &str) -> Option<&Arc<Relation>> {
-        self.relations.get(self.relation_names.get(&(schema, name.to_owned()))?)
+        self.relations.get(self.relation_names.get(&(schema, name.into()))?)
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! A row is (kind, database, oid, sub, body): the body is the definition as JSON, which a new field with a default extends.
 //! Rows are written inside the transaction of the DDL, so that ROLLBACK and a crash undo names and data together. A transaction with
-//! DDL of its own works on a private image ([`Change`]); after its commit is durable the database's image is read anew, and only then its locks go: who
-//! waited for one finds the new image. Names that are given hold a lock each, so that two transactions cannot give the same one.
+//! DDL of its own works on a private image ([`Change`]); after its commit is durable the rows that it wrote are read into the database's image
+//! ([`Catalog::publish`]; all else is shared with the image before), and only then its locks go: who waited for one finds the new image. Names that are given hold a lock each, so that two transactions cannot give the same one.
 //! Roles and databases are shared: their rows have database 0.
 
-use super::image::{Body, Database, Image, Relation, RelationKind, Role, Schema, TableStatistics};
+use super::image::{Body, ConstraintKind, Database, Image, Relation, RelationKind, Role, Schema, TableStatistics};
 use crate::error::{Error, Result};
 use crate::types::Oid;
 use lightning_storage::{
@@ -14,7 +14,7 @@ use lightning_storage::{
     ObjectId, OwnedValue, RowBuffer, RowId, Snapshot, TableDef, Transaction, Unique, Value,
 };
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher as _};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -268,23 +268,46 @@ impl Catalog {
         if let Some(image) = self.images.lock().get(&database) {
             return Ok(image.clone());
         }
-        self.reload(database)
+        self.load(database)
     }
 
-    /// Reads a database's image anew: after a commit with DDL, once it is durable. Shared changes (`shared`: roles, databases)
-    /// concern every image.
+    /// Reads a database's image from storage.
+    fn load(&self, database: Oid) -> Result<Arc<Image>> {
+        let _reading = self.reading.lock();
+        let mut tx = self.engine.begin(Isolation::ReadCommitted);
+        let image = self.rows.image(&mut tx, database)?;
+        Ok(self.replace(image))
+    }
+
+    /// Gives an image its version and makes it its database's.
+    fn replace(&self, mut image: Image) -> Arc<Image> {
+        image.version = self.version.fetch_add(1, Ordering::Relaxed);
+        let image = Arc::new(image);
+        self.images.lock().insert(image.database, image.clone());
+        self.generation.fetch_add(1, Ordering::Release);
+        image
+    }
+
+    /// Brings into a database's image what a transaction has written of the catalog, once its commit is durable. Changes of
+    /// what all databases share concern every image.
     ///
     /// # Errors
     /// Storage errors.
-    pub fn reload(&self, database: Oid) -> Result<Arc<Image>> {
+    pub fn publish(&self, change: &Change) -> Result<()> {
+        if change.shared {
+            self.forget_all();
+        }
+        let database = change.image.database;
+        let known = self.images.lock().get(&database).cloned();
+        let Some(known) = known else { return self.load(database).map(|_| ()) };
+        drop(known);
         let _reading = self.reading.lock();
+        let Some(known) = self.images.lock().get(&database).cloned() else { return Ok(()) };
+        let mut image = (*known).clone();
         let mut tx = self.engine.begin(Isolation::ReadCommitted);
-        let mut image = self.rows.image(&mut tx, database)?;
-        image.version = self.version.fetch_add(1, Ordering::Relaxed);
-        let image = Arc::new(image);
-        self.images.lock().insert(database, image.clone());
-        self.generation.fetch_add(1, Ordering::Release);
-        Ok(image)
+        self.rows.read_into(&mut tx, &mut image, &change.written)?;
+        self.replace(image);
+        Ok(())
     }
 
     /// Changes whenever some database's image does: while it stays, who has asked for an image need not ask again.
@@ -298,12 +321,13 @@ impl Catalog {
     /// # Errors
     /// Storage errors.
     pub fn refresh(&self, change: &mut Change, tx: &mut Transaction) -> Result<()> {
-        let base = self.image(change.image.database)?.version;
-        if base != change.base {
-            let mut image = self.rows.image(tx, change.image.database)?;
+        let base = self.image(change.image.database)?;
+        if base.version != change.base {
+            let mut image = (*base).clone();
+            self.rows.read_into(tx, &mut image, &change.written)?;
             image.version = private_version();
             change.image = Arc::new(image);
-            change.base = base;
+            change.base = base.version;
         }
         Ok(())
     }
@@ -333,6 +357,9 @@ impl Catalog {
 
 type Key = (Kind, Oid, Oid, i32);
 
+/// A [`Key`] as it is stored.
+type RowKey = (i16, Oid, Oid, i32);
+
 impl Rows {
     fn key(key: Key) -> Result<Vec<u8>> {
         let mut encoder = KeyEncoder::new();
@@ -344,12 +371,50 @@ impl Rows {
     }
 
     fn find(self, tx: &Transaction, snapshot: &Snapshot, key: Key) -> Result<Option<RowId>> {
+        let rows = self.read(tx, snapshot, key)?;
+        Ok((!rows.is_empty()).then(|| rows.row_id(0)))
+    }
+
+    /// The row of a key, or none.
+    fn read(self, tx: &Transaction, snapshot: &Snapshot, key: Key) -> Result<RowBuffer> {
         let bytes = Rows::key(key)?;
         let range = KeyRange { lower: Bound::Included(bytes.clone()), upper: Bound::Included(bytes) };
         let mut cursor = tx.index_cursor(self.index, range, Direction::Forward);
         let mut rows = RowBuffer::new();
         tx.index_next(snapshot, &mut cursor, 1, &mut rows)?;
-        Ok((!rows.is_empty()).then(|| rows.row_id(0)))
+        Ok(rows)
+    }
+
+    /// Brings the rows of these keys, as a new snapshot of the transaction sees them, into an image.
+    fn read_into(self, tx: &mut Transaction, image: &mut Image, keys: &BTreeSet<RowKey>) -> Result<()> {
+        let snapshot = tx.snapshot();
+        let mut relations = Vec::new();
+        for (kind, owner, oid, sub) in keys.iter().copied() {
+            let rows = self.read(tx, &snapshot, (Kind::of(kind)?, owner, oid, sub))?;
+            if rows.is_empty() {
+                image.forget(Kind::of(kind)?, oid, sub);
+                continue;
+            }
+            let Value::Bytes(body) = rows.row(0).get(ColumnNo(4)) else {
+                return Err(Error::internal("a catalog row has no body"));
+            };
+            if kind == Kind::Relation as i16 {
+                image.stamp(oid, body);
+                relations.push(decode::<Relation>(body)?);
+            } else {
+                image.take(kind, oid, sub, body)?;
+            }
+        }
+        // A table is there before its indexes, and all tables are before what refers to them.
+        relations.sort_by_key(|relation| relation.kind == RelationKind::Index);
+        let referring: Vec<Relation> =
+            relations.iter().filter(|relation| !relation.constraints.is_empty()).cloned().collect();
+        relations.into_iter().chain(referring).for_each(|relation| image.put_relation(relation));
+        // Relations say the names of their schemas.
+        if keys.iter().any(|key| key.0 == Kind::Schema as i16) {
+            image.link();
+        }
+        Ok(())
     }
 
     fn put<T: serde::Serialize>(self, tx: &mut Transaction, snapshot: &Snapshot, key: Key, body: &T) -> Result<()> {
@@ -434,9 +499,7 @@ impl Image {
             k if k == Kind::Relation as i16 => {
                 let relation: Relation = decode(body)?;
                 self.relations.insert(oid, Arc::new(relation));
-                let mut hasher = std::hash::DefaultHasher::new();
-                body.hash(&mut hasher);
-                self.stamps.insert(oid, hasher.finish());
+                self.stamp(oid, body);
             }
             k if k == Kind::Role as i16 => {
                 self.roles.insert(oid, Arc::new(decode(body)?));
@@ -456,7 +519,94 @@ impl Image {
         Ok(())
     }
 
+    fn stamp(&mut self, relation: Oid, body: &[u8]) {
+        let mut hasher = std::hash::DefaultHasher::new();
+        body.hash(&mut hasher);
+        self.stamps.insert(relation, hasher.finish());
+    }
+
+    /// Takes out what a row defined that is gone.
+    fn forget(&mut self, kind: Kind, oid: Oid, sub: i32) {
+        match kind {
+            Kind::Schema => {
+                self.schemas.remove(&oid);
+                self.schema_names.retain(|_, schema| *schema != oid);
+            }
+            Kind::Relation => {
+                self.stamps.remove(&oid);
+                self.remove_relation(oid);
+            }
+            Kind::Role => _ = self.roles.remove(&oid),
+            Kind::Database => _ = self.databases.remove(&oid),
+            Kind::Comment => self.comments.retain(|(object, _, at), _| (*object, *at) != (oid, sub)),
+            Kind::Statistics => _ = self.statistics.remove(&oid),
+        }
+    }
+
+    /// Adds or replaces one relation with all that relations say of each other.
+    fn put_relation(&mut self, mut relation: Relation) {
+        let oid = relation.oid;
+        if let Some(old) = self.relations.get(&oid).cloned() {
+            self.unlink(&old);
+        }
+        if let Some(left) = self.relations.get(&oid) {
+            relation.indexes.clone_from(&left.indexes);
+            relation.referenced_by.clone_from(&left.referenced_by);
+        }
+        relation.schema_name = self.schemas.get(&relation.schema).map_or_else(String::new, |s| s.name.clone());
+        self.relation_names.insert((relation.schema, relation.name.as_str().into()), oid);
+        if relation.row_type != Oid::NONE {
+            self.row_types.insert(relation.row_type, oid);
+        }
+        let relation = Arc::new(relation);
+        self.relations.insert(oid, relation.clone());
+        if let Body::Index(index) = &relation.body
+            && let Some(table) = self.relations.get_mut(&index.table)
+        {
+            let indexes = &mut Arc::make_mut(table).indexes;
+            indexes.push(index.clone());
+            indexes.sort_by_key(|index| index.oid);
+        }
+        for constraint in &relation.constraints {
+            if let ConstraintKind::ForeignKey { references, .. } = constraint.kind
+                && let Some(target) = self.relations.get_mut(&references)
+            {
+                let referenced_by = &mut Arc::make_mut(target).referenced_by;
+                referenced_by.push(constraint.clone());
+                referenced_by.sort_by_key(|constraint| constraint.oid);
+            }
+        }
+    }
+
+    fn remove_relation(&mut self, oid: Oid) {
+        if let Some(old) = self.relations.remove(&oid) {
+            self.unlink(&old);
+        }
+    }
+
+    /// Takes out what others say of a relation.
+    fn unlink(&mut self, old: &Relation) {
+        let key = (old.schema, old.name.as_str().into());
+        if self.relation_names.get(&key) == Some(&old.oid) {
+            self.relation_names.remove(&key);
+        }
+        self.row_types.remove(&old.row_type);
+        if let Body::Index(index) = &old.body
+            && let Some(table) = self.relations.get_mut(&index.table)
+        {
+            Arc::make_mut(table).indexes.retain(|other| other.oid != old.oid);
+        }
+        for constraint in &old.constraints {
+            if let ConstraintKind::ForeignKey { references, .. } = constraint.kind
+                && let Some(target) = self.relations.get_mut(&references)
+            {
+                Arc::make_mut(target).referenced_by.retain(|other| other.table != old.oid);
+            }
+        }
+    }
+
     fn put_schema(&mut self, schema: Schema) {
+        self.schema_names.retain(|_, oid| *oid != schema.oid);
         self.schema_names.insert(schema.name.clone(), schema.oid);
         self.schemas.insert(schema.oid, Arc::new(schema));
     }
@@ -483,7 +633,7 @@ impl Image {
         let oids: Vec<Oid> = self.relations.keys().copied().collect();
         for oid in oids {
             let Some(relation) = self.relations.get_mut(&oid) else { continue };
-            self.relation_names.insert((relation.schema, relation.name.clone()), oid);
+            self.relation_names.insert((relation.schema, relation.name.as_str().into()), oid);
             // System relations are shared by all images and complete as they are.
             if oid < Oid::FIRST_USER {
                 continue;
@@ -516,13 +666,31 @@ pub struct Change {
     pub shared: bool,
     /// Version of the committed image that the changes stand on.
     base: u64,
+    /// The catalog rows that were written or removed.
+    written: BTreeSet<RowKey>,
     rows: Rows,
 }
 
 impl Change {
     /// Begins on the committed image.
     pub fn new(image: Arc<Image>) -> Change {
-        Change { base: image.version, image, shared: false, rows: ROWS }
+        Change { base: image.version, image, shared: false, written: BTreeSet::new(), rows: ROWS }
+    }
+
+    fn put<T: serde::Serialize>(
+        &mut self,
+        tx: &mut Transaction,
+        snapshot: &Snapshot,
+        key: Key,
+        body: &T,
+    ) -> Result<()> {
+        self.written.insert((key.0 as i16, key.1, key.2, key.3));
+        self.rows.put(tx, snapshot, key, body)
+    }
+
+    fn remove(&mut self, tx: &mut Transaction, snapshot: &Snapshot, key: Key) -> Result<()> {
+        self.written.insert((key.0 as i16, key.1, key.2, key.3));
+        self.rows.remove(tx, snapshot, key)
     }
 
     /// Adds or replaces a relation.
@@ -531,11 +699,10 @@ impl Change {
     /// Storage errors, waits included: the same call is made again then.
     pub fn put_relation(&mut self, tx: &mut Transaction, relation: Relation) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.put(tx, &snapshot, (Kind::Relation, self.image.database, relation.oid, 0), &relation)?;
+        self.put(tx, &snapshot, (Kind::Relation, self.image.database, relation.oid, 0), &relation)?;
         let image = Arc::make_mut(&mut self.image);
-        image.relations.insert(relation.oid, Arc::new(relation));
+        image.put_relation(relation);
         image.version = private_version();
-        image.link();
         Ok(())
     }
 
@@ -545,16 +712,15 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn remove_relation(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.remove(tx, &snapshot, (Kind::Relation, self.image.database, oid, 0))?;
+        self.remove(tx, &snapshot, (Kind::Relation, self.image.database, oid, 0))?;
         self.remove_comments(tx, oid)?;
         if self.image.statistics.contains_key(&oid) {
-            self.rows.remove(tx, &snapshot, (Kind::Statistics, self.image.database, oid, 0))?;
+            self.remove(tx, &snapshot, (Kind::Statistics, self.image.database, oid, 0))?;
         }
         let image = Arc::make_mut(&mut self.image);
         image.statistics.remove(&oid);
-        image.relations.remove(&oid);
+        image.remove_relation(oid);
         image.version = private_version();
-        image.link();
         Ok(())
     }
 
@@ -564,7 +730,7 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn put_statistics(&mut self, tx: &mut Transaction, table: Oid, statistics: TableStatistics) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.put(tx, &snapshot, (Kind::Statistics, self.image.database, table, 0), &statistics)?;
+        self.put(tx, &snapshot, (Kind::Statistics, self.image.database, table, 0), &statistics)?;
         let image = Arc::make_mut(&mut self.image);
         image.statistics.insert(table, Arc::new(statistics));
         image.version = private_version();
@@ -577,9 +743,8 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn put_schema(&mut self, tx: &mut Transaction, schema: Schema) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.put(tx, &snapshot, (Kind::Schema, self.image.database, schema.oid, 0), &schema)?;
+        self.put(tx, &snapshot, (Kind::Schema, self.image.database, schema.oid, 0), &schema)?;
         let image = Arc::make_mut(&mut self.image);
-        image.schema_names.retain(|_, oid| *oid != schema.oid);
         image.put_schema(schema);
         image.version = private_version();
         image.link();
@@ -592,7 +757,7 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn remove_schema(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.remove(tx, &snapshot, (Kind::Schema, self.image.database, oid, 0))?;
+        self.remove(tx, &snapshot, (Kind::Schema, self.image.database, oid, 0))?;
         self.remove_comments(tx, oid)?;
         let image = Arc::make_mut(&mut self.image);
         image.schemas.remove(&oid);
@@ -607,7 +772,7 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn put_role(&mut self, tx: &mut Transaction, role: Role) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.put(tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
+        self.put(tx, &snapshot, (Kind::Role, Oid::NONE, role.oid, 0), &role)?;
         self.shared_image().roles.insert(role.oid, Arc::new(role));
         Ok(())
     }
@@ -626,7 +791,7 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn remove_role(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.remove(tx, &snapshot, (Kind::Role, Oid::NONE, oid, 0))?;
+        self.remove(tx, &snapshot, (Kind::Role, Oid::NONE, oid, 0))?;
         self.remove_comments(tx, oid)?;
         self.shared_image().roles.remove(&oid);
         Ok(())
@@ -638,7 +803,7 @@ impl Change {
     /// As [`Change::put_relation`].
     pub fn put_database(&mut self, tx: &mut Transaction, database: Database) -> Result<()> {
         let snapshot = tx.snapshot();
-        self.rows.put(tx, &snapshot, (Kind::Database, Oid::NONE, database.oid, 0), &database)?;
+        self.put(tx, &snapshot, (Kind::Database, Oid::NONE, database.oid, 0), &database)?;
         self.shared_image().databases.insert(database.oid, Arc::new(database));
         Ok(())
     }
@@ -656,8 +821,8 @@ impl Change {
             }
             Ok(())
         })?;
-        inside.into_iter().try_for_each(|key| self.rows.remove(tx, &snapshot, key))?;
-        self.rows.remove(tx, &snapshot, (Kind::Database, Oid::NONE, oid, 0))?;
+        inside.into_iter().try_for_each(|key| self.remove(tx, &snapshot, key))?;
+        self.remove(tx, &snapshot, (Kind::Database, Oid::NONE, oid, 0))?;
         self.remove_comments(tx, oid)?;
         self.shared_image().databases.remove(&oid);
         Ok(())
@@ -670,16 +835,16 @@ impl Change {
     pub fn fill_database(&mut self, tx: &mut Transaction, image: &Image) -> Result<()> {
         let snapshot = tx.snapshot();
         for schema in image.schemas.values() {
-            self.rows.put(tx, &snapshot, (Kind::Schema, image.database, schema.oid, 0), &**schema)?;
+            self.put(tx, &snapshot, (Kind::Schema, image.database, schema.oid, 0), &**schema)?;
         }
         for relation in image.relations.values().filter(|relation| !matches!(relation.body, Body::System(_))) {
-            self.rows.put(tx, &snapshot, (Kind::Relation, image.database, relation.oid, 0), &**relation)?;
+            self.put(tx, &snapshot, (Kind::Relation, image.database, relation.oid, 0), &**relation)?;
         }
         for (table, statistics) in &image.statistics {
-            self.rows.put(tx, &snapshot, (Kind::Statistics, image.database, *table, 0), &**statistics)?;
+            self.put(tx, &snapshot, (Kind::Statistics, image.database, *table, 0), &**statistics)?;
         }
         for ((object, class, sub), text) in &image.comments {
-            self.rows.put(tx, &snapshot, (Kind::Comment, image.database, *object, *sub), &(class.0, text))?;
+            self.put(tx, &snapshot, (Kind::Comment, image.database, *object, *sub), &(class.0, text))?;
         }
         Ok(())
     }
@@ -706,17 +871,15 @@ impl Change {
         let shared = class == fixed::CLASS_DATABASE || class == fixed::CLASS_ROLE;
         self.shared |= shared;
         let key = (Kind::Comment, if shared { Oid::NONE } else { self.image.database }, object, sub);
+        match text {
+            Some(text) => self.put(tx, &snapshot, key, &(class.0, text))?,
+            None => self.remove(tx, &snapshot, key)?,
+        }
         let image = Arc::make_mut(&mut self.image);
         image.version = private_version();
         match text {
-            Some(text) => {
-                self.rows.put(tx, &snapshot, key, &(class.0, text))?;
-                image.comments.insert((object, class, sub), text.to_owned());
-            }
-            None => {
-                self.rows.remove(tx, &snapshot, key)?;
-                image.comments.remove(&(object, class, sub));
-            }
+            Some(text) => _ = image.comments.insert((object, class, sub), text.to_owned()),
+            None => _ = image.comments.remove(&(object, class, sub)),
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub struct StatementContext {
     pub call: Arc<CallContext>,
     /// The catalog that the statement was bound with.
     pub catalog: Arc<Image>,
+    /// REPEATABLE READ: the catalog at its snapshot. Former versions of rows are not in indexes of expressions made since.
+    pub first_catalog: Option<Arc<Image>>,
     /// Set by a cancel request: the statement ends with 57014.
     pub cancel: Arc<AtomicBool>,
     /// The budget.

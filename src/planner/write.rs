@@ -117,6 +117,11 @@ impl Planner<'_> {
                 .iter()
                 .map(|(name, check)| Ok((name.clone(), self.expr(check)?)))
                 .collect::<Result<_>>()?,
+            views: checks
+                .views
+                .iter()
+                .map(|(name, check)| Ok((name.clone(), self.expr(check)?)))
+                .collect::<Result<_>>()?,
             hidden,
         })
     }

@@ -88,6 +88,8 @@ pub struct Session {
     failed_modes: Option<TransactionModes>,
     /// The catalog as this transaction has changed it.
     change: Option<Change>,
+    /// See [`StatementContext::first_catalog`].
+    first_image: Mutex<Option<Arc<Image>>>,
     /// The committed catalog, and the generation at which it was asked for.
     committed: Mutex<Option<(u64, Arc<Image>)>>,
     constraints: Arc<Mutex<ConstraintQueue>>,
@@ -174,6 +176,7 @@ impl Session {
             savepoints: Vec::new(),
             failed_modes: None,
             change: None,
+            first_image: Mutex::default(),
             committed: Mutex::default(),
             constraints: Arc::new(Mutex::new(ConstraintQueue::new())),
             prepared: hashbrown::HashMap::new(),
@@ -271,6 +274,15 @@ impl Session {
         }
     }
 
+    /// The catalog that the snapshot of a REPEATABLE READ transaction was taken under.
+    fn first_catalog(&self, image: &Arc<Image>, repeatable_read: bool) -> Option<Arc<Image>> {
+        // Rows that it changes itself have what its own indexes are made of.
+        if !repeatable_read || self.change.is_some() {
+            return None;
+        }
+        Some(self.first_image.lock().get_or_insert_with(|| image.clone()).clone())
+    }
+
     fn statement_context(&self, image: &Arc<Image>, call: &Arc<CallContext>) -> Result<StatementContext> {
         let snapshot = match self.transaction.lock().as_mut() {
             Some(transaction) => transaction.snapshot(),
@@ -285,6 +297,7 @@ impl Session {
             read_only: settings.read_only,
             call: call.clone(),
             catalog: image.clone(),
+            first_catalog: self.first_catalog(image, settings.repeatable_read),
             cancel: self.backend.cancel.clone(),
             memory: Memory::with_spilling(&self.server.memory, settings.work_mem, self.server.temporary.clone()),
             constraints: self.constraints.clone(),

@@ -348,8 +348,6 @@ impl Session {
                 oid::INT4 => {
                     text.parse().ok().map(Datum::Int4).or_else(|| text_io::input(&text, *ty, &call.text()).ok())
                 }
-                // char(n) is kept without its padding.
-                oid::BPCHAR => text_io::input(text.trim_end_matches(' '), *ty, &call.text()).ok(),
                 _ => text_io::input(&text, *ty, &call.text()).ok(),
             }
         };

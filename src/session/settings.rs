@@ -67,7 +67,7 @@ const fn fixed(name: &'static str, default: &'static str, context: Context) -> D
     Definition { name, default, kind: Kind::Text, context, report: false }
 }
 
-const ISOLATION: Kind = Kind::Choice(&["read committed", "read uncommitted", "repeatable read", "serializable"]);
+const ISOLATION: Kind = Kind::Choice(&["serializable", "repeatable read", "read committed", "read uncommitted"]);
 const MESSAGES: Kind =
     Kind::Choice(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "info", "warning", "error"]);
 const COST: Kind = Kind::Real(0.0, f64::MAX);
@@ -82,7 +82,7 @@ pub const SERVER_VERSION_NUM: &str = "150018";
 static DEFINITIONS: &[Definition] = &[
     reported("application_name", "", Kind::Text, Context::User),
     user("backend_flush_after", "0", Kind::Integer(0, 256, Unit::Blocks)),
-    user("bytea_output", "hex", Kind::Choice(&["hex", "escape"])),
+    user("bytea_output", "hex", Kind::Choice(&["escape", "hex"])),
     user("check_function_bodies", "on", Kind::Bool),
     reported("client_encoding", "UTF8", Kind::ClientEncoding, Context::User),
     user("client_min_messages", "notice", MESSAGES),
@@ -192,7 +192,7 @@ static DEFINITIONS: &[Definition] = &[
     reported("standard_conforming_strings", "on", Kind::Fixed(&["on"]), Context::User),
     user("statement_timeout", "0", MILLISECONDS),
     user("synchronize_seqscans", "on", Kind::Bool),
-    user("synchronous_commit", "on", Kind::Choice(&["on", "off", "local", "remote_write", "remote_apply"])),
+    user("synchronous_commit", "on", Kind::Choice(&["local", "remote_write", "remote_apply", "on", "off"])),
     user("tcp_keepalives_idle", "0", Kind::Integer(0, i32::MAX as i64, Unit::None)),
     user("temp_buffers", "1024", Kind::Integer(100, i32::MAX as i64, Unit::Blocks)),
     user("temp_tablespaces", "", Kind::Fixed(&["", "pg_default"])),
@@ -589,16 +589,23 @@ fn check(name: &str, value: &str) -> Result<(String, String)> {
         return if name.contains('.') { Ok((name.to_ascii_lowercase(), value.to_owned())) } else { Err(unknown(name)) };
     };
     changeable(d)?;
-    let invalid = || {
-        Error::new(SqlState::InvalidParameterValue, format!("invalid value for parameter \"{}\": \"{value}\"", d.name))
+    // What a setting's type refuses is told under the name as written, what its own check refuses under its own.
+    let refused = |name: &str| {
+        Error::new(SqlState::InvalidParameterValue, format!("invalid value for parameter \"{name}\": \"{value}\""))
     };
+    let invalid = || refused(d.name);
+    let no_bool = || {
+        let message = format!("parameter \"{name}\" requires a Boolean value");
+        Error::new(SqlState::InvalidParameterValue, message)
+    };
+    let no_choice = |choices: &[&str]| refused(name).hint(format!("Available values: {}.", choices.join(", ")));
     let value = match d.kind {
-        Kind::Bool => parse_bool(value).map(|b| if b { "on" } else { "off" }.to_owned()).ok_or_else(|| {
-            let message = format!("parameter \"{}\" requires a Boolean value", d.name);
-            Error::new(SqlState::InvalidParameterValue, message)
-        })?,
+        Kind::Bool => parse_bool(value).map(|b| if b { "on" } else { "off" }.to_owned()).ok_or_else(no_bool)?,
         Kind::Integer(min, max, unit) => {
-            let number = parse_integer(value, unit).ok_or_else(invalid)?;
+            let number = parse_integer(value, unit).ok_or_else(|| match unit_hint(value, unit) {
+                Some(units) => refused(name).hint(format!("Valid units for this parameter are {units}.")),
+                None => refused(name),
+            })?;
             if !(min..=max).contains(&number) {
                 let suffix = match unit {
                     Unit::None => "",
@@ -606,19 +613,17 @@ fn check(name: &str, value: &str) -> Result<(String, String)> {
                     Unit::Kilobytes => " kB",
                     Unit::Blocks => " 8kB",
                 };
-                let message = format!(
-                    "{number}{suffix} is outside the valid range for parameter \"{}\" ({min} .. {max})",
-                    d.name
-                );
+                let message =
+                    format!("{number}{suffix} is outside the valid range for parameter \"{name}\" ({min} .. {max})");
                 return Err(Error::new(SqlState::InvalidParameterValue, message));
             }
             number.to_string()
         }
         Kind::Real(min, max) => {
-            let number: f64 = value.trim().parse().map_err(|_| invalid())?;
+            let number: f64 = value.trim().parse().map_err(|_| refused(name))?;
             if !(min..=max).contains(&number) {
-                let message =
-                    format!("{number} is outside the valid range for parameter \"{}\" ({min} .. {max})", d.name);
+                let max = if max == f64::MAX { "1.79769e+308".to_owned() } else { max.to_string() };
+                let message = format!("{number} is outside the valid range for parameter \"{name}\" ({min} .. {max})");
                 return Err(Error::new(SqlState::InvalidParameterValue, message));
             }
             number.to_string()
@@ -633,8 +638,9 @@ fn check(name: &str, value: &str) -> Result<(String, String)> {
                 _ => lower,
             };
             if !choices.contains(&lower.as_str()) {
-                let list = choices.join(", ");
-                return Err(invalid().hint(format!("Available values: {list}.")));
+                // Accepted, but not told.
+                let told: Vec<&str> = choices.iter().copied().filter(|choice| *choice != "info").collect();
+                return Err(no_choice(&told));
             }
             if lower == "serializable" {
                 return Err(Error::unsupported("isolation level SERIALIZABLE"));
@@ -643,7 +649,29 @@ fn check(name: &str, value: &str) -> Result<(String, String)> {
         }
         Kind::Fixed(choices) => match choices.iter().find(|c| same_choice(c, value)) {
             Some(choice) => (*choice).to_owned(),
-            None => return Err(Error::unsupported(format!("setting \"{}\" to \"{value}\"", d.name))),
+            None => {
+                return Err(match d.name {
+                    "default_tablespace" => invalid().detail(format!("Tablespace \"{value}\" does not exist.")),
+                    "temp_tablespaces" => {
+                        Error::new(SqlState::UndefinedObject, format!("tablespace \"{value}\" does not exist"))
+                    }
+                    "default_table_access_method" => {
+                        invalid().detail(format!("Table access method \"{value}\" does not exist."))
+                    }
+                    // No other locale is there.
+                    "lc_monetary" | "lc_numeric" | "lc_time" => invalid(),
+                    "session_replication_role" if !ROLES.iter().any(|role| role.eq_ignore_ascii_case(value)) => {
+                        no_choice(&ROLES)
+                    }
+                    "password_encryption" if !value.eq_ignore_ascii_case("md5") => no_choice(&["md5", "scram-sha-256"]),
+                    _ if choices.iter().all(|choice| matches!(*choice, "on" | "off"))
+                        && parse_bool(value).is_none() =>
+                    {
+                        no_bool()
+                    }
+                    _ => Error::unsupported(format!("setting \"{}\" to \"{value}\"", d.name)),
+                });
+            }
         },
         Kind::DateStyle => parse_date_style(value).ok_or_else(|| {
             let known = |word: &&str| parse_date_style(word).is_none();
@@ -659,6 +687,20 @@ fn check(name: &str, value: &str) -> Result<(String, String)> {
         },
     };
     Ok((d.name.to_owned(), value))
+}
+
+/// session_replication_role's.
+const ROLES: [&str; 3] = ["origin", "replica", "local"];
+
+/// The units to tell of, for a number with another one.
+fn unit_hint(text: &str, unit: Unit) -> Option<&'static str> {
+    let number = text.trim_start().starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    match unit {
+        _ if !number => None,
+        Unit::None => None,
+        Unit::Milliseconds => Some("\"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\""),
+        Unit::Kilobytes | Unit::Blocks => Some("\"B\", \"kB\", \"MB\", \"GB\", and \"TB\""),
+    }
 }
 
 fn same_choice(choice: &str, value: &str) -> bool {
@@ -699,6 +741,8 @@ fn parse_integer(text: &str, unit: Unit) -> Option<i64> {
         (Unit::Kilobytes, "MB") => 1024.0,
         (Unit::Kilobytes, "GB") => 1_048_576.0,
         (Unit::Kilobytes, "TB") => 1_073_741_824.0,
+        (Unit::Blocks, "B") => 1.0 / 8192.0,
+        (Unit::Blocks, "TB") => 134_217_728.0,
         (Unit::Blocks, "kB") => 0.125,
         (Unit::Blocks, "MB") => 128.0,
         (Unit::Blocks, "GB") => 131_072.0,

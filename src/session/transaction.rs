@@ -241,11 +241,9 @@ impl Session {
                 }
             }
         }
+        *self.first_image.lock() = None;
         if let Some(change) = self.change.take() {
-            if change.shared {
-                self.server.catalog.forget_all();
-            }
-            self.server.catalog.reload(self.database)?;
+            self.server.catalog.publish(&change)?;
         }
         drop(held);
         // Checkpoints have to keep up with the log.
@@ -271,6 +269,7 @@ impl Session {
         self.savepoints.clear();
         self.constraints.lock().clear();
         self.change = None;
+        *self.first_image.lock() = None;
         self.settings.lock().rollback(0);
     }
 

@@ -158,7 +158,6 @@ impl Session {
             }
             Utility::Notify { channel, payload } => {
                 self.ensure_transaction()?;
-                self.check_writable("NOTIFY")?;
                 self.notifications.lock().notify(channel, payload.as_deref().unwrap_or_default())?;
                 "NOTIFY"
             }
@@ -188,6 +187,9 @@ impl Session {
             Utility::CreateIndex(create) if create.concurrently => {
                 self.prevent_in_block("CREATE INDEX CONCURRENTLY")?
             }
+            Utility::Reindex { concurrently: true, .. } => self.prevent_in_block("REINDEX CONCURRENTLY")?,
+            Utility::Reindex { kind: ObjectKind::Schema, .. } => self.prevent_in_block("REINDEX SCHEMA")?,
+            Utility::Reindex { kind: ObjectKind::Database, .. } => self.prevent_in_block("REINDEX DATABASE")?,
             Utility::Drop(drop) if drop.concurrently => self.prevent_in_block("DROP INDEX CONCURRENTLY")?,
             _ => {}
         }
@@ -427,7 +429,8 @@ impl Session {
         let image = self.image()?;
         let call = self.call_context(&image);
         let ctx = self.bind_context(&image, &call, Vec::new());
-        let mut binder = crate::sql::bind::Binder::new(&ctx, "");
+        // The types stand in the client's text.
+        let mut binder = crate::sql::bind::Binder::new(&ctx, "prepare");
         let declared =
             prepare.types.iter().map(|ty| Ok(Some(binder.bind_type(ty)?.oid))).collect::<Result<Vec<_>>>()?;
         let statement = Arc::new((*prepare.statement).clone());
@@ -477,9 +480,9 @@ impl Session {
         let call = self.call_context(&image);
         let ctx = self.bind_context(&image, &call, Vec::new());
         let mut values = Vec::with_capacity(exprs.len());
-        for (expr, ty) in exprs.iter().zip(types) {
+        for (number, (expr, ty)) in (1..).zip(exprs.iter().zip(types)) {
             // The parameters stand in the client's text.
-            let bound = crate::sql::bind::Binder::new(&ctx, "execute").parameter(expr, *ty)?;
+            let bound = crate::sql::bind::Binder::new(&ctx, "execute").parameter(number, expr, *ty)?;
             values.push(match bound.kind {
                 crate::sql::tree::ExprKind::Const(value) => value,
                 _ => return Err(Error::unsupported("EXECUTE with a parameter that is not constant")),
@@ -491,44 +494,38 @@ impl Session {
     async fn explain(&mut self, explain: &Explain, text: &str, stream: &mut Stream) -> Result<()> {
         use crate::executor::row::explain::ExplainOptions;
         let mut options = ExplainOptions::default();
-        let (mut json, mut analyze) = (false, false);
+        let (mut json, mut analyze, mut timing, mut wal) = (false, false, None, false);
         for option in &explain.options {
-            use ast::utility::DefValue;
-            let on = match &option.value {
-                None => true,
-                Some(DefValue::Text(value)) => super::settings::parse_bool(value).unwrap_or(true),
-                Some(DefValue::Number(value)) => value != "0",
-                Some(_) => true,
-            };
-            match (option.name.as_str(), &option.value) {
-                ("format", Some(DefValue::Text(format))) => match format.to_ascii_lowercase().as_str() {
-                    "text" => json = false,
-                    "json" => json = true,
-                    other => return Err(Error::unsupported(format!("EXPLAIN (FORMAT {other})")).at(option.pos)),
-                },
-                ("analyze", _) => analyze = on,
-                ("verbose", _) => options.verbose = on,
-                ("costs", _) => options.costs = on,
-                ("timing", _) => options.timing = on,
-                ("summary" | "buffers" | "settings" | "wal", _) => {}
-                (other, _) => {
+            match option.name.as_str() {
+                "format" => json = explain_format(option)?,
+                "analyze" => analyze = explain_flag(option)?,
+                "verbose" => options.verbose = explain_flag(option)?,
+                "costs" => options.costs = explain_flag(option)?,
+                "timing" => timing = Some(explain_flag(option)?),
+                "wal" => wal = explain_flag(option)?,
+                "summary" | "buffers" | "settings" => _ = explain_flag(option)?,
+                other => {
                     let message = format!("unrecognized EXPLAIN option \"{other}\"");
                     return Err(Error::new(SqlState::SyntaxError, message).at(option.pos));
                 }
             }
         }
-        if matches!(*explain.statement, Statement::Utility(_)) {
-            return Err(Error::unsupported("EXPLAIN of a utility statement"));
+        for (name, on) in [("WAL", wal), ("TIMING", timing == Some(true))] {
+            if on && !analyze {
+                let message = format!("EXPLAIN option {name} requires ANALYZE");
+                return Err(Error::new(SqlState::InvalidParameterValue, message));
+            }
         }
-        let prepared = self.prepare_statement(text.into(), Some(Arc::new((*explain.statement).clone())), Vec::new())?;
+        options.timing = timing.unwrap_or(options.timing);
+        let (prepared, params) = self.explained(&explain.statement, text, analyze)?;
         if let Some(failure) = &prepared.failure {
             return Err(failure.clone());
         }
         let lines = if analyze {
-            let started = self.start(&prepared, Arc::new([])).await?;
+            let started = self.start(&prepared, params.clone()).await?;
             let mut execution = crate::executor::Execution::start_instrumented(
                 started.plan().clone(),
-                Arc::new([]),
+                params,
                 started.context().clone(),
             )?;
             self.run(&mut execution, stream, |_, _| Ok(true)).await?;
@@ -539,6 +536,43 @@ impl Session {
         };
         lines.iter().for_each(|line| Session::put_texts(stream, &[Some(line)]));
         Ok(())
+    }
+
+    /// What EXPLAIN explains, and its parameters.
+    fn explained(
+        &mut self,
+        statement: &Statement,
+        text: &str,
+        analyze: bool,
+    ) -> Result<(Arc<Prepared>, Arc<[crate::types::Datum]>)> {
+        use ast::utility::CreateTableSource;
+        let none: Arc<[crate::types::Datum]> = Arc::new([]);
+        let statement = match statement {
+            Statement::Utility(utility) => match &**utility {
+                Utility::Execute(execute) => return self.executed(execute),
+                Utility::DeclareCursor(cursor) => Statement::Query(cursor.query.clone()),
+                Utility::CreateTableAs(_) if analyze => {
+                    return Err(Error::unsupported("EXPLAIN ANALYZE CREATE TABLE AS"));
+                }
+                Utility::CreateTableAs(create) => match &create.source {
+                    CreateTableSource::Query(query) => Statement::Query(query.clone()),
+                    CreateTableSource::Execute(execute) => return self.executed(execute),
+                },
+                _ => return Err(Error::unsupported("EXPLAIN of a utility statement")),
+            },
+            planned => planned.clone(),
+        };
+        Ok((Arc::new(self.prepare_statement(text.into(), Some(Arc::new(statement)), Vec::new())?), none))
+    }
+
+    /// A prepared statement and the parameters that EXECUTE gives it.
+    fn executed(&mut self, execute: &ast::utility::Execute) -> Result<(Arc<Prepared>, Arc<[crate::types::Datum]>)> {
+        let prepared = self.find_prepared(&execute.name)?;
+        if !prepared.is_planned() {
+            return Err(Error::unsupported("EXPLAIN of a utility statement"));
+        }
+        let params = self.execute_params(execute, &prepared)?;
+        Ok((prepared, params))
     }
 
     async fn lock_tables(&mut self, lock: &LockTable) -> Result<()> {
@@ -573,6 +607,39 @@ impl Session {
             })?;
         }
         Ok(())
+    }
+}
+
+/// EXPLAIN (FORMAT …): whether it is JSON.
+fn explain_format(option: &ast::utility::DefElem) -> Result<bool> {
+    use ast::utility::DefValue;
+    let format = match &option.value {
+        Some(DefValue::Text(format) | DefValue::Number(format)) => format,
+        _ => return Err(Error::new(SqlState::SyntaxError, "format requires a parameter")),
+    };
+    match format.as_str() {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        "xml" | "yaml" => Err(Error::unsupported(format!("EXPLAIN (FORMAT {format})")).at(option.pos)),
+        other => {
+            let message = format!("unrecognized value for EXPLAIN option \"format\": \"{other}\"");
+            Err(Error::new(SqlState::InvalidParameterValue, message).at(option.pos))
+        }
+    }
+}
+
+/// PostgreSQL's `defGetBoolean`.
+fn explain_flag(option: &ast::utility::DefElem) -> Result<bool> {
+    use ast::utility::DefValue;
+    let word = match &option.value {
+        None => return Ok(true),
+        Some(DefValue::Text(word) | DefValue::Number(word)) => word.to_ascii_lowercase(),
+        Some(_) => String::new(),
+    };
+    match word.as_str() {
+        "true" | "on" | "1" => Ok(true),
+        "false" | "off" | "0" => Ok(false),
+        _ => Err(Error::new(SqlState::SyntaxError, format!("{} requires a Boolean value", option.name))),
     }
 }
 

@@ -340,7 +340,7 @@ pub fn for_rels<'a>(rel: &'a Rel, visit: &mut dyn FnMut(&'a Rel)) {
 
 /// Columns that the checks of a write name.
 pub fn used_by_checks(checks: &WriteChecks, set: &mut ColumnSet) {
-    checks.checks.iter().for_each(|(_, check)| used_by(check, set));
+    checks.checks.iter().chain(&checks.views).for_each(|(_, check)| used_by(check, set));
     checks.hidden.iter().for_each(|(_, hidden)| used_by(hidden, set));
 }
 

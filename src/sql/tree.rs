@@ -705,6 +705,8 @@ pub struct WriteChecks {
     pub not_null: Vec<i16>,
     /// CHECK constraints: name and bool expression over `row_columns` (NULL passes).
     pub checks: Vec<(String, Expr)>,
+    /// WITH CHECK OPTION: the view's name and bool expression over `row_columns` (only true passes).
+    pub views: Vec<(String, Expr)>,
     /// Hidden stored columns (index expressions, partial predicates): storage column number and its expression over `row_columns`.
     pub hidden: Vec<(u16, Expr)>,
 }

@@ -212,8 +212,8 @@ pub fn exprs_below(rel: &mut Rel, visit: &mut dyn FnMut(&mut Expr)) {
 
 /// Calls `visit` for the expressions of a write's checks.
 fn check_exprs(checks: &mut WriteChecks, visit: &mut dyn FnMut(&mut Expr)) {
-    let WriteChecks { not_null: _, checks, hidden } = checks;
-    checks.iter_mut().for_each(|(_, check)| visit(check));
+    let WriteChecks { not_null: _, checks, views, hidden } = checks;
+    checks.iter_mut().chain(views).for_each(|(_, check)| visit(check));
     hidden.iter_mut().for_each(|(_, hidden)| visit(hidden));
 }
 

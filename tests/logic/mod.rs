@@ -127,7 +127,12 @@ fn failure(error: &tokio_postgres::Error) -> Answer {
         ("type", error.datatype()),
         ("constraint", error.constraint()),
     ];
-    let more = fields.iter().filter_map(|(name, value)| Some(format!("{name}: {}\n", (*value)?))).collect();
+    // The number of a session's temporary schema is the server's choice.
+    let shown = |value: &str| match value.strip_prefix("pg_temp_") {
+        Some(number) if number.bytes().all(|byte| byte.is_ascii_digit()) => "pg_temp".to_owned(),
+        _ => value.to_owned(),
+    };
+    let more = fields.iter().filter_map(|(name, value)| Some(format!("{name}: {}\n", shown((*value)?)))).collect();
     let text = format!("{} {}{position}", error.code().code(), error.message().replace('\n', "\\n"));
     Answer { kind: "error", text, more }
 }

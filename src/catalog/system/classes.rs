@@ -123,9 +123,20 @@ fn class(relation: &Relation, ctx: &CallContext) -> Vec<Datum> {
         Oid(if table { 3 } else { 0 }),
         Oid(u32::from(table)),
         NULL,
-        NULL,
+        options(relation),
         NULL,
     ]
+}
+
+/// What CREATE VIEW was told WITH.
+fn options(relation: &Relation) -> Datum {
+    use crate::catalog::image::CheckOption::{Cascaded, Local};
+    let option = match &relation.body {
+        Body::View { check: Some(Local), .. } => "check_option=local",
+        Body::View { check: Some(Cascaded), .. } => "check_option=cascaded",
+        _ => return NULL,
+    };
+    Datum::Array(Arc::new(Array::of(oid::TEXT, vec![Datum::Text(option.into())])))
 }
 
 /// Columns of every sequence.
@@ -174,6 +185,7 @@ fn columns_of(relation: &Relation, image: &Image, rows: &mut Vec<Vec<Datum>>) {
         identity: None,
         dropped: false,
         storage: 0,
+        steering: Default::default(),
         missing: None,
     };
     match &relation.body {
@@ -235,6 +247,7 @@ fn system_columns(relation: Oid, rows: &mut Vec<Vec<Datum>>) {
             identity: None,
             dropped: false,
             storage: 0,
+            steering: Default::default(),
             missing: None,
         };
         rows.push(column(relation, &attribute));
@@ -251,7 +264,7 @@ fn column(relation: Oid, attribute: &Attribute) -> Vec<Datum> {
         relation,
         name,
         if dropped { Oid::NONE } else { attribute.ty.oid },
-        if dropped || attribute.number < 0 { 0 } else { -1 },
+        if dropped || attribute.number < 0 { 0 } else { attribute.steering.statistics.unwrap_or(-1) },
         ty.map_or(-1, |ty| ty.length),
         attribute.number,
         i32::from(array),
@@ -259,7 +272,7 @@ fn column(relation: Oid, attribute: &Attribute) -> Vec<Datum> {
         attribute.ty.typmod,
         ty.is_some_and(|ty| ty.by_value),
         ty.map_or(b'd', |ty| ty.align),
-        ty.map_or(b'x', |ty| ty.storage),
+        attribute.steering.storage.unwrap_or(ty.map_or(b'x', |ty| ty.storage)),
         0u8,
         attribute.not_null && !dropped,
         attribute.default.is_some() && !dropped,

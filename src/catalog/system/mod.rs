@@ -220,7 +220,7 @@ static RELATIONS: LazyLock<Vec<Arc<Relation>>> = LazyLock::new(|| {
                 "r" => (RelationKind::Table, Body::System(system(oid_number, name, own))),
                 "v" => {
                     let text = queries.remove(oid)?;
-                    (RelationKind::View, Body::View { text, search_path: vec!["pg_catalog".to_owned()] })
+                    (RelationKind::View, Body::View { text, search_path: vec!["pg_catalog".to_owned()], check: None })
                 }
                 _ => {
                     (RelationKind::Index, Body::Index(Arc::new(indexes.remove(&oid_number)?.named(name, &attributes))))
@@ -273,6 +273,7 @@ fn attribute((at, column): (usize, &Column)) -> Attribute {
         identity: None,
         dropped: false,
         storage: at as u16,
+        steering: Default::default(),
         missing: None,
     }
 }

@@ -27,6 +27,9 @@ use lightning_storage::{ColumnDef as StorageColumn, ColumnNo, LockMode, OwnedVal
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// The largest statistics target.
+const STATISTICS_MAX: i32 = 10_000;
+
 /// PostgreSQL's passes (tablecmds.c), in order.
 fn pass(action: &AlterTableAction) -> u8 {
     use AlterTableAction::*;
@@ -54,9 +57,35 @@ impl DdlContext<'_> {
             self.notice(SqlState::SuccessfulCompletion, message);
             return Ok(TAG);
         }
+        // What all relations have, ALTER TABLE changes of all.
+        let shared = |action: &AlterTableAction| {
+            matches!(
+                action,
+                AlterTableAction::RenameTable { .. }
+                    | AlterTableAction::RenameColumn { .. }
+                    | AlterTableAction::OwnerTo(_)
+                    | AlterTableAction::SetSchema(_)
+            )
+        };
+        if let Some(relation) = self.find(&alter.name)
+            && matches!(relation.kind, RelationKind::View | RelationKind::Sequence)
+            && alter.actions.iter().all(shared)
+        {
+            self.check_owner(&relation)?;
+            alter.actions.iter().try_for_each(|action| self.alter_shared(&relation, action))?;
+            return Ok(TAG);
+        }
         let relation = self.owned(&alter.name, RelationKind::Table)?;
         self.lock(relation.oid, LockMode::AccessExclusive)?;
         let mut actions: Vec<&AlterTableAction> = alter.actions.iter().collect();
+        for (at, action) in actions.iter().enumerate() {
+            let AlterTableAction::AlterType { name, .. } = action else { continue };
+            let again = |other: &&AlterTableAction| matches!(other, AlterTableAction::AlterType { name: other, .. } if other.name == name.name);
+            if actions[..at].iter().any(again) {
+                let message = format!("cannot alter type of column \"{}\" twice", name.name);
+                return Err(Error::new(SqlState::FeatureNotSupported, message));
+            }
+        }
         actions.sort_by_key(|action| pass(action));
         for action in actions {
             self.alter(relation.oid, action)?;
@@ -100,7 +129,10 @@ impl DdlContext<'_> {
             A::AddIdentity { name, always, options } => self.add_identity(table, name, *always, options),
             A::SetIdentity { name, always, options } => self.set_identity(table, name, *always, options),
             A::DropIdentity { name, if_exists } => self.drop_identity(table, name, *if_exists),
-            A::AddConstraint(def) => self.add_constraint(table, def, true).map_err(Error::without_position),
+            A::AddConstraint(def) => self.add_constraint(table, def, true).map_err(|error| match def.kind {
+                ConstraintBody::UsingIndex { .. } => error,
+                _ => error.without_position(),
+            }),
             A::AlterConstraint { name, deferrable, initially_deferred } => {
                 self.alter_constraint(table, name, *deferrable, *initially_deferred)
             }
@@ -128,11 +160,52 @@ impl DdlContext<'_> {
             }
             A::SetLogged(true) => Ok(()),
             A::SetLogged(false) => Err(Error::unsupported("UNLOGGED tables")),
-            A::SetStatistics { .. } => Err(Error::unsupported("SET STATISTICS of a column")),
-            A::SetStorage { .. } => Err(Error::unsupported("SET STORAGE of a column")),
+            A::SetStatistics { name, target } => self.set_statistics(table, name, *target),
+            A::SetStorage { name, storage } => self.set_storage(table, name, storage),
             A::ReplicaIdentity(_) => Err(Error::unsupported("REPLICA IDENTITY")),
             A::Unsupported(what) => Err(Error::unsupported(what)),
         }
+    }
+
+    /// SET STATISTICS: shown, no more.
+    fn set_statistics(&mut self, table: Oid, name: &Ident, target: i32) -> Result<()> {
+        if target < -1 {
+            let message = format!("statistics target {target} is too low");
+            return Err(Error::new(SqlState::InvalidParameterValue, message));
+        }
+        if target > STATISTICS_MAX {
+            let message = format!("lowering statistics target to {STATISTICS_MAX}");
+            self.notices.push(crate::error::Report {
+                code: SqlState::InvalidParameterValue,
+                message,
+                ..crate::error::Report::default()
+            });
+        }
+        let target = Some(target.min(STATISTICS_MAX)).filter(|target| *target != -1);
+        self.change_attribute(table, name, |a| a.steering.statistics = target)
+    }
+
+    /// SET STORAGE: shown, no more.
+    fn set_storage(&mut self, table: Oid, name: &Ident, storage: &str) -> Result<()> {
+        let mode = match storage.to_ascii_lowercase().as_str() {
+            "plain" => b'p',
+            "external" => b'e',
+            "extended" => b'x',
+            "main" => b'm',
+            _ => {
+                let message = format!("invalid storage type \"{storage}\"");
+                return Err(Error::new(SqlState::InvalidParameterValue, message));
+            }
+        };
+        let relation = self.table(table)?;
+        let ty = self.attribute_of(&relation, name)?.ty;
+        let own = crate::catalog::builtin::type_by_oid(ty.oid).map_or(b'x', |ty| ty.storage);
+        if mode != b'p' && own == b'p' {
+            let ty = self.binder(|binder| Ok(binder.type_name(Type::new(ty.oid))))?;
+            let message = format!("column data type {ty} can only have storage PLAIN");
+            return Err(Error::new(SqlState::FeatureNotSupported, message));
+        }
+        self.change_attribute(table, name, |a| a.steering.storage = Some(mode).filter(|mode| *mode != own))
     }
 
     /// A column by its name.
@@ -424,7 +497,7 @@ impl DdlContext<'_> {
             let text = other.default.as_deref().unwrap_or_default();
             if self.names_column(relation, attribute.number, text) {
                 let message = "cannot alter type of a column used by a generated column";
-                return Err(Error::new(SqlState::SyntaxError, message)
+                return Err(Error::new(SqlState::FeatureNotSupported, message)
                     .detail(format!("Column \"{name}\" is used by generated column \"{}\".", other.name)));
             }
         }
@@ -514,6 +587,12 @@ impl DdlContext<'_> {
                 list.push((Target::Constraint(table, constraint.oid), true));
             }
         }
+        for key in &relation.referenced_by {
+            let names = matches!(&key.kind, ConstraintKind::ForeignKey { referenced_columns, .. } if referenced_columns.contains(&column));
+            if names && key.table != table {
+                list.push((Target::Constraint(key.table, key.oid), false));
+            }
+        }
         for index in &relation.indexes {
             let texts = index.keys.iter().filter_map(|key| key.expression.as_ref());
             let mut texts = texts.chain(index.predicate.iter().map(|(text, _)| text));
@@ -580,7 +659,10 @@ impl DdlContext<'_> {
 
     fn rename_constraint(&mut self, table: Oid, from: &Ident, to: &Ident) -> Result<()> {
         let relation = self.table(table)?;
-        let constraint = self.constraint_named(&relation, from)?;
+        let constraint = self.constraint_named(&relation, from).map_err(|_| {
+            let message = format!("constraint \"{}\" for table \"{}\" does not exist", from.name, relation.name);
+            Error::new(SqlState::UndefinedObject, message)
+        })?;
         if relation.constraints.iter().any(|other| other.name == to.name) {
             let message = format!("constraint \"{}\" for relation \"{}\" already exists", to.name, relation.name);
             return Err(Error::new(SqlState::DuplicateObject, message));

@@ -109,6 +109,7 @@ pub(super) fn plain_attribute(at: usize, name: String, ty: Type) -> Result<Attri
         identity: None,
         dropped: false,
         storage: at as u16,
+        steering: Default::default(),
         missing: None,
     })
 }

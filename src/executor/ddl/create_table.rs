@@ -38,7 +38,7 @@ impl DdlContext<'_> {
             return Err(Error::unsupported(format!("storage parameter \"{}\"", option.name)).at(option.pos));
         }
         let (schema, name) = self.creation_target(&create.name, create.temporary)?;
-        if self.is_taken(schema, &name, create.if_not_exists)? {
+        if create.if_not_exists && self.is_taken(schema, &name, true)? {
             return Ok(TAG);
         }
         let mut likes = self.like_columns(create)?;
@@ -63,6 +63,8 @@ impl DdlContext<'_> {
         }
         constraints.append(&mut likes.constraints);
         constraints.extend(create.constraints.iter().cloned());
+        // What is wrong with the columns comes before a name that is taken.
+        self.is_taken(schema, &name, false)?;
         let columns = attributes.iter().map(storage_column).collect();
         let temporary = self.temp_schema() == Some(schema);
         let storage = self.with(|tx| tx.create_table(TableDef { columns, temporary }))?;
@@ -141,17 +143,31 @@ impl DdlContext<'_> {
             identity: None,
             dropped: false,
             storage: at as u16,
+            steering: Default::default(),
             missing: None,
         };
         if let Some(ty) = serial {
             sequences.push(OwnSequence { attribute: number, ty, identity: false, options: Vec::new() });
         }
+        let mut null = None;
         for constraint in &column.constraints {
             match &constraint.kind {
-                ConstraintBody::Null => {}
-                ConstraintBody::NotNull => attribute.not_null = true,
+                ConstraintBody::Null | ConstraintBody::NotNull => {
+                    let wanted = matches!(constraint.kind, ConstraintBody::NotNull);
+                    if null.is_some_and(|told| told != wanted) || (!wanted && attribute.not_null) {
+                        return Err(conflicting_null(&column.name, table).at(constraint.pos));
+                    }
+                    null = Some(wanted);
+                    attribute.not_null |= wanted;
+                }
                 ConstraintBody::Default(expr) | ConstraintBody::Generated(expr) => {
                     once(&attribute, constraint, table)?;
+                    if serial.is_some() {
+                        let column = &attribute.name;
+                        let message =
+                            format!("multiple default values specified for column \"{column}\" of table \"{table}\"");
+                        return Err(Error::new(SqlState::SyntaxError, message));
+                    }
                     attribute.default = Some(expr.text.clone());
                     attribute.generated = matches!(constraint.kind, ConstraintBody::Generated(_));
                     texts.push(ColumnExpr { number, expr: expr.clone(), generated: attribute.generated });
@@ -161,6 +177,9 @@ impl DdlContext<'_> {
                     if !matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8) {
                         let message = "identity column type must be smallint, integer, or bigint";
                         return Err(Error::new(SqlState::InvalidParameterValue, message));
+                    }
+                    if null == Some(false) {
+                        return Err(conflicting_null(&column.name, table).at(constraint.pos));
                     }
                     attribute.identity = Some(if *always { Identity::Always } else { Identity::ByDefault });
                     attribute.not_null = true;
@@ -204,6 +223,7 @@ impl DdlContext<'_> {
     /// Adds a constraint; with `validate`, existing rows must satisfy it.
     pub(super) fn add_constraint(&mut self, table: Oid, def: &ConstraintDef, validate: bool) -> Result<()> {
         let relation = self.table(table)?;
+        let mut used = None;
         let (kind, label, column) = match &def.kind {
             ConstraintBody::PrimaryKey { columns, index } => {
                 if !index.include.is_empty() {
@@ -252,15 +272,30 @@ impl DdlContext<'_> {
                 };
                 (Key::Other(self.foreign_key(&relation, key, &name)?), "fkey", Some(names))
             }
-            ConstraintBody::UsingIndex { .. } => return Err(Error::unsupported("ADD CONSTRAINT USING INDEX")),
+            ConstraintBody::UsingIndex { primary, index } => {
+                let deferrable = def.deferrable.unwrap_or(def.initially_deferred == Some(true));
+                let (kind, name) = self
+                    .constraint_using(table, (*primary, index), def.name.as_deref(), deferrable)
+                    .map_err(|error| error.at(def.pos))?;
+                used = Some(name);
+                (Key::Other(kind), "key", None)
+            }
             ConstraintBody::Exclude => return Err(Error::unsupported("exclusion constraints").at(def.pos)),
             _ => return Err(Error::internal("a column property is no table constraint")),
         };
-        let name = match &def.name {
+        let name = match used.as_ref().or(def.name.as_ref()) {
             Some(name) => name.clone(),
             None => self.change.choose_name(relation.schema, &relation.name, column.as_deref(), label),
         };
         if self.table(table)?.constraints.iter().any(|c| c.name == name) {
+            if let (false, ConstraintBody::Check(_)) = (validate, &def.kind) {
+                let message = format!("check constraint \"{name}\" already exists");
+                return Err(Error::new(SqlState::DuplicateObject, message));
+            }
+            if matches!(kind, Key::Primary(_) | Key::Unique(..)) {
+                // A key's index has its name: that it is taken comes first.
+                self.is_taken(relation.schema, &name, false)?;
+            }
             let message = format!("constraint \"{name}\" for relation \"{}\" already exists", relation.name);
             return Err(Error::new(SqlState::DuplicateObject, message));
         }
@@ -428,6 +463,7 @@ impl DdlContext<'_> {
             identity: None,
             dropped: false,
             storage: i as u16,
+            steering: Default::default(),
             missing: None,
         });
         let oid = index.oid;
@@ -514,7 +550,12 @@ fn key_columns(relation: &Relation, names: &[Ident], what: &str, pos: u32) -> Re
     Ok(columns)
 }
 
-/// 42601 when a column that has a default, a generation expression or an identity gets another.
+fn conflicting_null(column: &str, table: &str) -> Error {
+    let message = format!("conflicting NULL/NOT NULL declarations for column \"{column}\" of table \"{table}\"");
+    Error::new(SqlState::SyntaxError, message)
+}
+
+/// Of DEFAULT, a generation expression and an identity a column may have one.
 fn once(attribute: &Attribute, constraint: &ConstraintDef, table: &str) -> Result<()> {
     let what = match (&constraint.kind, attribute.identity.is_some(), attribute.default.is_some(), attribute.generated)
     {

@@ -1,20 +1,19 @@
 //! CREATE INDEX.
 //!
 //! An expression among the keys, and a partial index's predicate, are hidden columns of the table: each row carries their values, so
-//! that storage keeps the index without knowing SQL. A table that has rows is written anew for them, which keeps readers away
-//! meanwhile; a plain index only keeps writers away.
+//! that storage keeps the index without knowing SQL. Rows that are there get theirs by an update in the statement's own transaction:
+//! like a plain index, it keeps writers away and lets readers go on, who see the rows as they were.
 
 use super::expression::is_mutable;
 use super::{CLIENT_TEXT, DdlContext};
-use crate::catalog::image::{Index, IndexKey, Relation, RelationKind};
+use crate::catalog::image::{Body, Index, IndexKey, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{CreateIndex, ExprText, IndexKeyDef};
 use crate::sql::bind::scope::Clause;
 use crate::sql::bind::scope::is_system_column;
 use crate::sql::tree::Expr;
-use crate::types::{Type, oid};
-use lightning_storage::{LockMode, ObjectId};
-use std::collections::HashMap;
+use crate::types::{Type, oid, physical};
+use lightning_storage::{ColumnDef, ColumnNo, LockMode, ObjectId, OwnedValue};
 use std::sync::Arc;
 
 /// Key columns that an index may have.
@@ -38,7 +37,8 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::TooManyColumns, message));
         }
         let hidden = create.predicate.is_some() || create.keys.iter().any(|key| key.expr.is_some());
-        self.lock(relation.oid, if hidden { LockMode::AccessExclusive } else { LockMode::Share })?;
+        // Two that change the rows at once would be in each other's way.
+        self.lock(relation.oid, if hidden { LockMode::ShareRowExclusive } else { LockMode::Share })?;
         let keys = create.keys.iter().map(|key| self.index_key(&relation, key)).collect::<Result<Vec<_>>>()?;
         let mut include = Vec::new();
         for key in &create.include {
@@ -99,11 +99,8 @@ impl DdlContext<'_> {
             deferrable: false,
             predicate,
         };
-        if hidden {
-            self.build_hidden(&relation, index)?
-        } else {
-            self.build(&relation, index).map(|_| ())?
-        }
+        let index = if hidden { self.add_hidden(&relation, index)? } else { index };
+        self.build(&relation, index)?;
         Ok(TAG)
     }
 
@@ -154,13 +151,28 @@ impl DdlContext<'_> {
         })
     }
 
-    /// An index with hidden columns: the table is written anew with them.
-    fn build_hidden(&mut self, relation: &Arc<Relation>, index: Index) -> Result<()> {
-        // The catalog knows the index before it has storage: writing anew gives it some.
-        self.register_index(relation, index.clone())?;
-        let mut indexes: Vec<Index> = relation.indexes.iter().map(|other| (**other).clone()).collect();
-        indexes.push(index);
-        self.rewrite((*self.table(relation.oid)?).clone(), indexes, &HashMap::new(), &[])
+    /// Adds an index's hidden columns to its table, and their values to its rows.
+    fn add_hidden(&mut self, relation: &Arc<Relation>, mut index: Index) -> Result<Index> {
+        let Body::Table { storage, .. } = relation.body else {
+            return Err(Error::unsupported("an index on this kind of relation"));
+        };
+        let mut def = self.with(|tx| tx.table_def(storage))?;
+        let mut add = |ty: Type| {
+            let no = u16::try_from(def.columns.len())
+                .map_err(|_| Error::new(SqlState::TooManyColumns, "the table has had too many columns"))?;
+            let ty = physical::column_type(ty);
+            def.columns.push(ColumnDef { no: ColumnNo(no), ty, default: OwnedValue::Null, dropped: false });
+            Ok::<u16, Error>(no)
+        };
+        for key in index.keys.iter_mut().filter(|key| key.expression.is_some()) {
+            key.storage = add(key.ty)?;
+        }
+        if let Some((_, storage)) = &mut index.predicate {
+            *storage = add(Type::new(oid::BOOL))?;
+        }
+        self.with(|tx| tx.alter_table(storage, def))?;
+        self.fill_hidden(relation, &index)?;
+        Ok(index)
     }
 }
 

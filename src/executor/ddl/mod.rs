@@ -15,6 +15,7 @@ mod expression;
 mod index;
 mod like;
 mod owner;
+mod reindex;
 mod rewrite;
 mod role;
 mod schema;
@@ -81,6 +82,7 @@ pub fn execute(ctx: &mut DdlContext<'_>, utility: &Utility) -> Result<Option<&'s
         Utility::AlterSequence(alter) => ctx.alter_sequence(alter)?,
         Utility::Drop(drop) => ctx.drop_objects(drop)?,
         Utility::Truncate(truncate) => ctx.truncate(truncate)?,
+        Utility::Reindex { kind, name, .. } => ctx.reindex(*kind, name)?,
         Utility::Comment(comment) => ctx.comment(comment)?,
         Utility::Analyze(analyze) => ctx.analyze(analyze)?,
         Utility::Vacuum(vacuum) => ctx.vacuum(vacuum)?,
@@ -121,8 +123,10 @@ impl<'a> DdlContext<'a> {
         }
         self.make_canonical(&mut relation, old);
         let renamed = old.is_some_and(|old| text::is_renamed(old, &relation));
+        // Who else holds the image makes the change copy it.
+        let before = Some(before).filter(|_| renamed);
         self.change(|change, tx| change.put_relation(tx, relation))?;
-        if renamed { self.follow_names(&before) } else { Ok(()) }
+        before.map_or(Ok(()), |before| self.follow_names(&before))
     }
 
     fn remove_relation(&mut self, oid: Oid) -> Result<()> {

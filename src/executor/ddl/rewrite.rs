@@ -10,7 +10,7 @@ use super::DdlContext;
 use crate::catalog::image::{Attribute, Body, Image, Index, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::string::quote_identifier as quote;
-use crate::types::{Oid, Type, oid, physical};
+use crate::types::{Oid, Text, Type, oid, physical};
 use lightning_storage::{ColumnDef, ColumnNo, ColumnType, IndexDef, KeyColumn, ObjectId, OwnedValue, TableDef, Unique};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -178,7 +178,7 @@ impl DdlContext<'_> {
             exprs.join(", "),
             self.qualified(&from)
         );
-        let (oid, key) = (target.oid, (target.schema, target.name.clone()));
+        let (oid, key) = (target.oid, (target.schema, Text::from(target.name.as_str())));
         self.image_mut(|image| {
             image.relation_names.insert(key.clone(), oid);
             image.relations.insert(oid, Arc::new(target));

@@ -55,6 +55,7 @@ impl DdlContext<'_> {
             identity: None,
             dropped: false,
             storage: i as u16,
+            steering: Default::default(),
             missing: None,
         };
         let columns = [("last_value", oid::INT8), ("log_cnt", oid::INT8), ("is_called", oid::BOOL)];

@@ -69,7 +69,7 @@ impl DdlContext<'_> {
     pub(super) fn make_canonical(&self, relation: &mut Relation, old: Option<&Arc<Relation>>) {
         let known = old.map_or_else(Vec::new, |old| texts(old));
         let ctx = self.bind_context();
-        if let Body::View { text, search_path } = &mut relation.body
+        if let Body::View { text, search_path, .. } = &mut relation.body
             && search_path[..] != ["pg_catalog"]
             && let Ok(canonical) = deparse::canonical_query(&ctx, text)
         {

@@ -3,10 +3,11 @@
 use super::DdlContext;
 use crate::catalog::image::{ConstraintKind, Index, Relation};
 use crate::error::{Error, Result, SqlState};
-use crate::executor::Execution;
 use crate::executor::functions::string::quote_identifier as quote;
+use crate::executor::{Execution, StatementContext};
 use crate::planner;
 use crate::sql::bind::Binder;
+use crate::sql::tree;
 use crate::types::{Oid, text_io};
 use std::sync::Arc;
 
@@ -18,13 +19,35 @@ impl DdlContext<'_> {
         let ctx = (self.statement)(self.image().clone())?;
         let statement = crate::sql::parse::parse_one(text)?;
         let bound = Binder::new(&self.bind_context(), text).statement(&statement).map_err(Error::without_position)?;
+        self.run_bound(&bound, ctx, row)
+    }
+
+    /// As [`DdlContext::run`], a statement that is bound already.
+    fn run_bound(
+        &self,
+        bound: &tree::Statement,
+        ctx: StatementContext,
+        row: &mut dyn FnMut(&Execution) -> Result<()>,
+    ) -> Result<u64> {
         let (transaction, image) = (self.transaction.clone(), self.image().clone());
-        let plan = planner::physical::plan_sized(&bound, &|relation| {
+        let plan = planner::physical::plan_sized(bound, &|relation| {
             let transaction = transaction.lock();
             transaction.as_ref().and_then(|transaction| planner::physical::facts_now(relation, &image, transaction))
         })?;
         let mut execution = Execution::start(Arc::new(plan), Arc::new([]), ctx)?;
         execution.run_blocking(|execution| row(execution)).map_err(Error::without_position)
+    }
+
+    /// Computes the values that an index stores in its table's rows. Nobody else sees that the rows change.
+    pub(super) fn fill_hidden(&self, relation: &Relation, index: &Index) -> Result<()> {
+        let mut target = relation.clone();
+        target.constraints.clear();
+        target.referenced_by.clear();
+        target.indexes = vec![Arc::new(index.clone())];
+        let ctx = (self.statement)(self.image().clone())?;
+        let bound =
+            Binder::new(&self.bind_context(), "").hidden_update(&Arc::new(target)).map_err(Error::without_position)?;
+        self.run_bound(&bound, ctx, &mut |_| Ok(())).map(|_| ())
     }
 
     /// The first row of a query, as text.

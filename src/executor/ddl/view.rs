@@ -1,10 +1,10 @@
 //! CREATE VIEW: the query's text with the search path of its creation, and its columns' names and types.
 
 use super::DdlContext;
-use crate::catalog::image::{Attribute, Body, Relation, RelationKind};
+use crate::catalog::image::{Attribute, Body, CheckOption, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::string::quote_identifier;
-use crate::sql::ast::utility::CreateView;
+use crate::sql::ast::utility::{CreateView, DefValue};
 use crate::sql::ast::{ObjectName, Statement};
 use crate::sql::tree::OutputColumn;
 use crate::types::{Oid, Type, oid};
@@ -17,12 +17,7 @@ const COLUMNS_MAX: usize = 1600;
 impl DdlContext<'_> {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Result<&'static str> {
         const TAG: &str = "CREATE VIEW";
-        if create.check_option.is_some() {
-            return Err(Error::unsupported("WITH CHECK OPTION"));
-        }
-        if let Some(option) = create.options.first() {
-            return Err(Error::unsupported(format!("view option \"{}\"", option.name)).at(option.pos));
-        }
+        let check = check_option(create)?;
         let (text, statement) = match create.recursive {
             true => recursive_text(create)?,
             false => (create.query.text.clone(), Statement::Query(create.query.query.clone())),
@@ -56,7 +51,7 @@ impl DdlContext<'_> {
         }
         let names = |oid: &Oid| self.image().schemas.get(oid).map(|schema| schema.name.clone());
         let search_path = self.search_path().iter().filter_map(names).collect();
-        let body = Body::View { text, search_path };
+        let body = Body::View { text, search_path, check };
         if create.or_replace
             && let Some(old) = self.image().relation(schema, &name).cloned()
         {
@@ -80,7 +75,9 @@ impl DdlContext<'_> {
             body,
             row_estimate: -1.0,
         };
+        let oid = relation.oid;
         self.put_relation(relation)?;
+        self.check_checkable(oid)?;
         Ok(TAG)
     }
 
@@ -109,8 +106,47 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::InvalidObjectDefinition, message));
         }
         self.lock(old.oid, LockMode::AccessExclusive)?;
-        self.put_relation(Relation { attributes: new, body, ..(**old).clone() })
+        self.put_relation(Relation { attributes: new, body, ..(**old).clone() })?;
+        self.check_checkable(old.oid)
     }
+
+    /// 0A000 for a CHECK OPTION of a view that takes no writes.
+    fn check_checkable(&mut self, view: Oid) -> Result<()> {
+        let view = self.table(view)?;
+        if !matches!(view.body, Body::View { check: Some(_), .. }) {
+            return Ok(());
+        }
+        let call = self.bind.call;
+        match crate::sql::bind::updatable::refusal(call, self.image(), &view) {
+            None => Ok(()),
+            Some(reason) => {
+                let message = "WITH CHECK OPTION is supported only on automatically updatable views";
+                Err(Error::new(SqlState::FeatureNotSupported, message).hint(reason))
+            }
+        }
+    }
+}
+
+/// WITH CHECK OPTION, or the option that says the same.
+fn check_option(create: &CreateView) -> Result<Option<CheckOption>> {
+    let mut check = create.check_option;
+    for option in &create.options {
+        let value = match &option.value {
+            Some(DefValue::Text(value)) => value.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        check = match (option.name.as_str(), value.as_str()) {
+            ("check_option", "local") => Some(CheckOption::Local),
+            ("check_option", "cascaded") => Some(CheckOption::Cascaded),
+            ("check_option", _) => {
+                let message = format!("invalid value for enum option \"check_option\": {value}");
+                return Err(Error::new(SqlState::InvalidParameterValue, message)
+                    .detail("Valid values are \"local\" and \"cascaded\"."));
+            }
+            _ => return Err(Error::unsupported(format!("view option \"{}\"", option.name)).at(option.pos)),
+        };
+    }
+    Ok(check)
 }
 
 fn writes(query: &crate::sql::ast::Query) -> bool {

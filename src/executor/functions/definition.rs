@@ -69,7 +69,7 @@ fn named(ctx: &CallContext, name: &str) -> Result<Oid> {
 fn view(ctx: &CallContext, view: Oid, layout: Layout) -> Result<Option<String>> {
     let image = ctx.host.catalog();
     let Some(relation) = image.relations.get(&view) else { return Ok(None) };
-    let Body::View { text, search_path } = &relation.body else {
+    let Body::View { text, search_path, .. } = &relation.body else {
         return Ok(Some("Not a view".to_owned()));
     };
     let path: Vec<Oid> = search_path.iter().filter_map(|name| image.schema_names.get(name).copied()).collect();
@@ -131,7 +131,13 @@ fn index(ctx: &CallContext, index: Oid, column: i32, pretty: bool) -> Result<Opt
 }
 
 /// One column, counted from 1, INCLUDE's after the keys; empty beyond them.
-fn index_column(ctx: &CallContext, index: &Index, table: &Arc<Relation>, column: i32, pretty: bool) -> Result<String> {
+pub(in crate::executor) fn index_column(
+    ctx: &CallContext,
+    index: &Index,
+    table: &Arc<Relation>,
+    column: i32,
+    pretty: bool,
+) -> Result<String> {
     let Ok(at) = usize::try_from(column - 1) else { return Ok(String::new()) };
     let Some(key) = index.keys.get(at) else {
         let included = index.include.get(at - index.keys.len());

@@ -17,7 +17,7 @@ mod cast;
 mod comparison;
 pub mod concat;
 mod datetime;
-mod definition;
+pub(in crate::executor) mod definition;
 mod formatting;
 mod hash;
 mod inline;

@@ -15,7 +15,8 @@ use super::frame::Frame;
 use super::operator::{self, Operator};
 use super::plan::{InsertPlan, Kind, Plan, Slot, WriteColumn};
 use super::value;
-use super::write::{assign, check, index_of, slot_of, unique_violation, whole_row};
+use super::write::{assign, check, hidden_value, index_of, slot_of, unique_violation, whole_row};
+use crate::catalog::image::IndexKey;
 use crate::error::{Error, Result};
 use crate::executor::context::StatementContext;
 use crate::types::{Datum, Type};
@@ -258,10 +259,8 @@ impl Inserter {
         let frame = &self.execution.frame;
         let row = self.batch.row(at);
         let values: Vec<Value<'_>> = (0..self.places.len()).map(|i| row.get(ColumnNo(i as u16))).collect();
-        let id = insert(&self.plan, &values, frame, &|attribute| {
-            let attribute = self.plan.target.attributes.get(usize::try_from(attribute - 1).ok()?)?;
-            value::from_storage(row.get(ColumnNo(attribute.storage)), attribute.ty).ok()
-        })?;
+        let own = |key: &IndexKey| value::from_storage(row.get(ColumnNo(key.storage)), key.ty).ok();
+        let id = insert(&self.plan, &values, frame, &own)?;
         self.inserted(id, at..at + 1)
     }
 
@@ -276,7 +275,10 @@ impl Inserter {
                 None => Value::Null,
             });
         }
-        let own = |attribute| slot_of(&self.row, attribute).map(|slot| frame.get(slot).clone());
+        let own = |key: &IndexKey| match key.attribute {
+            0 => hidden_value(&self.plan.checks.hidden, key, frame),
+            attribute => slot_of(&self.row, attribute).map(|slot| frame.get(slot).clone()),
+        };
         let id = insert(&self.plan, &values, frame, &own)?;
         self.references.note_insert(id, &self.row, frame);
         self.execution.frame.affected += u64::from(self.plan.main);
@@ -312,7 +314,12 @@ fn column(plan: &InsertPlan, place: usize) -> Option<&WriteColumn> {
 }
 
 /// One row into storage.
-fn insert(plan: &InsertPlan, values: &[Value<'_>], f: &Frame, own: &dyn Fn(i16) -> Option<Datum>) -> Result<RowId> {
+fn insert(
+    plan: &InsertPlan,
+    values: &[Value<'_>],
+    f: &Frame,
+    own: &dyn Fn(&IndexKey) -> Option<Datum>,
+) -> Result<RowId> {
     let inserted = match f.ctx.transaction.lock().as_mut() {
         Some(transaction) => transaction.insert(&f.ctx.snapshot, plan.table, values),
         None => return Err(Error::internal("a statement runs outside of a transaction")),

@@ -658,6 +658,8 @@ pub struct ChecksPlan {
     pub not_null: Vec<(i16, Slot)>,
     /// CHECK: name and condition.
     pub checks: Vec<(String, Code)>,
+    /// WITH CHECK OPTION: the view's name and what it demands.
+    pub views: Vec<(String, Code)>,
     /// Hidden columns: computed last, into slots of the planner's.
     pub hidden: Vec<WriteColumn>,
 }

@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::operator::Operator;
 use super::plan::{IndexScan, ReadColumn, SeqScan, SystemScan, TableColumns};
 use super::{key, value};
-use crate::error::Result;
+use crate::error::{Error, Result, SqlState};
 use crate::types::{Datum, Oid};
 use lightning_storage::{IndexCursor, RowBuffer, RowId, RowView, Transaction};
 use std::sync::Arc;
@@ -235,6 +235,10 @@ impl IndexScanOp {
     /// Counts in the index how much of the table the range holds, where there is a choice.
     fn decide(&mut self, f: &mut Frame) -> Result<()> {
         let Some(sequential) = self.plan.sequential.clone() else { return Ok(()) };
+        if self.is_newer(f) {
+            self.sequential = Some(SeqScanOp::new(&sequential, self.id));
+            return Ok(());
+        }
         let (index, table) = (self.plan.index.storage, self.plan.table);
         let ranges = &*self.ranges(f)?;
         let (rows, bound) = with_pages(f, |transaction| {
@@ -250,7 +254,21 @@ impl IndexScanOp {
         Ok(())
     }
 
+    /// Whether the index is made of values that the rows of the transaction's snapshot do not have yet.
+    fn is_newer(&self, f: &Frame) -> bool {
+        let (Some(first), index) = (&f.ctx.first_catalog, &self.plan.index) else { return false };
+        let computed = index.predicate.is_some() || index.keys.iter().any(|key| key.expression.is_some());
+        computed && !first.relations.contains_key(&index.oid)
+    }
+
     fn refill(&mut self, f: &mut Frame) -> Result<bool> {
+        if self.cursor.is_none() && self.is_newer(f) {
+            let message = "could not serialize access due to a new index";
+            return Err(Error::new(SqlState::SerializationFailure, message).detail(format!(
+                "The index \"{}\" was made after the transaction's snapshot was taken.",
+                self.plan.index.name
+            )));
+        }
         self.ranges(f)?;
         let Some(ranges) = &mut self.ranges else { return Ok(false) };
         let direction = if self.plan.backward {

@@ -197,6 +197,7 @@ pub(super) fn context_over(engine: Engine, transaction: SharedTransaction, snaps
         read_only: false,
         call: Arc::new(call),
         catalog: Arc::new(Image::default()),
+        first_catalog: None,
         cancel: Arc::default(),
         memory: Memory::new(1 << 26),
         constraints: Arc::default(),

@@ -96,6 +96,7 @@ fn relation(number: u32, name: &str, storage: ObjectId, indexes: Vec<Arc<Index>>
         identity: None,
         dropped: false,
         storage: number as u16 - 1,
+        steering: Default::default(),
         missing: None,
     };
     Relation {
@@ -277,7 +278,7 @@ fn of_row(a: u32, b: u32) -> Vec<(i16, ColumnId)> {
 
 fn checks() -> WriteChecks {
     let positive = call(functions::lt, vec![int(0), col(11)]);
-    WriteChecks { not_null: vec![1], checks: vec![("b_check".into(), positive)], hidden: Vec::new() }
+    WriteChecks { not_null: vec![1], checks: vec![("b_check".into(), positive)], views: Vec::new(), hidden: Vec::new() }
 }
 
 fn write(root: Root, returning: bool) -> Statement {

@@ -15,8 +15,9 @@ use super::plan::{
 };
 use super::scan::{decode_identity, load_row};
 use super::value;
-use crate::catalog::image::{Index, Relation};
+use crate::catalog::image::{Index, IndexKey, Relation};
 use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::definition;
 use crate::types::{Datum, Oid};
 use lightning_storage::{
     Base, ColumnNo, LockOutcome, Newest, ObjectId, RowBuffer, RowId, RowLockMode, Stamp, Value, WaitPolicy,
@@ -63,6 +64,23 @@ pub(super) fn check(
         }
     }
     assign(&checks.hidden, f)
+}
+
+/// WITH CHECK OPTION: the error that PostgreSQL raises once the row is written.
+fn check_views(
+    relation: &Relation,
+    checks: &ChecksPlan,
+    f: &mut Frame,
+    row: impl Fn(&mut Frame) -> Result<Vec<Datum>>,
+) -> Result<Option<Error>> {
+    for (view, condition) in &checks.views {
+        if condition.truth(f)? != Some(true) {
+            let message = format!("new row violates check option for view \"{view}\"");
+            let detail = failing_row(relation, &row(f)?, f)?;
+            return Ok(Some(Error::new(SqlState::WithCheckOptionViolation, message).detail(detail)));
+        }
+    }
+    Ok(None)
 }
 
 /// PostgreSQL's "Failing row contains (…)": live attributes, each cut after 64 bytes.
@@ -127,9 +145,9 @@ fn cells<'a, 'c>(
 
 /// 23505 for a row that met an entry of `index`.
 pub(super) fn unique_violation(
-    relation: &Relation,
+    relation: &Arc<Relation>,
     index: &Index,
-    row: &dyn Fn(i16) -> Option<Datum>,
+    row: &dyn Fn(&IndexKey) -> Option<Datum>,
     f: &Frame,
 ) -> Result<Error> {
     let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
@@ -137,9 +155,9 @@ pub(super) fn unique_violation(
         .table(&relation.schema_name, &relation.name)
         .constraint(&index.name);
     let (mut names, mut values) = (Vec::new(), Vec::new());
-    for key in &index.keys {
-        let Some(value) = row(key.attribute).filter(|_| key.attribute > 0) else { return Ok(error) };
-        names.push(relation.attributes[key.attribute as usize - 1].name.as_str());
+    for (at, key) in (1..).zip(&index.keys) {
+        let Some(value) = row(key) else { return Ok(error) };
+        names.push(definition::index_column(&f.call, index, relation, at, true)?);
         values.push(value::text(&value, key.ty, &f.call)?);
     }
     error = error.detail(format!("Key ({})=({}) already exists.", names.join(", "), values.join(", ")));
@@ -202,6 +220,8 @@ pub(super) struct InsertOp {
     references: References,
     row: Vec<(i16, Slot)>,
     scratch: Scratch,
+    /// Raised once the row is written.
+    refused: Option<Error>,
 }
 
 #[derive(Clone, Copy)]
@@ -230,6 +250,7 @@ impl InsertOp {
             references: References::of(&plan.target),
             row: plan.columns.iter().map(|column| (column.attribute, column.slot)).collect(),
             scratch: vec![Vec::new(); (plan.columns.len() + plan.checks.hidden.len()).max(changes)],
+            refused: None,
             plan: plan.clone(),
         }
     }
@@ -237,7 +258,9 @@ impl InsertOp {
     fn evaluate(&mut self, f: &mut Frame) -> Result<()> {
         let plan = &self.plan;
         assign(&plan.columns, f)?;
-        check(&plan.target, &plan.checks, f, |f| whole_row(&plan.target, plan.table, None, &self.row, f))
+        let whole = |f: &mut Frame| whole_row(&plan.target, plan.table, None, &self.row, f);
+        self.refused = check_views(&plan.target, &plan.checks, f, whole)?;
+        check(&plan.target, &plan.checks, f, whole)
     }
 
     fn write(&mut self, f: &mut Frame) -> Result<InsertStage> {
@@ -249,6 +272,9 @@ impl InsertOp {
         let inserted = f.ctx.with_waits(|t| Ok::<_, Error>(t.insert(&f.ctx.snapshot, plan.table, &row)))?;
         match inserted {
             Ok(id) => {
+                if let Some(refused) = &self.refused {
+                    return Err(refused.clone());
+                }
                 self.references.note_insert(id, &self.row, f);
                 f.affected += u64::from(plan.main);
                 Ok(InsertStage::Returning(id, false))
@@ -261,7 +287,10 @@ impl InsertOp {
     /// A unique index has the row's key already.
     fn duplicate(&self, storage: ObjectId, row: RowId, f: &Frame) -> Result<InsertStage> {
         let index = index_of(&self.plan.target, storage)?;
-        let own = |attribute: i16| slot_of(&self.row, attribute).map(|slot| f.get(slot).clone());
+        let own = |key: &IndexKey| match key.attribute {
+            0 => hidden_value(&self.plan.checks.hidden, key, f),
+            attribute => slot_of(&self.row, attribute).map(|slot| f.get(slot).clone()),
+        };
         let Some(conflict) = &self.plan.on_conflict else {
             return Err(unique_violation(&self.plan.target, index, &own, f)?);
         };
@@ -383,9 +412,9 @@ impl InsertOp {
             return Ok(InsertStage::Input);
         };
         let ConflictUpdatePlan { existing, assignments, generated, checks, .. } = update;
-        let columns = assignments.iter().chain(generated).chain(&checks.hidden);
         match write_changes(
-            columns,
+            assignments.iter().chain(generated),
+            &checks.hidden,
             plan.table,
             &plan.target,
             row,
@@ -453,8 +482,9 @@ impl Operator for InsertOp {
 /// Hands the columns' new values to storage.
 fn write_changes<'c>(
     columns: impl Iterator<Item = &'c WriteColumn>,
+    hidden: &'c [WriteColumn],
     table: ObjectId,
-    relation: &Relation,
+    relation: &Arc<Relation>,
     row: RowId,
     base: Base,
     slots: &[(i16, Slot)],
@@ -462,7 +492,7 @@ fn write_changes<'c>(
     f: &mut Frame,
 ) -> Result<WriteOutcome> {
     let mut changes = Vec::with_capacity(scratch.len());
-    cells(columns, f, scratch, |column, cell| changes.push((column, cell)))?;
+    cells(columns.chain(hidden), f, scratch, |column, cell| changes.push((column, cell)))?;
     let outcome = f.ctx.with_waits(|t| Ok::<_, Error>(t.update(&f.ctx.snapshot, table, row, base, &changes)))?;
     match outcome {
         Ok(outcome) => Ok(outcome),
@@ -472,12 +502,20 @@ fn write_changes<'c>(
             Err(unique_violation(
                 relation,
                 index,
-                &|attribute| values.iter().find(|(number, _)| *number == attribute).map(|(_, value)| value.clone()),
+                &|key| match key.attribute {
+                    0 => hidden_value(hidden, key, f),
+                    attribute => values.iter().find(|(number, _)| *number == attribute).map(|(_, value)| value.clone()),
+                },
                 f,
             )?)
         }
         Err(other) => Err(other.into()),
     }
+}
+
+/// An index's key column that is an expression, as just computed.
+pub(super) fn hidden_value(hidden: &[WriteColumn], key: &IndexKey, f: &Frame) -> Option<Datum> {
+    hidden.iter().find(|column| column.column.0 == key.storage).map(|column| f.get(column.slot).clone())
 }
 
 /// The new row's key columns of an index: assigned ones from their slots, others from the stored row.
@@ -503,6 +541,8 @@ pub(super) struct UpdateOp {
     /// New row's slots that are filled: assigned, generated and kept ones.
     row: Vec<(i16, Slot)>,
     scratch: Scratch,
+    /// Raised once the row is written.
+    refused: Option<Error>,
 }
 
 #[derive(Clone, Copy)]
@@ -534,6 +574,7 @@ impl UpdateOp {
             references: References::of(&plan.target),
             row: plan.row.iter().copied().filter(|(_, slot)| filled(*slot)).collect(),
             scratch: vec![Vec::new(); plan.assignments.len() + plan.generated.len() + plan.checks.hidden.len()],
+            refused: None,
             plan: plan.clone(),
         }
     }
@@ -546,16 +587,22 @@ impl UpdateOp {
         }
         assign(&plan.generated, f)?;
         let row = row_id(plan.row_id, f)?;
-        check(&plan.target, &plan.checks, f, |f| whole_row(&plan.target, plan.table, Some(row), &self.row, f))
+        let whole = |f: &mut Frame| whole_row(&plan.target, plan.table, Some(row), &self.row, f);
+        self.refused = check_views(&plan.target, &plan.checks, f, whole)?;
+        check(&plan.target, &plan.checks, f, whole)
     }
 
     fn write(&mut self, stamp: Option<Stamp>, f: &mut Frame) -> Result<ChangeStage> {
         let plan = self.plan.clone();
         let row = row_id(plan.row_id, f)?;
         let base = stamp.map_or(Base::Snapshot, Base::Newest);
-        let columns = plan.assignments.iter().chain(&plan.generated).chain(&plan.checks.hidden);
-        Ok(match write_changes(columns, plan.table, &plan.target, row, base, &self.row, &mut self.scratch, f)? {
+        let (columns, hidden) = (plan.assignments.iter().chain(&plan.generated), &plan.checks.hidden);
+        let scratch = &mut self.scratch;
+        Ok(match write_changes(columns, hidden, plan.table, &plan.target, row, base, &self.row, scratch, f)? {
             WriteOutcome::Done => {
+                if let Some(refused) = &self.refused {
+                    return Err(refused.clone());
+                }
                 self.references.note_update(row, &plan.old, &self.row, f);
                 f.affected += u64::from(plan.main);
                 ChangeStage::Returning

@@ -421,15 +421,7 @@ pub struct CreateView {
     /// The query.
     pub query: QueryText,
     /// WITH \[LOCAL | CASCADED\] CHECK OPTION
-    pub check_option: Option<CheckOption>,
-}
-
-/// WITH CHECK OPTION.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum CheckOption {
-    Local,
-    Cascaded,
+    pub check_option: Option<crate::catalog::image::CheckOption>,
 }
 
 /// CREATE SCHEMA.

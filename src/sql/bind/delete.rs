@@ -2,6 +2,7 @@
 
 use super::Binder;
 use super::scope::Clause;
+use super::updatable::Verb;
 use crate::error::Result;
 use crate::sql::ast;
 use crate::sql::tree::{Delete, OutputColumn, Rel};
@@ -21,8 +22,9 @@ impl Binder<'_> {
     }
 
     fn delete_inner(&mut self, delete: &ast::Delete) -> Result<(Delete, Vec<OutputColumn>)> {
-        let target = self.write_target(&delete.table, "delete from")?;
-        let scan = self.target_scan(&target, delete.alias.as_ref());
+        let written = self.write_target(&delete.table, Verb::Delete)?;
+        let target = written.relation.clone();
+        let scan = self.write_scan(&written, delete.alias.as_ref())?;
         let mut source = self.write_source(scan.rel, scan.item, &delete.using)?;
         if let Some(filter) = &delete.filter {
             let predicate = self.bind_bool(filter, Clause::Where, "WHERE")?;

@@ -51,7 +51,7 @@ impl Binder<'_> {
     }
 
     /// A parameter of EXECUTE: a constant as the type that the prepared statement has for it.
-    pub(crate) fn parameter(&mut self, expr: &ast::Expr, ty: Type) -> Result<Expr> {
+    pub(crate) fn parameter(&mut self, number: usize, expr: &ast::Expr, ty: Type) -> Result<Expr> {
         self.push_scope();
         let bound = self.bind_expr(expr, Clause::ExecuteParameter);
         self.pop_scope();
@@ -59,7 +59,8 @@ impl Binder<'_> {
         let given = bound.ty;
         let Some(cast) = self.coerce_to(bound, ty, Coercion::Assignment, expr.location())? else {
             let (given, wanted) = (self.type_name(given), self.type_name(ty));
-            let message = format!("parameter of type {given} cannot be coerced to the expected type {wanted}");
+            let message =
+                format!("parameter ${number} of type {given} cannot be coerced to the expected type {wanted}");
             return Err(Error::new(SqlState::DatatypeMismatch, message)
                 .hint("You will need to rewrite or cast the expression.")
                 .at(self.position(expr.location())));

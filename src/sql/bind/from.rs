@@ -90,7 +90,7 @@ impl Binder<'_> {
     }
 
     /// Gives an item its alias, and the scope's record of items the item.
-    fn named(&mut self, mut item: Item, alias: Option<&ast::Alias>) -> Result<Item> {
+    pub(crate) fn named(&mut self, mut item: Item, alias: Option<&ast::Alias>) -> Result<Item> {
         item.named = true;
         item.bare = true;
         if let Some(alias) = alias {

@@ -5,14 +5,16 @@ use super::coerce::Coercion;
 use super::query::{Bound, column_expr, one_row, syntax};
 use super::scope::{Clause, Item};
 use super::select::project_sets;
-use crate::catalog::image::{Attribute, Body, ConstraintKind, Identity, Index, Relation, RelationKind};
+use super::updatable::{Verb, WriteTarget};
+use crate::catalog::image::{Attribute, Body, ConstraintKind, Identity, Index, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{self, SetExpr};
-use crate::sql::tree::{
-    ColumnId, ConflictUpdate, Expr, ExprKind, Insert, OnConflict, OutputColumn, Rel, RelationLock, WriteChecks,
-};
+use crate::sql::tree::{ColumnId, ConflictUpdate, Expr, ExprKind, Insert, OnConflict, OutputColumn, Rel, WriteChecks};
 use crate::types::{Datum, Type, oid};
 use std::sync::Arc;
+
+/// What a row of more values than columns is told.
+const TOO_MANY: &str = "INSERT has more expressions than target columns";
 
 impl Binder<'_> {
     /// Binds an INSERT.
@@ -29,12 +31,36 @@ impl Binder<'_> {
     }
 
     fn insert_inner(&mut self, insert: &ast::Insert) -> Result<(Insert, Vec<OutputColumn>)> {
-        let target = self.write_target(&insert.table, "insert into")?;
-        let columns = self.insert_columns(&target, insert)?;
-        let (source, given) = self.insert_source(&target, &columns, insert)?;
+        let written = self.write_target(&insert.table, Verb::Insert)?;
+        let target = written.relation.clone();
+        let columns = self.insert_columns(&written, insert)?;
+        let (source, given) = self.insert_source(&target, &columns, insert).map_err(|error| {
+            // One value too many is one for a view's column that takes none.
+            match written.all_columns().1 {
+                Some(refused) if insert.columns.is_empty() && error.report().message == TOO_MANY => refused,
+                _ => error,
+            }
+        })?;
         let (values, row_columns) = self.insert_values(&target, given)?;
-        let checks = self.write_checks(&target, &row_columns)?;
-        let name = insert.alias.as_ref().map_or(&target.name, |alias| &alias.name).clone();
+        let mut checks = self.write_checks(&target, &row_columns)?;
+        let name = insert.alias.as_ref().map_or(&written.named().name, |alias| &alias.name).clone();
+        if let Some((layers, demanded)) = self.new_row_layers(&written, &row_columns)? {
+            if insert.on_conflict.is_some() {
+                return Err(Error::unsupported("ON CONFLICT on a view"));
+            }
+            layers.refuse_system(!insert.returning.is_empty() || !demanded.is_empty())?;
+            checks.views = demanded;
+            let item = Item { name, ..layers.item.clone() };
+            let (mut returning, output) = self.returning(&insert.returning, vec![item])?;
+            if !returning.is_empty() {
+                returning.splice(0..0, layers.computed());
+            }
+            let (on_conflict, written) = (None, Vec::new());
+            return Ok((
+                Insert { target, source, values, row_columns, checks, on_conflict, written, returning },
+                output,
+            ));
+        }
         let on_conflict = match &insert.on_conflict {
             Some(conflict) => Some(self.on_conflict(&target, &name, conflict, &row_columns)?),
             None => None,
@@ -58,49 +84,23 @@ impl Binder<'_> {
         (Item { scan: Some((key, target.clone())), written: true, ..row }, key)
     }
 
-    /// The table of a write.
-    pub(crate) fn write_target(&mut self, name: &ast::ObjectName, verb: &str) -> Result<Arc<Relation>> {
-        if name.parts.len() == 1 && self.cte_names.iter().any(|cte| cte.name == name.parts[0]) {
-            let message = format!("relation \"{}\" cannot be the target of a modifying statement", name.parts[0]);
-            return Err(Error::new(SqlState::WrongObjectType, message).at(self.position(name.pos)));
-        }
-        let target = self.relation(name)?;
-        match (&target.body, target.kind) {
-            (Body::Table { .. }, _) => {}
-            (Body::System(_), _) => {
-                let message = format!("permission denied: \"{}\" is a system catalog", target.name);
-                return Err(Error::new(SqlState::InsufficientPrivilege, message));
-            }
-            (_, RelationKind::Sequence) => {
-                let message = format!("cannot change sequence \"{}\"", target.name);
-                return Err(Error::new(SqlState::WrongObjectType, message));
-            }
-            _ => return Err(Error::unsupported(format!("to {verb} the view \"{}\"", target.name))),
-        }
-        self.check_access(&target)?;
-        self.lock(target.oid, RelationLock::Write);
-        for index in &target.indexes {
-            self.depend(index.oid);
-        }
-        Ok(target)
-    }
-
     /// A target column's attribute number; subscripts and fields are refused.
-    pub(crate) fn target_column(&self, target: &Relation, column: &ast::TargetColumn) -> Result<i16> {
-        let Some(attribute) = target.attribute(&column.name) else {
-            let message = format!("column \"{}\" of relation \"{}\" does not exist", column.name, target.name);
+    pub(crate) fn target_column(&self, target: &WriteTarget, column: &ast::TargetColumn) -> Result<i16> {
+        let Some(number) = target.attribute(&column.name) else {
+            let relation = &target.named().name;
+            let message = format!("column \"{}\" of relation \"{relation}\" does not exist", column.name);
             return Err(Error::new(SqlState::UndefinedColumn, message).at(self.position(column.pos)));
         };
         if !column.path.is_empty() {
             return Err(Error::unsupported("assignment to an array element or field").at(self.position(column.pos)));
         }
-        Ok(attribute.number)
+        number
     }
 
     /// The target columns with their positions; all live ones when none are named.
-    fn insert_columns(&self, target: &Relation, insert: &ast::Insert) -> Result<Vec<(i16, u32)>> {
+    fn insert_columns(&self, target: &WriteTarget, insert: &ast::Insert) -> Result<Vec<(i16, u32)>> {
         if insert.columns.is_empty() {
-            return Ok(target.live_attributes().map(|attribute| (attribute.number, 0)).collect());
+            return Ok(target.all_columns().0.into_iter().map(|number| (number, 0)).collect());
         }
         let mut columns: Vec<(i16, u32)> = Vec::new();
         for column in &insert.columns {
@@ -142,7 +142,7 @@ impl Binder<'_> {
     /// The widths of source and target must fit.
     fn check_width(&self, width: usize, columns: &[(i16, u32)], extra: u32, insert: &ast::Insert) -> Result<()> {
         if width > columns.len() {
-            let error = syntax("INSERT has more expressions than target columns");
+            let error = syntax(TOO_MANY);
             return Err(error.at(self.position(extra)));
         }
         if width < columns.len() && !insert.columns.is_empty() {
@@ -370,7 +370,7 @@ impl Binder<'_> {
                 hidden.push((*storage, value));
             }
         }
-        Ok(WriteChecks { not_null, checks, hidden })
+        Ok(WriteChecks { not_null, checks, views: Vec::new(), hidden })
     }
 
     /// RETURNING over these items.
@@ -526,7 +526,7 @@ impl Binder<'_> {
         let existing_columns = self.row_columns(target);
         let row_columns = self.row_columns(target);
         let (existing, key) = self.written_item(target, name, &existing_columns);
-        let existing = Item { written: false, ..existing };
+        let existing = Item { written: false, aliased: name != target.name, ..existing };
         let mut excluded = Self::row_item(target, "excluded", proposed);
         // A bare name is the existing row's: the proposed one's have to be qualified.
         excluded.bare = true;
@@ -534,7 +534,8 @@ impl Binder<'_> {
         items.iter().for_each(|item| self.own_item(item));
         self.scope().items = items;
         let mut source = one_row();
-        let mut bound = self.assignments(target, assignments, &mut source)?;
+        let written = WriteTarget::table(target.clone());
+        let mut bound = self.assignments(&written, assignments, &mut source)?;
         if !matches!(&source, Rel::Values { .. }) {
             return Err(Error::unsupported("a multiple-column subquery in ON CONFLICT DO UPDATE"));
         }

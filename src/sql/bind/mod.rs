@@ -28,6 +28,7 @@ pub(crate) mod select;
 pub(crate) mod set_op;
 mod traversal;
 mod types;
+pub(crate) mod updatable;
 pub(crate) mod update;
 pub(crate) mod view;
 pub(crate) mod window;

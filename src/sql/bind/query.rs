@@ -69,6 +69,11 @@ impl Binder<'_> {
     /// Binds a whole statement.
     pub(crate) fn statement(mut self, statement: &ast::Statement) -> Result<Statement> {
         let (root, output) = self.root(statement)?;
+        self.finish(root, output)
+    }
+
+    /// A statement whose main part is bound.
+    pub(crate) fn finish(mut self, root: Root, output: Vec<OutputColumn>) -> Result<Statement> {
         let params = self.final_params()?;
         let mut bound = Statement {
             root,

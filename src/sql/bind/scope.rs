@@ -567,6 +567,10 @@ impl Binder<'_> {
             let by_relation = item.scan.as_ref().is_some_and(|(_, relation)| {
                 relation.name == name && schema.is_none_or(|schema| relation.schema_name == schema)
             });
+            // A row being written is no scan.
+            let origin = item.columns.first().and_then(|column| column.origin).filter(|_| item.aliased);
+            let written = origin.and_then(|(oid, _)| self.ctx.image.relations.get(&oid));
+            let by_relation = by_relation || written.is_some_and(|relation| relation.name == name);
             by_relation || (!item.join && item.name == name)
         });
         let error = |message: &str| {

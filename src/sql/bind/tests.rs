@@ -86,6 +86,7 @@ pub(crate) fn attribute(number: i16, name: &str, ty: Type) -> Attribute {
         identity: None,
         dropped: false,
         storage: number as u16 - 1,
+        steering: Default::default(),
         missing: None,
     }
 }
@@ -187,7 +188,7 @@ fn image() -> Image {
     p.attributes[1].default = Some("7".into());
     let mut v = relation(20_040, "v", &[("a", int), ("b", text)], None);
     v.kind = RelationKind::View;
-    v.body = Body::View { text: "SELECT a, b FROM t".into(), search_path: vec!["public".into()] };
+    v.body = Body::View { text: "SELECT a, b FROM t".into(), search_path: vec!["public".into()], check: None };
     let mut sequence = relation(20_050, "g_id_seq", &[], None);
     sequence.kind = RelationKind::Sequence;
     sequence.body = Body::Sequence(Sequence {
@@ -226,7 +227,7 @@ pub(crate) fn catalog(relations: impl IntoIterator<Item = Relation>) -> Image {
         }),
     );
     for relation in relations {
-        image.relation_names.insert((PUBLIC, relation.name.clone()), relation.oid);
+        image.relation_names.insert((PUBLIC, relation.name.as_str().into()), relation.oid);
         image.row_types.insert(relation.row_type, relation.oid);
         image.relations.insert(relation.oid, Arc::new(relation));
     }

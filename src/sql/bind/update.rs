@@ -4,11 +4,13 @@ use super::Binder;
 use super::insert::attribute;
 use super::query::{column_expr, syntax, truth};
 use super::scope::{Clause, Item, Lateral, is_system_column};
+use super::updatable::{Verb, WriteTarget};
 use crate::catalog::image::{Attribute, Identity, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast;
 use crate::sql::tree::{
-    ColumnId, Expr, ExprKind, JoinKind, OutputColumn, Rel, ScanColumn, Subquery, SubqueryKind, Update,
+    ColumnId, Expr, ExprKind, JoinKind, OutputColumn, Rel, Root, ScanColumn, Statement, Subquery, SubqueryKind, Update,
+    WriteChecks,
 };
 use crate::types::{Type, oid};
 use std::sync::Arc;
@@ -36,23 +38,37 @@ impl Binder<'_> {
     }
 
     fn update_inner(&mut self, update: &ast::Update) -> Result<(Update, Vec<OutputColumn>)> {
-        let target = self.write_target(&update.table, "update")?;
-        let scan = self.target_scan(&target, update.alias.as_ref());
+        let written = self.write_target(&update.table, Verb::Update)?;
+        let target = written.relation.clone();
+        let scan = self.write_scan(&written, update.alias.as_ref())?;
         let mut source = self.write_source(scan.rel, scan.item, &update.from)?;
         if let Some(filter) = &update.filter {
             let predicate = self.bind_bool(filter, Clause::Where, "WHERE")?;
             source = Rel::Filter { input: Box::new(source), predicate };
         }
-        let assignments = self.assignments(&target, &update.assignments, &mut source)?;
+        let assignments = self.assignments(&written, &update.assignments, &mut source)?;
         let row_columns = self.row_columns(&target);
         let generated = self.generated(&target, &row_columns)?;
-        let checks = self.write_checks(&target, &row_columns)?;
+        let mut checks = self.write_checks(&target, &row_columns)?;
         // RETURNING sees the new row under the target's name.
         let mut items = self.scope().items.clone();
-        let (row, key) = self.written_item(&target, &items[0].name, &row_columns);
+        let (row, key, computed) = match self.new_row_layers(&written, &row_columns)? {
+            Some((layers, demanded)) => {
+                layers.refuse_system(!update.returning.is_empty() || !demanded.is_empty())?;
+                checks.views = demanded;
+                (Item { name: items[0].name.clone(), ..layers.item.clone() }, None, layers.computed())
+            }
+            None => {
+                let (row, key) = self.written_item(&target, &items[0].name, &row_columns);
+                (row, Some(key), Vec::new())
+            }
+        };
         items[0] = Item { relation: items[0].relation.clone(), aliased: items[0].aliased, ..row };
-        let (returning, output) = self.returning(&update.returning, items)?;
-        let written = self.late_columns.remove(&key).unwrap_or_default();
+        let (mut returning, output) = self.returning(&update.returning, items)?;
+        if !returning.is_empty() {
+            returning.splice(0..0, computed);
+        }
+        let written = key.and_then(|key| self.late_columns.remove(&key)).unwrap_or_default();
         let bound = Update {
             target,
             source,
@@ -66,6 +82,46 @@ impl Binder<'_> {
             returning,
         };
         Ok((bound, output))
+    }
+
+    /// An UPDATE of all rows that sets nothing but the hidden columns of the table's indexes.
+    pub(crate) fn hidden_update(mut self, target: &Arc<Relation>) -> Result<Statement> {
+        self.push_scope();
+        let scan = self.target_scan(target, None);
+        let row_columns = self.row_columns(target);
+        let checks = WriteChecks { hidden: self.write_checks(target, &row_columns)?.hidden, ..WriteChecks::default() };
+        self.pop_scope();
+        let update = Update {
+            target: target.clone(),
+            source: scan.rel,
+            row_id: scan.row_id,
+            old_columns: scan.columns,
+            assignments: Vec::new(),
+            generated: Vec::new(),
+            row_columns,
+            checks,
+            written: Vec::new(),
+            returning: Vec::new(),
+        };
+        self.finish(Root::Update(Box::new(update)), Vec::new())
+    }
+
+    /// The rows that a write may change: of the target's table those that its view shows.
+    pub(crate) fn write_scan(&mut self, target: &WriteTarget, alias: Option<&ast::Ident>) -> Result<TargetScan> {
+        if target.view.is_none() {
+            return Ok(self.target_scan(&target.relation, alias));
+        }
+        let mut scan = self.target_scan(&target.relation, None);
+        let Some(layers) = self.view_layers(target, scan.item.clone(), &scan.columns)? else { return Ok(scan) };
+        let (rel, mut item) = layers.over(scan.rel);
+        if let Some(alias) = alias {
+            item.name.clone_from(&alias.name);
+            item.relation = None;
+            item.aliased = true;
+        }
+        self.own_item(&item);
+        (scan.rel, scan.item) = (rel, item);
+        Ok(scan)
     }
 
     /// The scan of a write's target, with its row id.
@@ -112,10 +168,11 @@ impl Binder<'_> {
     /// A SET list over the scope's items. A multiple-column subquery is computed once a row, as a record, above `source`.
     pub(crate) fn assignments(
         &mut self,
-        target: &Arc<Relation>,
+        written: &WriteTarget,
         list: &[ast::Assignment],
         source: &mut Rel,
     ) -> Result<Vec<(i16, Expr)>> {
+        let target = &written.relation;
         let mut assigned: Vec<(i16, Expr)> = Vec::new();
         for assignment in list {
             let mut numbers = Vec::new();
@@ -124,24 +181,30 @@ impl Binder<'_> {
                     let message = format!("cannot assign to system column \"{}\"", column.name);
                     return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(column.pos)));
                 }
-                let number = self.target_column(target, column)?;
+                let number = self.target_column(written, column)?;
                 if numbers.contains(&number) || assigned.iter().any(|(other, _)| *other == number) {
                     return Err(syntax(format!("multiple assignments to same column \"{}\"", column.name)));
                 }
                 numbers.push(number);
             }
             if assignment.multiple {
-                assigned.extend(self.multiple_assignment(target, &numbers, &assignment.value, source)?);
+                assigned.extend(self.multiple_assignment(written, &numbers, &assignment.value, source)?);
             } else {
                 let attribute = attribute(target, numbers[0]);
-                assigned.push((numbers[0], self.assignment(target, attribute, &assignment.value)?));
+                assigned.push((numbers[0], self.assignment(written, attribute, &assignment.value)?));
             }
         }
         Ok(assigned)
     }
 
     /// One column's new value.
-    fn assignment(&mut self, target: &Arc<Relation>, attribute: &Attribute, value: &ast::Expr) -> Result<Expr> {
+    fn assignment(&mut self, written: &WriteTarget, attribute: &Attribute, value: &ast::Expr) -> Result<Expr> {
+        let (target, through_view) = (&written.relation, written.view.is_some());
+        if matches!(value.kind, ast::ExprKind::Default) && through_view {
+            // The view's column has no default, and an UPDATE does not look for the table's.
+            self.may_be_set(attribute)?;
+            return Ok(Expr { kind: ExprKind::Const(crate::types::Datum::Null), ty: attribute.ty });
+        }
         if matches!(value.kind, ast::ExprKind::Default) {
             if attribute.generated {
                 // It is computed anew in any case; what is assigned is never read.
@@ -171,11 +234,12 @@ impl Binder<'_> {
     /// `(a, b) = …`
     fn multiple_assignment(
         &mut self,
-        target: &Arc<Relation>,
+        written: &WriteTarget,
         numbers: &[i16],
         value: &ast::Expr,
         source: &mut Rel,
     ) -> Result<Vec<(i16, Expr)>> {
+        let target = &written.relation;
         let place = self.position(value.location());
         let mismatch = || syntax("number of columns does not match number of values").at(place);
         match &value.kind {
@@ -186,7 +250,7 @@ impl Binder<'_> {
                 let mut assigned = Vec::new();
                 for (number, field) in numbers.iter().zip(fields) {
                     let attribute = attribute(target, *number);
-                    assigned.push((*number, self.assignment(target, attribute, field)?));
+                    assigned.push((*number, self.assignment(written, attribute, field)?));
                 }
                 Ok(assigned)
             }
@@ -207,10 +271,6 @@ impl Binder<'_> {
                     assigned.push((*number, self.assign(value, attribute(target, *number), 0)?));
                 }
                 Ok(assigned)
-            }
-            _ if numbers.len() == 1 => {
-                let attribute = attribute(target, numbers[0]);
-                Ok(vec![(numbers[0], self.assignment(target, attribute, value)?)])
             }
             _ => {
                 let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";

@@ -16,7 +16,7 @@ const VIEW_DEPTH_MAX: usize = 200;
 impl Binder<'_> {
     /// A view's query, bound with the search path of its creation and its owner's rights.
     pub(crate) fn view(&mut self, view: &Relation) -> Result<Bound> {
-        let Body::View { text, search_path } = &view.body else {
+        let Body::View { text, search_path, .. } = &view.body else {
             return Err(Error::internal(format!("\"{}\" is not a view", view.name)));
         };
         if self.views.contains(&view.oid) {
@@ -45,7 +45,11 @@ impl Binder<'_> {
     }
 
     /// Binds another text than the client's: in sight of none of its names, with errors that carry no position.
-    fn apart<R>(&mut self, search_path: Option<Vec<Oid>>, bind: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+    pub(crate) fn apart<R>(
+        &mut self,
+        search_path: Option<Vec<Oid>>,
+        bind: impl FnOnce(&mut Self) -> Result<R>,
+    ) -> Result<R> {
         let text = std::mem::take(&mut self.text);
         let scopes = std::mem::take(&mut self.scopes);
         let names = std::mem::take(&mut self.cte_names);

@@ -2,14 +2,14 @@
 
 use super::lexer::Kind;
 use super::parser::Parser;
+use crate::catalog::image::CheckOption;
 use crate::catalog::image::ReferentialAction;
 use crate::error::Result;
 use crate::sql::ast::utility::{
-    AlterDatabase, AlterRole, AlterSequence, AlterTable, AlterTableAction, CheckOption, ColumnDef, Comment,
-    ConstraintBody, ConstraintDef, CreateDatabase, CreateIndex, CreateRole, CreateSchema, CreateSequence, CreateTable,
-    CreateTableAs, CreateTableSource, CreateView, DefElem, DefValue, Drop, ExprText, ForeignKey, IndexKeyDef,
-    IndexParameters, LikeClause, ObjectKind, OnCommitClause, QueryText, Rename, RoleOption, RoleSpec, SequenceOption,
-    Utility,
+    AlterDatabase, AlterRole, AlterSequence, AlterTable, AlterTableAction, ColumnDef, Comment, ConstraintBody,
+    ConstraintDef, CreateDatabase, CreateIndex, CreateRole, CreateSchema, CreateSequence, CreateTable, CreateTableAs,
+    CreateTableSource, CreateView, DefElem, DefValue, Drop, ExprText, ForeignKey, IndexKeyDef, IndexParameters,
+    LikeClause, ObjectKind, OnCommitClause, QueryText, Rename, RoleOption, RoleSpec, SequenceOption, Utility,
 };
 use crate::sql::ast::{ExprKind, Ident, ObjectName, TypeName};
 

@@ -396,9 +396,11 @@ impl Parser<'_> {
             }
             Kind::Param => {
                 let token = self.advance();
-                let number = self.source(token)[1..].parse::<u32>().unwrap_or(0);
+                // PostgreSQL's scanner reads it with atol() into an int.
+                let written = self.source(token)[1..].parse::<i64>().unwrap_or(i64::MAX) as i32;
+                let number = u32::try_from(written).unwrap_or(0);
                 if number == 0 || number > 65_535 {
-                    let message = format!("there is no parameter {}", self.source(token));
+                    let message = format!("there is no parameter ${written}");
                     return Err(crate::error::Error::new(crate::error::SqlState::UndefinedParameter, message).at(pos));
                 }
                 let param = Expr::new(ExprKind::Param(number), pos);

@@ -26,7 +26,7 @@ pub(crate) fn too_deep() -> Error {
 pub(crate) struct Parser<'a> {
     pub text: &'a str,
     tokens: Vec<Token>,
-    at: usize,
+    pub(super) at: usize,
     depth: u32,
     /// Queries around this place.
     queries: u32,

@@ -615,7 +615,21 @@ impl Parser<'_> {
             }
         }
         let statement = match self.word() {
-            "create" | "declare" | "execute" | "refresh" => self.statement()?,
+            "create" | "declare" | "execute" | "refresh" => {
+                let begins = self.at;
+                let statement = self.statement()?;
+                if matches!(&statement, Statement::Utility(utility) if matches!(**utility, Utility::CreateTable(_))) {
+                    // Where a table's definition is no list of names for CREATE TABLE AS: behind the first column's name.
+                    self.at = begins;
+                    while !self.is_sign(b'(') && self.kind() != Kind::End {
+                        self.advance();
+                    }
+                    self.advance();
+                    self.advance();
+                    return Err(self.syntax_error());
+                }
+                statement
+            }
             _ => self.preparable()?,
         };
         Ok(Utility::Explain(Explain { options, statement: Box::new(statement) }))

@@ -27,6 +27,7 @@ pub(super) static TABLES: &[&[Implementation]] = &[
     session::SIMPLE,
     session::ROWS,
     session::ADVISORY,
+    session::NOTIFY,
     sets::TABLE,
     sets::EMPTY,
     sizes::TABLE,

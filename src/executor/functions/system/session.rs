@@ -6,6 +6,7 @@ use super::super::{AdvisoryAction, AdvisoryRequest, CallContext, Implementation}
 use super::relation;
 use crate::catalog::image::{Body, RelationKind};
 use crate::error::{Error, Result, SqlState};
+use crate::sql::bind::updatable;
 use crate::types::{Array, Datum, Oid, oid};
 
 /// What `version()` says: PostgreSQL's version that we are compatible with, then who we are.
@@ -210,8 +211,28 @@ fn primary_key(ctx: &CallContext, table: Oid) -> Option<Oid> {
 
 /// What can be written through a relation: 4 UPDATE, 8 INSERT, 16 DELETE.
 fn updatable(ctx: &CallContext, oid: Oid) -> i32 {
-    let table = relation(ctx, oid).is_some_and(|relation| matches!(relation.body, Body::Table { .. }));
-    if table { 4 | 8 | 16 } else { 0 }
+    let Some(relation) = relation(ctx, oid) else { return 0 };
+    match relation.body {
+        Body::Table { .. } => 4 | 8 | 16,
+        Body::View { .. } => match updatable::written_columns(ctx, &ctx.host.catalog(), &relation) {
+            Some(columns) if columns.contains(&true) => 4 | 8 | 16,
+            Some(_) => 16,
+            None => 0,
+        },
+        _ => 0,
+    }
+}
+
+/// Whether a column takes values, by itself or through its view.
+fn column_updatable(ctx: &CallContext, oid: Oid, column: i16) -> bool {
+    let Some(found) = relation(ctx, oid) else { return false };
+    match found.body {
+        Body::View { .. } => {
+            let columns = updatable::written_columns(ctx, &ctx.host.catalog(), &found);
+            columns.is_some_and(|columns| usize::try_from(column - 1).is_ok_and(|at| columns.get(at) == Some(&true)))
+        }
+        _ => column > 0 && updatable(ctx, oid) != 0,
+    }
 }
 
 /// Signals another session, with PostgreSQL's rule: one's own role's, or any for superusers.
@@ -227,16 +248,6 @@ fn terminate(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
         }
         _ => Err(Error::unsupported("pg_terminate_backend() that waits")),
     }
-}
-
-/// NULL is no channel, and an empty payload.
-fn notify(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
-    let text = |at: usize| match args.get(at) {
-        Some(Datum::Text(text)) => text.as_str(),
-        _ => "",
-    };
-    ctx.host.notify(text(0), text(1))?;
-    Ok(super::text(""))
 }
 
 /// The file node of what is stored; a relation's is its oid.
@@ -297,7 +308,7 @@ functions! {
     raises(ctx) row_security_active_name(relation: &str) -> bool = super::relation_named(ctx, relation).map(|_| false);
     safe(ctx) pg_relation_is_updatable(relation: Oid, triggers: bool) -> i32 = updatable(ctx, relation);
     safe(ctx) pg_column_is_updatable(relation: Oid, column: i16, triggers: bool) -> bool =
-        column > 0 && updatable(ctx, relation) != 0;
+        column_updatable(ctx, relation, column);
     safe pg_jit_available() -> bool = false;
     safe pg_trigger_depth() -> i32 = 0;
     safe pg_notification_queue_usage() -> f64 = 0.0;
@@ -338,6 +349,19 @@ fn advisory_lock(ctx: &CallContext, mut request: AdvisoryRequest, args: &[Datum]
     })
 }
 
+/// pg_notify: NULL is no channel, and an empty payload.
+fn notify(ctx: &CallContext, args: &[Datum]) -> Result<Datum> {
+    let text = |at: usize| match args.get(at) {
+        Some(Datum::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    ctx.host.notify(text(0), text(1))?;
+    Ok(super::text(""))
+}
+
+/// What other sessions are told.
+pub(super) static NOTIFY: &[Implementation] = &[scalar("pg_notify", notify, true)];
+
 /// The advisory locks.
 pub(super) static ADVISORY: &[Implementation] = advisory! {
     "pg_advisory_lock_int8": Lock;
@@ -368,5 +392,4 @@ pub(super) static ROWS: &[Implementation] = &[
     scalar("set_config_by_name", set_config, true),
     scalar("pg_sequence_parameters", sequence_parameters, true),
     scalar("pg_terminate_backend", terminate, true),
-    scalar("pg_notify", notify, true),
 ];
