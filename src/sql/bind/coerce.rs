@@ -403,7 +403,8 @@ impl Binder<'_> {
     /// The parameters' final types.
     pub(crate) fn final_params(&mut self) -> Result<Vec<Type>> {
         if let Some(error) = self.plan_error.take() {
-            return Err(error);
+            // The planner looks at arbiters after it has folded constants.
+            return Err(self.failures.first().map_or(error, |(_, failed)| failed.clone()));
         }
         let mut types = Vec::with_capacity(self.params.len());
         for (index, ty) in self.params.iter().enumerate() {

@@ -62,8 +62,14 @@ impl Binder<'_> {
                 }
             }
             ExprKind::Call(call) => {
+                let failures = self.failures.len();
                 let args = self.fold_all(call.args);
-                self.fold_call(Call { function: call.function, args }, ty)
+                let call = Call { function: call.function, args };
+                // A NULL beside an argument that fails does not spare it.
+                if self.failures.len() > failures {
+                    return Expr { kind: ExprKind::Call(call), ty };
+                }
+                self.fold_call(call, ty)
             }
             kind => {
                 let mut expr = Expr { kind, ty };
