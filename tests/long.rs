@@ -180,18 +180,19 @@ async fn verify(client: &Client, known: &Acknowledged) {
     assert_eq!((sum.get::<_, i64>(0), sum.get::<_, i64>(1)), (0, i64::from(ACCOUNTS)));
     let found = client.query("select writer, max(row), count(*) from log group by writer", &[]).await.unwrap();
     let found: BTreeMap<i32, (i32, i64)> = found.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-    let mut rows = known.rows.lock().unwrap();
-    for (writer, acknowledged) in rows.iter_mut() {
-        let (last, count) = found.get(writer).copied().unwrap_or_default();
-        assert!(
-            last >= *acknowledged && i64::from(last) == count,
-            "writer {writer}: {acknowledged} acknowledged, {count} to {last} found"
-        );
-        assert!(last <= *acknowledged + 1, "writer {writer}: {last} found, {acknowledged} acknowledged");
-        // A commit whose answer was lost counts from now on.
-        *acknowledged = last;
+    {
+        let mut rows = known.rows.lock().unwrap();
+        for (writer, acknowledged) in rows.iter_mut() {
+            let (last, count) = found.get(writer).copied().unwrap_or_default();
+            assert!(
+                last >= *acknowledged && i64::from(last) == count,
+                "writer {writer}: {acknowledged} acknowledged, {count} to {last} found"
+            );
+            assert!(last <= *acknowledged + 1, "writer {writer}: {last} found, {acknowledged} acknowledged");
+            // A commit whose answer was lost counts from now on.
+            *acknowledged = last;
+        }
     }
-    drop(rows);
     let columns = "select relname::text, (select count(*) from pg_attribute where attrelid = c.oid and attnum > 0) from pg_class c where relname like 'made%' and relkind = 'r'";
     let found = client.query(columns, &[]).await.unwrap();
     let found: BTreeMap<String, i64> = found.iter().map(|row| (row.get(0), row.get(1))).collect();

@@ -1,4 +1,5 @@
 //! Tests of the server as its users meet it: the real program over its protocol.
+#![allow(clippy::unwrap_used, reason = "all of it is tests, helpers too")]
 
 mod alter;
 mod cancel;

@@ -343,7 +343,7 @@ impl CopyReader {
             let matches_null = &self.scratch[begin..] == self.options.null.as_bytes();
             let is_null = matches_null
                 && if saw_quote { flag(&self.options.force_null) } else { !flag(&self.options.force_not_null) };
-            self.fields.push((!is_null).then(|| Place::Scratch(begin..self.scratch.len())));
+            self.fields.push((!is_null).then_some(Place::Scratch(begin..self.scratch.len())));
             if at >= line.len() {
                 return Ok(());
             }

@@ -65,7 +65,7 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Int2(v) => push_integer((*v).into(), out),
         Datum::Int4(v) => push_integer((*v).into(), out),
         Datum::Int8(v) if ty.oid == oid::TID => push(out, format_args!("({},{})", v >> 16, v & 0xffff)),
-        Datum::Int8(v) => push_integer((*v).into(), out),
+        Datum::Int8(v) => push_integer(*v, out),
         Datum::Float4(v) => float4_out(*v, ctx.format.extra_float_digits, out),
         Datum::Float8(v) => float8_out(*v, ctx.format.extra_float_digits, out),
         Datum::Numeric(Numeric::Small { coefficient, scale }) if *scale < 20 => {

@@ -275,9 +275,8 @@ impl Generator<'_> {
                 continue;
             }
             if self.rng.one_in(5) {
-                let (right, more, how) = self.using();
+                let (right, more, _) = self.using();
                 tree = row!("(", tree, ") cross join (", right, ")");
-                _ = how;
                 columns.extend(more);
                 continue;
             }
