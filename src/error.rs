@@ -222,6 +222,11 @@ impl Error {
         self.0.wait.as_ref()
     }
 
+    /// 57014: somebody asked for the statement's end.
+    pub(crate) fn canceled() -> Error {
+        Error::new(SqlState::QueryCanceled, "canceling statement due to user request")
+    }
+
     /// The end of a time slice: no error either; the executor calls again after letting others run.
     pub(crate) fn pause() -> Error {
         Error::new(SqlState::SuccessfulCompletion, "")

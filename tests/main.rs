@@ -16,3 +16,4 @@ mod server;
 mod session;
 mod support;
 mod tpcc;
+mod tpch;

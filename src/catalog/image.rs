@@ -332,13 +332,6 @@ pub struct Index {
     pub predicate: Option<(String, u16)>,
 }
 
-impl Index {
-    /// Whether a plan may hang on constants in its own text: on an expression's, or a predicate's.
-    pub fn is_conditional(&self) -> bool {
-        self.predicate.is_some() || self.keys.iter().any(|key| key.expression.is_some())
-    }
-}
-
 /// One key column of an index.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IndexKey {

@@ -3,6 +3,7 @@
 use super::functions::CallContext;
 use super::memory::Memory;
 use super::row::constraint::ConstraintQueue;
+use super::vector::Analytics;
 use crate::catalog::image::Image;
 use crate::error::{Error, Result};
 use lightning_storage::{Engine, Snapshot, Transaction};
@@ -37,6 +38,8 @@ pub struct StatementContext {
     pub cancel: Arc<AtomicBool>,
     /// The budget.
     pub memory: Arc<Memory>,
+    /// The threads of the vector road; `None`: everything runs on the row road.
+    pub analytics: Option<Arc<Analytics>>,
     /// Constraint checks that wait for the statement's end or for COMMIT.
     pub constraints: Arc<Mutex<ConstraintQueue>>,
 }

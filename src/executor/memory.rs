@@ -68,12 +68,23 @@ impl Memory {
         }
     }
 
+    /// The folder for temporary files.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.spill.as_ref().map(|(_, folder)| &**folder)
+    }
+
     /// Bytes drawn.
     pub fn used(&self) -> usize {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
-    fn grow(&self, bytes: usize) -> Result<()> {
+    /// Draws what has been taken already.
+    pub(super) fn grow_anyway(&self, bytes: usize) {
+        self.budget.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn grow(&self, bytes: usize) -> Result<()> {
         let budget = &self.budget;
         if budget.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > budget.limit_bytes {
             budget.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -89,7 +100,7 @@ impl Memory {
         Ok(())
     }
 
-    fn shrink(&self, bytes: usize) {
+    pub(super) fn shrink(&self, bytes: usize) {
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.budget.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -6,6 +6,7 @@ pub mod functions;
 pub mod memory;
 pub mod row;
 pub mod spill;
+pub mod vector;
 
 pub use context::{SharedTransaction, StatementContext};
 pub use row::execution::{Execution, Step};

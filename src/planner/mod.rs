@@ -8,6 +8,8 @@ mod inline;
 mod order;
 pub mod physical;
 pub mod rewrite;
+mod road;
+pub use road::RoadChoice;
 mod scan;
 mod unnest;
 mod write;

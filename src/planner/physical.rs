@@ -6,6 +6,7 @@
 use super::access::{self, Path};
 use super::columns::{self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_in};
 use super::estimate::{Estimator, Facts, constant_count, table_rows};
+use super::road::RoadChoice;
 use crate::catalog::image::{Body, Image, Relation};
 use crate::error::{Error, Result};
 use crate::executor::context::StatementContext;
@@ -56,6 +57,11 @@ pub fn size_now(relation: &Relation, image: &Image, transaction: &lightning_stor
 
 /// Plans with `facts` telling what is known of tables.
 pub fn plan_sized(statement: &Statement, facts: &dyn Fn(&Relation) -> Option<Facts>) -> Result<Plan> {
+    plan_on(statement, RoadChoice::Row, facts)
+}
+
+/// Plans with `facts` telling what is known of tables, for the road that is chosen.
+pub fn plan_on(statement: &Statement, road: RoadChoice, facts: &dyn Fn(&Relation) -> Option<Facts>) -> Result<Plan> {
     // Trees may be as deep as the parser lets them: the passes below recurse over them.
     stacker::maybe_grow(8 << 20, 64 << 20, || {
         let mut statement = statement.clone();
@@ -70,7 +76,7 @@ pub fn plan_sized(statement: &Statement, facts: &dyn Fn(&Relation) -> Option<Fac
         });
         let estimator = Estimator::new(&mut statement, statistics);
         let statement = super::rewrite::statement(statement, &estimator);
-        Planner::new(&statement, &estimator).statement()
+        Planner { road, ..Planner::new(&statement, &estimator) }.statement()
     })
 }
 
@@ -93,9 +99,9 @@ pub(super) enum Limited {
 pub(crate) struct Planner<'a> {
     pub(super) statement: &'a Statement,
     pub(super) estimator: &'a Estimator,
-    subqueries: usize,
+    pub(super) subqueries: usize,
     nodes: u32,
-    slots: usize,
+    pub(super) slots: usize,
     pub(super) names: Vec<Option<(String, String)>>,
     /// Relations scanned.
     pub(super) scans: usize,
@@ -106,6 +112,8 @@ pub(crate) struct Planner<'a> {
     pub(super) scanned_rows: f64,
     /// The first error of a constant expression that is read.
     failure: Option<Error>,
+    /// Row: also inside of a relation that has a plan for either road.
+    pub(super) road: RoadChoice,
 }
 
 impl SubqueryPlanner for Planner<'_> {
@@ -222,6 +230,7 @@ impl<'a> Planner<'a> {
             deepest: 0,
             scanned_rows: 0.0,
             failure: None,
+            road: RoadChoice::Row,
         }
     }
 
@@ -420,7 +429,10 @@ impl<'a> Planner<'a> {
     pub(super) fn rel(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Node> {
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
-        let node = stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.rel_inner(rel, needed));
+        let node = stacker::maybe_grow(64 * 1024, 1024 * 1024, || match self.vector(rel, needed)? {
+            Some(node) => Ok(node),
+            None => self.rel_inner(rel, needed),
+        });
         self.depth -= 1;
         node
     }

@@ -97,7 +97,7 @@ fn plan(image: Image, text: &str) -> String {
     let statement = bind_in(image, text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let plan = physical::plan(&statement).unwrap_or_else(|error| panic!("{text}: {error}"));
     let options = ExplainOptions { costs: false, timing: false, verbose: false };
-    explain::text(&plan, options, None).join("\n")
+    explain::text(&plan, options, None, None).join("\n")
 }
 
 fn by_index_alone(image: fn() -> Image, statements: &[&str]) {

@@ -300,6 +300,7 @@ impl Session {
             first_catalog: self.first_catalog(image, settings.repeatable_read),
             cancel: self.backend.cancel.clone(),
             memory: Memory::with_spilling(&self.server.memory, settings.work_mem, self.server.temporary.clone()),
+            analytics: Some(self.server.analytics.clone()),
             constraints: self.constraints.clone(),
         })
     }

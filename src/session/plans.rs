@@ -179,8 +179,9 @@ impl Session {
             oid(self.host.temp_schema(image).unwrap_or(Oid::NONE));
             self.host.resolve_path(image, true).into_iter().for_each(oid);
             let mut settings = self.settings.lock();
-            let format = settings.parsed().format;
-            key.extend_from_slice(format!("\0{format:?}{}", settings.get("TimeZone").unwrap_or_default()).as_bytes());
+            let (format, road) = (settings.parsed().format, settings.parsed().road);
+            let zone = settings.get("TimeZone").unwrap_or_default();
+            key.extend_from_slice(format!("\0{format:?}{zone}\0{road:?}").as_bytes());
             self.surroundings.key = key;
             self.surroundings.versions = versions;
         }
@@ -271,7 +272,7 @@ impl Session {
         let plan = prepared.plan_at_hand()?;
         let conditional = plan.locks.iter().any(|(oid, _)| {
             let relation = image.relations.get(oid);
-            relation.is_some_and(|r| r.indexes.iter().any(|index| index.is_conditional()))
+            relation.is_some_and(|r| r.indexes.iter().any(|index| index.is_derived()))
         });
         if conditional || !prepared.params.iter().all(is_plain) {
             return None;

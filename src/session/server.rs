@@ -7,6 +7,7 @@ use crate::catalog::image::{Database, Role};
 use crate::config::Config;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::memory::Budget;
+use crate::executor::vector::Analytics;
 use crate::types::Oid;
 use bytes::Bytes;
 use lightning_storage::io::{SystemClock, file::FileIo};
@@ -100,6 +101,8 @@ pub struct Server {
     pub(super) plans: super::plans::PlanCache,
     /// Where they go on when they are too large.
     pub temporary: Arc<Path>,
+    /// The threads that large queries run on.
+    pub analytics: Arc<Analytics>,
     /// When it started.
     pub started: i64,
     backends: Mutex<HashMap<i32, Arc<Backend>>>,
@@ -135,11 +138,14 @@ impl Server {
         let temporary = config.data_dir.join("temporary");
         std::fs::create_dir_all(&temporary).map_err(|e| format!("could not make {}: {e}", temporary.display()))?;
         let memory = Budget::new(config.statement_memory_bytes);
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let analytics = Analytics::start(threads).map_err(|e| format!("could not start threads: {e}"))?;
         let server = Arc::new(Server {
             timers: tokio::runtime::Handle::try_current().ok(),
             plans: super::plans::PlanCache::new(&memory),
             memory,
             temporary: temporary.into(),
+            analytics: Arc::new(analytics),
             config,
             engine,
             catalog,

@@ -4,6 +4,7 @@
 //! steers PostgreSQL's planner or memory is stored and shown. Unknown names are 42704; a name with a dot is a custom one.
 
 use crate::error::{Error, Result, SqlState};
+use crate::planner::RoadChoice;
 use crate::types::format::{DateOrder, DateStyle, FormatSettings, IntervalStyle};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -154,6 +155,7 @@ static DEFINITIONS: &[Definition] = &[
     user("lc_time", "C.UTF-8", Kind::Fixed(&["C.UTF-8", "C", "POSIX"])),
     user("lightning.road", "auto", Kind::Fixed(&["auto", "row"])),
     fixed("listen_addresses", "localhost", Context::Postmaster),
+    user("lightning.road", "auto", Kind::Choice(&["auto", "row", "vector"])),
     user("lock_timeout", "0", MILLISECONDS),
     user("log_duration", "off", Kind::Bool),
     user("log_min_duration_statement", "-1", Kind::Integer(-1, i32::MAX as i64, Unit::Milliseconds)),
@@ -277,6 +279,8 @@ pub struct Parsed {
     pub session_user: String,
     /// role, unless it is none.
     pub role: Option<String>,
+    /// lightning.road
+    pub road: RoadChoice,
     /// The current transaction's characteristics are the defaults already.
     plain_transaction: bool,
 }
@@ -364,6 +368,11 @@ impl Settings {
             read_only: self.flag("transaction_read_only"),
             session_user: self.get("session_authorization").unwrap_or_default().to_owned(),
             role: self.get("role").filter(|role| *role != "none").map(str::to_owned),
+            road: match self.get("lightning.road") {
+                Some("row") => RoadChoice::Row,
+                Some("vector") => RoadChoice::Vector,
+                _ => RoadChoice::Auto,
+            },
             plain_transaction: TRANSACTION.iter().all(|(own, default)| self.get(own) == self.get(default)),
         });
         self.parsed = Some(parsed.clone());

@@ -244,12 +244,13 @@ impl Session {
         };
         let ctx = self.bind_context(&image, &call, declared);
         let names_read = self.host.names_read.load(Ordering::Relaxed);
+        let road = self.settings.lock().parsed().road;
         // Constants are folded on the way.
         let (bound, plan) = self.watched(|| {
             let mut binder = crate::sql::bind::Binder::new(&ctx, &prepared.text);
             binder.no_params = prepared.simple;
             let bound = binder.statement(statement)?;
-            let plan = planner::physical::plan_sized(&bound, &|relation| {
+            let plan = planner::physical::plan_on(&bound, road, &|relation| {
                 let transaction = self.transaction.lock();
                 planner::physical::facts_now(relation, &image, transaction.as_ref()?)
             })?;

@@ -529,10 +529,12 @@ impl Session {
                 started.context().clone(),
             )?;
             self.run(&mut execution, stream, |_, _| Ok(true)).await?;
-            explain_lines(execution.plan(), options, Some(execution.instruments()), json)
+            explain_lines(execution.plan(), options, Some(execution.instruments()), Some(execution.context()), json)
         } else {
             let plan = self.plan(&prepared)?;
-            explain_lines(&plan, options, None, json)
+            let image = self.image()?;
+            let ctx = self.statement_context(&image, &self.call_context(&image))?;
+            explain_lines(&plan, options, None, Some(&ctx), json)
         };
         lines.iter().for_each(|line| Session::put_texts(stream, &[Some(line)]));
         Ok(())
@@ -647,10 +649,14 @@ fn explain_lines(
     plan: &crate::executor::Plan,
     options: crate::executor::row::explain::ExplainOptions,
     counters: Option<&[crate::executor::row::frame::Instrument]>,
+    ctx: Option<&crate::executor::StatementContext>,
     json: bool,
 ) -> Vec<String> {
     use crate::executor::row::explain;
-    if json { vec![explain::json(plan, options, counters).to_string()] } else { explain::text(plan, options, counters) }
+    match json {
+        true => vec![explain::json(plan, options, counters, ctx).to_string()],
+        false => explain::text(plan, options, counters, ctx),
+    }
 }
 
 fn unknown_setting(name: &str) -> Error {

@@ -279,7 +279,7 @@ pub fn produced_in(rel: &Rel, set: &mut ColumnSet) {
 }
 
 /// Columns that an expression sets for itself.
-fn produced_by(expr: &Expr, set: &mut ColumnSet) {
+pub fn produced_by(expr: &Expr, set: &mut ColumnSet) {
     match &expr.kind {
         ExprKind::Subquery(subquery) => produced_in(&subquery.rel, set),
         ExprKind::Case { operand: Some((column, _)), .. } => {

@@ -113,6 +113,20 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
     })
 }
 
+/// A value's bytes in its type's order: equal values have equal bytes. Appended to `out`; not for NULL.
+///
+/// # Errors
+/// 0A000 for types that cannot be stored.
+pub fn order_key(value: &Datum, ty: Oid, out: &mut Vec<u8>) -> Result<()> {
+    let ty = Type::new(ty);
+    let mut scratch = Vec::new();
+    let cell = to_value(value, ty, &mut scratch)?;
+    let mut key = KeyEncoder::new();
+    key.push(cell, column_type(ty), false, false);
+    out.extend_from_slice(key.bytes());
+    Ok(())
+}
+
 fn keyed<'a>(key: &[u8], rest: &[u8], scratch: &'a mut Vec<u8>) -> Value<'a> {
     scratch.clear();
     keyed_value(key, rest, scratch);

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod c;
+mod connection;
 mod decimal;
+pub mod h;
 mod histogram;
 pub mod sync;

@@ -17,6 +17,9 @@ enum Benchmark {
     /// TPC-C: order entry, five short transactions
     #[command(subcommand)]
     C(tpc::c::Command),
+    /// TPC-H: decision support, 22 queries
+    #[command(subcommand)]
+    H(tpc::h::Command),
     /// No benchmark of a server: how long a write with fdatasync takes here
     Sync(tpc::sync::SyncArgs),
 }
@@ -24,6 +27,7 @@ enum Benchmark {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().benchmark {
         Benchmark::C(command) => command.execute(),
+        Benchmark::H(command) => command.execute(),
         Benchmark::Sync(args) => args.execute(),
     };
     match outcome {

@@ -5,10 +5,11 @@
 
 use super::expr::{Code, Comparison, SubscriptCode};
 use super::frame::Instrument;
-use super::plan::{KeyEnd, KeyRange, Kind, Node, Plan, Slot, SortBy, TableColumns};
+use super::plan::{KeyEnd, KeyRange, Kind, Node, Plan, Road, Slot, SortBy, TableColumns};
 use super::prefix;
 use super::subquery::{SubqueryPlan, SubqueryUse};
 use crate::catalog::image::{Index, Relation};
+use crate::executor::StatementContext;
 use crate::executor::functions::Function;
 use crate::sql::tree::{JoinKind, RowOp, SetOpKind};
 use crate::types::format::FormatSettings;
@@ -51,19 +52,30 @@ struct Shown {
 enum Property {
     Text(String),
     List(Vec<String>),
+    Lines(Vec<String>),
     Count(u64),
 }
 
 /// The plan as lines of text. `counters` are [`super::execution::Execution::instruments`] after ANALYZE.
-pub fn text(plan: &Plan, options: ExplainOptions, counters: Option<&[Instrument]>) -> Vec<String> {
+pub fn text(
+    plan: &Plan,
+    options: ExplainOptions,
+    counters: Option<&[Instrument]>,
+    ctx: Option<&StatementContext>,
+) -> Vec<String> {
     let mut lines = Vec::new();
-    write_text(&Explainer::new(plan, counters).statement(), options, None, 0, &mut lines);
+    write_text(&Explainer::new(plan, counters, ctx).statement(), options, None, 0, &mut lines);
     lines
 }
 
 /// The plan as EXPLAIN (FORMAT JSON) shows it: the value of "Plan".
-pub fn json(plan: &Plan, options: ExplainOptions, counters: Option<&[Instrument]>) -> Json {
-    to_json(&Explainer::new(plan, counters).statement(), options, None)
+pub fn json(
+    plan: &Plan,
+    options: ExplainOptions,
+    counters: Option<&[Instrument]>,
+    ctx: Option<&StatementContext>,
+) -> Json {
+    to_json(&Explainer::new(plan, counters, ctx).statement(), options, None)
 }
 
 fn milliseconds(duration: std::time::Duration, loops: u64) -> f64 {
@@ -115,6 +127,7 @@ fn write_text(shown: &Shown, options: ExplainOptions, label: Option<&str>, inden
         match property {
             Property::Text(text) => lines.push(format!("{pad}{key}: {text}")),
             Property::List(list) => lines.push(format!("{pad}{key}: {}", list.join(", "))),
+            Property::Lines(inside) => lines.extend(inside.iter().map(|line| format!("{pad}{line}"))),
             Property::Count(count) => lines.push(format!("{pad}{key}: {count}")),
         }
     }
@@ -146,7 +159,7 @@ fn to_json(shown: &Shown, options: ExplainOptions, label: Option<&str>) -> Json 
     for (key, property) in &shown.properties {
         let value = match property {
             Property::Text(text) => json!(text),
-            Property::List(list) => json!(list),
+            Property::List(list) | Property::Lines(list) => json!(list),
             Property::Count(count) => json!(count),
         };
         object.insert((*key).into(), value);
@@ -161,6 +174,8 @@ fn to_json(shown: &Shown, options: ExplainOptions, label: Option<&str>) -> Json 
 struct Explainer<'a> {
     plan: &'a Plan,
     counters: Option<&'a [Instrument]>,
+    /// With it, what the vector road would do is shown.
+    ctx: Option<&'a StatementContext>,
     /// Columns of the scan being shown: written without their relation.
     bare: RefCell<Vec<Slot>>,
     /// Columns that an operator computes, as the expressions that they are.
@@ -168,8 +183,8 @@ struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    fn new(plan: &'a Plan, counters: Option<&'a [Instrument]>) -> Explainer<'a> {
-        let explainer = Explainer { plan, counters, bare: RefCell::default(), computed: RefCell::default() };
+    fn new(plan: &'a Plan, counters: Option<&'a [Instrument]>, ctx: Option<&'a StatementContext>) -> Explainer<'a> {
+        let explainer = Explainer { plan, counters, ctx, bare: RefCell::default(), computed: RefCell::default() };
         plan.ctes.iter().for_each(|cte| explainer.name_computed(&cte.node));
         explainer.name_computed(&plan.root);
         explainer
@@ -415,6 +430,7 @@ impl<'a> Explainer<'a> {
                 self.child(shown, &p.seed);
                 self.child(shown, &p.step);
             }
+            Kind::Road(p) => self.road(shown, p),
             Kind::LockRows(p) => {
                 self.title(shown, "LockRows", "LockRows".into());
                 self.child(shown, &p.input);
@@ -422,6 +438,25 @@ impl<'a> Explainer<'a> {
             Kind::Insert(p) => self.write(shown, "Insert", &p.target, &p.input),
             Kind::Update(p) => self.write(shown, "Update", &p.target, &p.input),
             Kind::Delete(p) => self.write(shown, "Delete", &p.target, &p.input),
+        }
+    }
+
+    /// The vector road's operators where it runs, else the row road's with the reason.
+    fn road(&self, shown: &mut Shown, road: &Road) {
+        let vector = match self.ctx {
+            Some(ctx) => crate::executor::vector::explain(&road.vector, ctx).map_err(|refused| refused.0),
+            None => Ok(Vec::new()),
+        };
+        match vector {
+            Ok(lines) => {
+                self.title(shown, "Vector", "Vector".into());
+                shown.properties.push(("Operators", Property::Lines(lines)));
+            }
+            Err(reason) => {
+                self.title(shown, "Row", "Row".into());
+                shown.properties.push(("Reason", Property::Text(reason)));
+                self.child(shown, &road.row);
+            }
         }
     }
 

@@ -26,6 +26,7 @@ mod lock;
 mod operator;
 pub mod plan;
 pub mod prefix;
+mod road;
 mod scan;
 mod setop;
 mod sort;

@@ -2,7 +2,7 @@
 //!
 //! A plan is immutable and shared: the plan cache holds one `Arc<Plan>`, every execution builds its own operators
 //! over it (`super::build`). All values live in one register file per execution; a column's slot is its
-//! [`ColumnId`](crate::sql::tree::ColumnId), slots above [`Plan::slots`]' statement columns are the planner's own.
+//! [`ColumnId`], slots above [`Plan::slots`]' statement columns are the planner's own.
 //!
 //! Invariants:
 //! 1. An operator writes the slots of its columns when it gives a row and leaves all others alone, except an operator
@@ -17,7 +17,8 @@ use crate::catalog::image::{Index, Relation};
 use crate::error::Error;
 use crate::executor::functions::Function;
 use crate::sql::tree::{
-    AggregateCall, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, RelationLock, SetOpKind,
+    AggregateCall, ColumnId, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, Rel,
+    RelationLock, SetOpKind,
 };
 use crate::types::{Oid, Type};
 use lightning_storage::{ColumnNo, ObjectId};
@@ -153,6 +154,8 @@ pub enum Kind {
     SetOp(Arc<SetOp>),
     /// WITH RECURSIVE's iteration.
     RecursiveUnion(Arc<RecursiveUnion>),
+    /// A relation that runs on the vector road, or on the row road after all.
+    Road(Arc<Road>),
     /// FOR UPDATE and its weaker modes.
     LockRows(Arc<LockRows>),
     /// INSERT.
@@ -161,6 +164,33 @@ pub enum Kind {
     Update(Arc<UpdatePlan>),
     /// DELETE.
     Delete(Arc<DeletePlan>),
+}
+
+/// A relation with a plan for either road.
+#[derive(Debug)]
+pub struct Road {
+    /// For the row road.
+    pub row: Node,
+    /// For the vector road.
+    pub vector: VectorPlan,
+    /// Subqueries of the relation that name no outer column: evaluated once, they are parameters of `vector` behind the
+    /// statement's own.
+    pub inputs: Box<[Code]>,
+}
+
+/// What the vector road is given: it makes its plan at each execution, when parameters have their values.
+#[derive(Debug)]
+pub struct VectorPlan {
+    /// The relation, rewritten.
+    pub rel: Rel,
+    /// Its columns that are read above.
+    pub columns: Vec<ColumnId>,
+    /// The types of all the statement's columns.
+    pub types: Arc<[Type]>,
+    /// Size of the register file.
+    pub slots: usize,
+    /// Number of parameters, inputs included.
+    pub params: usize,
 }
 
 /// Rows of expressions.
@@ -777,6 +807,29 @@ pub struct DeletePlan {
     pub main: bool,
 }
 
+impl Plan {
+    /// A plan of no operators: the surroundings of expressions that are evaluated by themselves.
+    pub(crate) fn of_expressions(slots: usize) -> Plan {
+        Plan {
+            root: Node::new(Kind::Values(Arc::new(Values { slots: Box::new([]), rows: Vec::new() }))),
+            kind: PlanKind::Select,
+            output: Vec::new(),
+            params: Vec::new(),
+            slots,
+            subqueries: 0,
+            ctes: Vec::new(),
+            locks: Vec::new(),
+            dependencies: Vec::new(),
+            names: Vec::new(),
+            scans: 0,
+            depth: 0,
+            nodes: 1,
+            scanned_rows: 0.0,
+            failure: None,
+        }
+    }
+}
+
 impl Node {
     /// A node without estimates; its id is given when the plan is finished.
     pub fn new(kind: Kind) -> Node {
@@ -806,6 +859,7 @@ impl Node {
             Kind::Limit(p) => vec![&p.input],
             Kind::SetOp(p) => vec![&p.left, &p.right],
             Kind::RecursiveUnion(p) => vec![&p.seed, &p.step],
+            Kind::Road(p) => vec![&p.row],
             Kind::LockRows(p) => vec![&p.input],
             Kind::Insert(p) => vec![&p.input],
             Kind::Update(p) => vec![&p.input],

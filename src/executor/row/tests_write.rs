@@ -349,7 +349,8 @@ fn inserted_rows_are_checked_and_found_by_index() {
     let found = Rel::Filter { input: Box::new(scan(&world.relation(100))), predicate: equals(0, 1) };
     let statement = statement(found, &[0, 1], Vec::new());
     let plan = crate::planner::physical::plan(&statement).unwrap();
-    let text = super::explain::text(&plan, super::explain::ExplainOptions { costs: false, ..Default::default() }, None);
+    let text =
+        super::explain::text(&plan, super::explain::ExplainOptions { costs: false, ..Default::default() }, None, None);
     assert_eq!(text, ["Index Scan using t_pkey on t", "  Index Cond: (a = 1)"]);
     assert_eq!(client.run(&statement).unwrap().1, "1 10");
     let fails = |rows: &[(i32, Option<i32>)]| {
@@ -605,7 +606,7 @@ fn explain_shows_the_tree_as_postgresql_does() {
     client.insert(100, &[(1, Some(1)), (2, Some(20))]).unwrap();
     let mut execution = Execution::start_instrumented(plan.clone(), Arc::new([]), client.context()).unwrap();
     execution.run_blocking(|_| Ok(())).unwrap();
-    let text = super::explain::text(&plan, options, Some(execution.instruments()));
+    let text = super::explain::text(&plan, options, Some(execution.instruments()), None);
     let expected = [
         "Limit (actual rows=1 loops=1)",
         "  ->  Sort (actual rows=1 loops=1)",
@@ -646,7 +647,7 @@ fn ranges_are_read_by_index_whether_narrow_or_wide() {
     let limited = statement(rel, &[0], Vec::new());
     let plan = crate::planner::physical::plan(&limited).unwrap();
     let options = super::explain::ExplainOptions { costs: false, ..Default::default() };
-    let text = super::explain::text(&plan, options, None);
+    let text = super::explain::text(&plan, options, None, None);
     assert_eq!(text, ["Limit", "  ->  Index Scan Backward using t_pkey on t"]);
     assert_eq!(client.run(&limited).unwrap().1, "500 | 499");
 }

@@ -2,6 +2,7 @@
 //! values' order).
 
 pub mod batch;
+mod columns;
 pub mod key;
 pub mod row;
 

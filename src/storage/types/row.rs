@@ -345,8 +345,12 @@ impl RowBuffer {
     /// Row `i`.
     pub fn row(&self, i: usize) -> RowView<'_> {
         let end = self.rows.get(i + 1).map_or(self.bytes.len(), |next| next.1);
-        let columns = self.columns.as_ref().map_or(&[][..], |def| &def.columns);
-        RowView::new(&self.bytes[self.rows[i].1..end], columns)
+        RowView::new(&self.bytes[self.rows[i].1..end], self.columns())
+    }
+
+    /// The table's columns; none before a table was read.
+    pub(crate) fn columns(&self) -> &[ColumnDef] {
+        self.columns.as_ref().map_or(&[], |def| &def.columns)
     }
 
     pub(crate) fn set_table(&mut self, def: &Arc<TableDef>) {

@@ -26,11 +26,13 @@ mod schema;
 mod statements;
 mod transactions;
 
+use crate::connection::{connect, reason};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
+pub use crate::connection::Target;
 pub use check::CheckReport;
 pub use report::Report;
 
@@ -43,17 +45,6 @@ pub enum Command {
     Run(RunArgs),
     /// Check the consistency conditions (clause 3.3.2), and that no acknowledged order is lost
     Check(CheckArgs),
-}
-
-/// Which server, and how to print.
-#[derive(Clone, Debug, Args)]
-pub struct Target {
-    /// The database: postgresql://user:password@host:port/database
-    #[arg(long, env = "TPC_URL", default_value = "postgresql://postgres@127.0.0.1:5432/postgres")]
-    pub url: String,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -195,27 +186,6 @@ pub fn check(args: &CheckArgs) -> Result<CheckReport> {
 
 fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
-}
-
-async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.map_err(|e| anyhow!("no connection to {url}: {}", reason(&e)))?;
-    // The connection's error reaches whoever waits for an answer.
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-/// A server's error in one line with its SQLSTATE, or the transport's.
-fn reason(error: &tokio_postgres::Error) -> String {
-    use std::error::Error;
-    match (error.as_db_error(), error.source()) {
-        (Some(report), _) => {
-            let detail = report.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-            format!("{} [{}]{detail}", report.message(), report.code().code())
-        }
-        (None, Some(source)) => format!("{error}: {source}"),
-        (None, None) => error.to_string(),
-    }
 }
 
 /// What a load made, kept in table `tpcc_population` (the standard's schema does not have it): `run` must know C-Load of clause

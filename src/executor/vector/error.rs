@@ -1,0 +1,65 @@
+//! Our errors through DataFusion and back: SQLSTATE and position survive as `External`.
+
+use crate::error::{Error, SqlState};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
+use std::fmt;
+
+/// An assumption about the data did not hold (a numeric is NaN or has more than 38 digits): the statement begins again on the
+/// row road, which has none.
+#[derive(Debug)]
+pub(crate) struct BrokenAssumption;
+
+impl fmt::Display for BrokenAssumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a numeric does not fit the form that it was planned with")
+    }
+}
+
+impl std::error::Error for BrokenAssumption {}
+
+/// What a stream ended with.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// For the client.
+    Error(Error),
+    /// See [`BrokenAssumption`].
+    Assumption,
+}
+
+/// Into DataFusion.
+pub(crate) fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Into DataFusion.
+pub(crate) fn broken() -> DataFusionError {
+    DataFusionError::External(Box::new(BrokenAssumption))
+}
+
+/// Out of DataFusion: our own errors as they were; short memory is 53200; anything else is a bug of ours.
+pub(crate) fn failure(error: &DataFusionError) -> Failure {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(at) = source {
+        if let Some(own) = at.downcast_ref::<Error>() {
+            return Failure::Error(own.clone());
+        }
+        if at.is::<BrokenAssumption>() {
+            return Failure::Assumption;
+        }
+        source = match at.downcast_ref::<DataFusionError>() {
+            Some(DataFusionError::ResourcesExhausted(message)) => {
+                return Failure::Error(Error::new(SqlState::OutOfMemory, "out of memory").detail(message.clone()));
+            }
+            Some(DataFusionError::External(inner)) => Some(&**inner),
+            Some(DataFusionError::Shared(inner)) => Some(&**inner),
+            Some(DataFusionError::Context(_, inner)) => Some(&**inner),
+            Some(DataFusionError::ArrowError(inner, _)) => Some(&**inner),
+            _ => match at.downcast_ref::<ArrowError>() {
+                Some(ArrowError::ExternalError(inner)) => Some(&**inner),
+                _ => at.source(),
+            },
+        };
+    }
+    Failure::Error(Error::internal(format!("the vector road failed: {error}")))
+}

@@ -1,0 +1,24 @@
+//! The vector road: a relation of the typed tree as a DataFusion plan over the same rows, by the same functions.
+//!
+//! 1. `translate` makes a logical plan of the relation, `expression` of its expressions; `rules` says what DataFusion may do
+//!    to it. What has no place here is refused with a reason, and the row road runs it.
+//! 2. `scan` reads row pages as record batches, in morsels, at the statement's snapshot.
+//! 3. `functions`, `numeric` and `aggregate` hold what runs over batches; `form` says how a column lies in an array.
+//! 4. `stream` runs the plan on the analytical threads and gives its rows to the row operator above it.
+//!
+//! This folder and the planner alone name DataFusion.
+
+mod aggregate;
+mod error;
+mod expression;
+mod form;
+mod functions;
+mod memory;
+mod numeric;
+mod rules;
+mod scan;
+mod stream;
+mod translate;
+
+pub use stream::Analytics;
+pub(crate) use stream::{Given, Stream, explain};

@@ -1,0 +1,235 @@
+//! From the vector road to the row road: a DataFusion stream under a row operator.
+//!
+//! The stream runs on the analytical runtime, which alone polls DataFusion, and hands batches over a channel of two. The
+//! operator that takes them never blocks: where there is no batch yet it answers with a wait, as any operator does.
+
+use super::error::{Failure, failure};
+use super::form::Form;
+use super::memory::Account;
+use super::rules;
+use super::translate::{Refused, Translator};
+use crate::error::{Error, Result};
+use crate::executor::StatementContext;
+use crate::executor::row::plan::{Slot, VectorPlan};
+use crate::types::Datum;
+use arrow_array::RecordBatch;
+use datafusion::common::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use futures_util::StreamExt as _;
+use lightning_storage::Waiter;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Where DataFusion runs: threads of its own, apart from those that serve connections.
+pub struct Analytics {
+    runtime: tokio::runtime::Runtime,
+    threads: usize,
+}
+
+impl std::fmt::Debug for Analytics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Analytics({} threads)", self.threads)
+    }
+}
+
+impl Analytics {
+    /// A pool of `threads` threads.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn start(threads: usize) -> std::io::Result<Analytics> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("analytics")
+            .thread_stack_size(16 << 20)
+            .enable_time()
+            .build()?;
+        Ok(Analytics { runtime, threads })
+    }
+}
+
+/// What the producer and the operator share besides the channel.
+#[derive(Default)]
+struct Bell(Mutex<Option<Waiter>>);
+
+impl Bell {
+    fn ring(&self) {
+        if let Some(waiter) = self.0.lock().take() {
+            waiter.notify();
+        }
+    }
+}
+
+/// A running query.
+pub(crate) struct Stream {
+    batches: mpsc::Receiver<std::result::Result<RecordBatch, Failure>>,
+    bell: Arc<Bell>,
+    task: tokio::task::AbortHandle,
+    columns: Vec<(Slot, Form)>,
+    batch: Option<RecordBatch>,
+    at: usize,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What a call of [`Stream::next`] gave.
+pub(crate) enum Given {
+    /// The slots hold the next row.
+    Row,
+    /// There is no more.
+    End,
+    /// Begin again on the row road.
+    Assumption,
+}
+
+/// A relation's logical plan and the form of its columns, or why there is none.
+fn logical(
+    plan: &VectorPlan,
+    params: &Arc<[Datum]>,
+    ctx: &StatementContext,
+) -> std::result::Result<(LogicalPlan, Vec<(Slot, Form)>), Refused> {
+    let mut translator = Translator::new(&plan.types, plan.slots, params.clone(), ctx.clone());
+    let needed = plan.columns.iter().copied().collect();
+    let logical = translator.rel(&plan.rel, &needed)?;
+    let output =
+        plan.columns.iter().map(|column| datafusion::common::Column::new_unqualified(super::expression::name(*column)));
+    let logical = datafusion::logical_expr::LogicalPlanBuilder::from(logical)
+        .project(output.map(datafusion::logical_expr::Expr::Column).collect::<Vec<_>>())?
+        .build()?;
+    let columns = plan.columns.iter().map(|column| match translator.forms.get(column) {
+        Some(form) => Ok((column.0, *form)),
+        None => Err(Refused::because("a column that is not there")),
+    });
+    Ok((logical, columns.collect::<std::result::Result<_, _>>()?))
+}
+
+/// The physical plan.
+async fn physical(
+    logical: &LogicalPlan,
+    ctx: &StatementContext,
+    threads: usize,
+) -> std::result::Result<(Arc<dyn ExecutionPlan>, Arc<datafusion::execution::TaskContext>), DataFusionError> {
+    let disk = match ctx.memory.folder() {
+        Some(folder) => DiskManagerMode::Directories(vec![folder.to_path_buf()]),
+        None => DiskManagerMode::Disabled,
+    };
+    let environment = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(Account(ctx.memory.clone())))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .build_arc()?;
+    let state = rules::session(threads, environment);
+    let optimized = state.optimize(logical)?;
+    let plan = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    Ok((plan, state.task_ctx()))
+}
+
+impl Stream {
+    /// Plans and starts a query.
+    ///
+    /// # Errors
+    /// [`Refused`]: this road cannot run it.
+    pub(crate) fn start(
+        plan: &VectorPlan,
+        params: &Arc<[Datum]>,
+        ctx: &StatementContext,
+    ) -> std::result::Result<Stream, Refused> {
+        let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
+        let (logical, columns) = logical(plan, params, ctx)?;
+        let (sender, batches) = mpsc::channel(2);
+        let bell = Arc::new(Bell::default());
+        let (ring, ctx, threads) = (bell.clone(), ctx.clone(), analytics.threads);
+        let task = analytics.runtime.spawn(async move {
+            if let Err(error) = produce(&logical, &ctx, threads, &sender, &ring).await {
+                let _ = sender.send(Err(failure(&error))).await;
+            }
+            drop(sender);
+            ring.ring();
+        });
+        Ok(Stream { batches, bell, task: task.abort_handle(), columns, batch: None, at: 0 })
+    }
+
+    /// Puts the next row into its slots. `Err` may be a wait: call again when the waiter is ready.
+    pub(crate) fn next(&mut self, slots: &mut [Datum]) -> Result<Given> {
+        loop {
+            if let Some(batch) = &self.batch {
+                if self.at < batch.num_rows() {
+                    for ((slot, form), array) in self.columns.iter().zip(batch.columns()) {
+                        slots[*slot as usize] = form.value(array, self.at)?;
+                    }
+                    self.at += 1;
+                    return Ok(Given::Row);
+                }
+                self.batch = None;
+            }
+            match self.receive()? {
+                Some(Ok(batch)) => {
+                    self.batch = Some(batch);
+                    self.at = 0;
+                }
+                Some(Err(Failure::Error(error))) => return Err(error),
+                Some(Err(Failure::Assumption)) => return Ok(Given::Assumption),
+                None => return Ok(Given::End),
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
+        for waiter in [None, Some(Waiter::new())] {
+            // The second look comes after the bell is hung: what was sent in between is seen, what comes later rings.
+            if let Some(waiter) = &waiter {
+                *self.bell.0.lock() = Some(waiter.clone());
+            }
+            match self.batches.try_recv() {
+                Ok(message) => return Ok(Some(message)),
+                Err(mpsc::error::TryRecvError::Disconnected) => return Ok(None),
+                Err(mpsc::error::TryRecvError::Empty) => {}
+            }
+            if let Some(waiter) = waiter {
+                return Err(Error::wait(waiter));
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn produce(
+    logical: &LogicalPlan,
+    ctx: &StatementContext,
+    threads: usize,
+    sender: &mpsc::Sender<std::result::Result<RecordBatch, Failure>>,
+    bell: &Bell,
+) -> std::result::Result<(), DataFusionError> {
+    let (plan, task) = physical(logical, ctx, threads).await?;
+    let mut stream = execute_stream(plan, task)?;
+    while let Some(batch) = stream.next().await {
+        if sender.send(Ok(batch?)).await.is_err() {
+            return Ok(());
+        }
+        bell.ring();
+    }
+    Ok(())
+}
+
+/// The plan's operators, a line each, for EXPLAIN; or why it cannot run here.
+pub(crate) fn explain(plan: &VectorPlan, ctx: &StatementContext) -> std::result::Result<Vec<String>, Refused> {
+    let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
+    let params: Arc<[Datum]> = vec![Datum::Null; plan.params].into();
+    let (logical, _) = logical(plan, &params, ctx)?;
+    let (ctx, threads) = (ctx.clone(), analytics.threads);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    analytics.runtime.spawn(async move {
+        let text =
+            physical(&logical, &ctx, threads).await.map(|(plan, _)| displayable(&*plan).indent(false).to_string());
+        let _ = sender.send(text);
+    });
+    let text = receiver.recv().map_err(|_| Refused::because("the analytical threads ended"))??;
+    Ok(text.lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,19 @@
+-- Q2, minimum cost supplier. :1 size, :2 last word of the type, :3 region
+select s_acctbal, s_name, n_name, p_partkey, p_mfgr, s_address, s_phone, s_comment
+from part, supplier, partsupp, nation, region
+where p_partkey = ps_partkey
+  and s_suppkey = ps_suppkey
+  and p_size = :1
+  and p_type like '%:2'
+  and s_nationkey = n_nationkey
+  and n_regionkey = r_regionkey
+  and r_name = ':3'
+  and ps_supplycost = (select min(ps_supplycost)
+                       from partsupp, supplier, nation, region
+                       where p_partkey = ps_partkey
+                         and s_suppkey = ps_suppkey
+                         and s_nationkey = n_nationkey
+                         and n_regionkey = r_regionkey
+                         and r_name = ':3')
+order by s_acctbal desc, n_name, s_name, p_partkey
+limit 100
