@@ -1,12 +1,12 @@
 //! The choice of the road: a relation that the planner thinks large runs on the vector road, its rows come back as rows.
 //!
-//! The row plan is at hand for what that road refuses and for assumptions about the data that break: nothing has been given
-//! until then.
+//! The row plan is at hand for what that road refuses, for numbers that do not fit their form there, and for too little
+//! memory: nothing has been given until then.
 
 use super::frame::Frame;
 use super::operator::{self, Operator};
 use super::plan::Road;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::executor::vector::{Given, Stream};
 use std::sync::Arc;
 
@@ -70,10 +70,8 @@ impl Operator for RoadOp {
                             return Ok(true);
                         }
                         Given::End => return Ok(false),
-                        Given::Assumption if *given => {
-                            return Err(Error::internal("an assumption about numbers broke after rows were given"));
-                        }
-                        Given::Assumption => self.state = self.row(f),
+                        Given::Again(error) if *given => return Err(error),
+                        Given::Again(_) => self.state = self.row(f),
                     }
                 }
             }

@@ -23,8 +23,9 @@ impl std::error::Error for BrokenAssumption {}
 pub(crate) enum Failure {
     /// For the client.
     Error(Error),
-    /// See [`BrokenAssumption`].
-    Assumption,
+    /// Not for this road: the relation begins again on the row road, which has all forms and spills whatever it keeps. The
+    /// client's error where rows have been given already.
+    Again(Error),
 }
 
 /// Into DataFusion.
@@ -37,7 +38,7 @@ pub(crate) fn broken() -> DataFusionError {
     DataFusionError::External(Box::new(BrokenAssumption))
 }
 
-/// Out of DataFusion: our own errors as they were; short memory is 53200; anything else is a bug of ours.
+/// Out of DataFusion: our own errors as they were; short memory goes to the row road; anything else is a bug of ours.
 pub(crate) fn failure(error: &DataFusionError) -> Failure {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(at) = source {
@@ -45,11 +46,11 @@ pub(crate) fn failure(error: &DataFusionError) -> Failure {
             return Failure::Error(own.clone());
         }
         if at.is::<BrokenAssumption>() {
-            return Failure::Assumption;
+            return Failure::Again(Error::internal("a number did not fit its form after rows were given"));
         }
         source = match at.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::ResourcesExhausted(message)) => {
-                return Failure::Error(Error::new(SqlState::OutOfMemory, "out of memory").detail(message.clone()));
+                return Failure::Again(Error::new(SqlState::OutOfMemory, "out of memory").detail(message.clone()));
             }
             Some(DataFusionError::External(inner)) => Some(&**inner),
             Some(DataFusionError::Shared(inner)) => Some(&**inner),

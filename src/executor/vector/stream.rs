@@ -86,8 +86,8 @@ pub(crate) enum Given {
     Row,
     /// There is no more.
     End,
-    /// Begin again on the row road.
-    Assumption,
+    /// Begin again on the row road; the error if rows have been given.
+    Again(Error),
 }
 
 /// A relation's logical plan and the form of its columns, or why there is none.
@@ -175,7 +175,7 @@ impl Stream {
                     self.at = 0;
                 }
                 Some(Err(Failure::Error(error))) => return Err(error),
-                Some(Err(Failure::Assumption)) => return Ok(Given::Assumption),
+                Some(Err(Failure::Again(error))) => return Ok(Given::Again(error)),
                 None => return Ok(Given::End),
             }
         }
