@@ -8,9 +8,12 @@ use super::columns::{ColumnSet, for_exprs, for_parts, for_rels, free_columns, in
 use super::physical::Planner;
 use crate::catalog::image::Body;
 use crate::error::Result;
+use crate::executor::functions::aggregate::aggregate;
 use crate::executor::row::plan::{Kind, Node, Road, VectorPlan};
+use crate::executor::vector::hangs_on_order;
 use crate::sql::tree::{AggregateCall, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SubqueryKind};
 use crate::sql::visit;
+use crate::types::Type;
 use std::sync::Arc;
 
 /// `lightning.road`
@@ -113,8 +116,13 @@ fn has_form(rel: &Rel) -> bool {
             return conditions_have_form(predicate) && inputs(rel).into_iter().all(has_form);
         }
         Rel::Join { lateral, .. } => !lateral,
-        Rel::Aggregate { sets, groupings, aggregates, .. } => {
-            sets.is_none() && groupings.is_empty() && aggregates.iter().all(|(_, call)| aggregate_has_form(call))
+        Rel::Aggregate { input, sets, groupings, aggregates, .. } => {
+            // DataFusion drops a sort under a grouping.
+            let sorted = is_sorted(input) && aggregates.iter().any(|(_, call)| hangs_on_order(call));
+            !sorted
+                && sets.is_none()
+                && groupings.is_empty()
+                && aggregates.iter().all(|(_, call)| aggregate_has_form(call))
         }
         Rel::Distinct { input, on } => {
             on.iter().all(|on| matches!(on.kind, ExprKind::Column(_))) && !matches!(**input, Rel::Sort { .. })
@@ -134,18 +142,23 @@ fn has_form(rel: &Rel) -> bool {
     own && exprs && inputs(rel).into_iter().all(has_form)
 }
 
+/// Whether rows come in an order that a subquery asks for.
+fn is_sorted(rel: &Rel) -> bool {
+    match rel {
+        Rel::Sort { .. } => true,
+        Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Limit { input, .. } => is_sorted(input),
+        _ => false,
+    }
+}
+
+/// Direct arguments are evaluated once, before any row.
 fn aggregate_has_form(call: &AggregateCall) -> bool {
-    use crate::types::oid;
-    let plain = call.direct.is_empty() && call.order.is_empty();
-    let float =
-        call.args.iter().any(|arg| matches!(arg.ty.oid, oid::FLOAT4 | oid::FLOAT8 | oid::INTERVAL | oid::TIMETZ));
-    plain
-        && match call.name {
-            "count" => true,
-            "min" | "max" => !float,
-            "sum" | "avg" => !float && !call.distinct,
-            _ => false,
-        }
+    let args: Vec<Type> = match call.args.is_empty() {
+        true => call.order.iter().map(|key| key.expr.ty).collect(),
+        false => call.args.iter().map(|arg| arg.ty).collect(),
+    };
+    call.direct.iter().all(|expr| matches!(expr.kind, ExprKind::Const(_) | ExprKind::Param(_)))
+        && aggregate(call.name, &args).is_some()
 }
 
 /// Conjuncts may be memberships in subqueries; anywhere else those have no form.

@@ -249,7 +249,7 @@ pub enum AdvisoryAction {
 }
 
 /// An aggregate's running state for one group (or one window frame).
-pub trait Accumulator: Send {
+pub trait Accumulator: Send + Sync {
     /// Takes one row's arguments. Strict aggregates skip NULLs themselves.
     fn add(&mut self, ctx: &CallContext, args: &[Datum]) -> Result<()>;
     /// The result; the state stays valid (window frames ask repeatedly).

@@ -8,6 +8,7 @@
 //! partition is then grouped for itself, as the input was.
 
 use super::frame::Frame;
+use super::gather::Feed;
 use super::operator::{self, Operator};
 use super::plan::{Aggregate, AggregatePlan};
 use super::store::{RowSet, TupleStore};
@@ -18,7 +19,6 @@ use crate::executor::functions::aggregate::{SortOrder, Start, aggregate};
 use crate::executor::memory::{Reservation, datum_bytes};
 use crate::executor::spill::{LEVEL_MAX, Partition, Partitions};
 use crate::types::{Datum, Type};
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// See the module.
@@ -330,7 +330,7 @@ impl AggregateOp {
         for (i, call) in self.plan.aggregates.iter().enumerate() {
             let state = &mut self.states[group][i];
             if let Some(rows) = state.gathered.take() {
-                feed(call, &rows, &mut *state.accumulator, f)?;
+                feed(call).run(rows.len(), |at| rows.row(at), &mut *state.accumulator, &f.call)?;
             }
             let result = state.accumulator.result(&f.call)?;
             f.set(call.slot, result);
@@ -390,14 +390,7 @@ fn accumulator(call: &AggregatePlan, direct: &[Datum]) -> Result<Box<dyn Accumul
         call.call.args.iter().map(|arg| arg.ty).collect()
     };
     match aggregate(call.call.name, &args) {
-        Some(make) => {
-            let order: Vec<SortOrder> = call
-                .order
-                .iter()
-                .map(|by| SortOrder { descending: by.descending, nulls_first: by.nulls_first })
-                .collect();
-            make(&Start { args: &args, direct, order: &order })
-        }
+        Some(make) => make(&Start { args: &args, direct, order: &feed(call).order }),
         None => Err(Error::new(
             SqlState::FeatureNotSupported,
             format!("aggregate function {} (oid {}) is not supported", call.call.name, call.call.function),
@@ -405,31 +398,10 @@ fn accumulator(call: &AggregatePlan, direct: &[Datum]) -> Result<Box<dyn Accumul
     }
 }
 
-/// Feeds gathered arguments, sorted, duplicates dropped under DISTINCT. An ordered-set aggregate takes its order values.
-fn feed(call: &AggregatePlan, rows: &TupleStore, accumulator: &mut dyn Accumulator, f: &mut Frame) -> Result<()> {
-    let order = call.order.len();
-    let mut numbers: Vec<u32> = (0..rows.len() as u32).collect();
-    numbers.sort_by(|a, b| {
-        let (a, b) = (rows.row(*a as usize), rows.row(*b as usize));
-        super::sort::compare_rows(&call.order, a, b).then_with(|| {
-            if !call.call.distinct {
-                return Ordering::Equal;
-            }
-            let pairs = a[order..].iter().zip(&b[order..]);
-            pairs.map(|(a, b)| value::compare_key(a, b, false, false)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
-        })
-    });
-    let mut last: Option<&[Datum]> = None;
-    for number in numbers {
-        let row = rows.row(number as usize);
-        let args = if call.args.is_empty() { row } else { &row[order..] };
-        if call.call.distinct && last.is_some_and(|last| value::same_row(last, args)) {
-            continue;
-        }
-        accumulator.add(&f.call, args)?;
-        last = Some(args);
-    }
-    Ok(())
+/// How a call's gathered rows are fed.
+fn feed(call: &AggregatePlan) -> Feed {
+    let order = call.order.iter().map(|by| SortOrder { descending: by.descending, nulls_first: by.nulls_first });
+    Feed { order: order.collect(), distinct: call.call.distinct, ordered_set: call.args.is_empty() }
 }
 
 impl Operator for AggregateOp {

@@ -19,6 +19,7 @@ pub mod explain;
 pub mod expr;
 pub mod frame;
 mod functions;
+pub(crate) mod gather;
 mod join;
 mod key;
 pub mod load;

@@ -3,25 +3,11 @@
 use super::basic::limit_counts;
 use super::frame::Frame;
 use super::operator::{self, Operator};
-use super::plan::{Sort, SortBy};
+use super::plan::Sort;
 use super::sorter::Sorter;
-use super::value;
 use crate::error::Result;
 use crate::executor::functions::aggregate::SortOrder;
-use crate::types::Datum;
-use std::cmp::Ordering;
 use std::sync::Arc;
-
-/// Compares two rows that begin with the values of `keys`.
-pub(super) fn compare_rows(keys: &[SortBy], left: &[Datum], right: &[Datum]) -> Ordering {
-    for (i, key) in keys.iter().enumerate() {
-        let order = value::compare_key(&left[i], &right[i], key.descending, key.nulls_first);
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    Ordering::Equal
-}
 
 /// Sorts its input: rows of keys, then payload.
 pub(super) struct SortOp {

@@ -51,6 +51,29 @@ fn merge(left: &[u32], right: &[u32], compare: impl Fn(&u32, &u32) -> Ordering, 
     Ok(())
 }
 
+/// The numbers of rows in order: pieces of them are sorted, then ever longer ones merged, so that a cancel request is seen in
+/// between.
+pub(super) fn sorted(rows: usize, compare: impl Fn(u32, u32) -> Ordering) -> Result<Vec<u32>> {
+    let compare = |a: &u32, b: &u32| compare(*a, *b);
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    for piece in order.chunks_mut(PIECE_ROWS) {
+        interrupt::check()?;
+        piece.sort_by(compare);
+    }
+    let mut merged = Vec::with_capacity(if rows > PIECE_ROWS { rows } else { 0 });
+    let mut sorted = PIECE_ROWS;
+    while sorted < rows {
+        merged.clear();
+        for pair in order.chunks(2 * sorted) {
+            let (left, right) = pair.split_at(sorted.min(pair.len()));
+            merge(left, right, compare, &mut merged)?;
+        }
+        std::mem::swap(&mut order, &mut merged);
+        sorted *= 2;
+    }
+    Ok(order)
+}
+
 /// See the module.
 pub(super) struct Sorter {
     /// Directions of the leading values of each row.
@@ -186,26 +209,10 @@ impl Sorter {
         self.worst = None;
     }
 
-    /// Puts the rows in order: pieces of them, then ever longer merged ones, so that a cancel request is seen in between.
+    /// Puts the rows in order.
     fn sort(&mut self) -> Result<()> {
-        self.order = (0..self.store.len() as u32).collect();
         let (store, keys) = (&self.store, &self.keys);
-        let compare = |a: &u32, b: &u32| compare(keys, store.row(*a as usize), store.row(*b as usize));
-        for piece in self.order.chunks_mut(PIECE_ROWS) {
-            interrupt::check()?;
-            piece.sort_by(compare);
-        }
-        let mut merged = Vec::with_capacity(if self.order.len() > PIECE_ROWS { self.order.len() } else { 0 });
-        let mut sorted = PIECE_ROWS;
-        while sorted < self.order.len() {
-            merged.clear();
-            for pair in self.order.chunks(2 * sorted) {
-                let (left, right) = pair.split_at(sorted.min(pair.len()));
-                merge(left, right, compare, &mut merged)?;
-            }
-            std::mem::swap(&mut self.order, &mut merged);
-            sorted *= 2;
-        }
+        self.order = sorted(store.len(), |a, b| compare(keys, store.row(a as usize), store.row(b as usize)))?;
         Ok(())
     }
 

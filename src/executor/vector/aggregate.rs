@@ -389,11 +389,31 @@ impl GroupsAccumulator for WideGroups {
     }
 }
 
+/// States that can be made ahead of rows.
+pub(super) trait States: GroupsAccumulator {
+    /// Makes sure that there are so many groups.
+    fn resize(&mut self, groups: usize) -> Result<()>;
+}
+
+impl States for Groups {
+    fn resize(&mut self, groups: usize) -> Result<()> {
+        Groups::resize(self, groups);
+        Ok(())
+    }
+}
+
+impl States for WideGroups {
+    fn resize(&mut self, groups: usize) -> Result<()> {
+        WideGroups::resize(self, groups);
+        Ok(())
+    }
+}
+
 /// The state of the one group of an ungrouped aggregate.
 #[derive(Debug)]
-struct One<G>(G);
+pub(super) struct One<G>(pub(super) G);
 
-impl<G: GroupsAccumulator + std::fmt::Debug + Sync> Accumulator for One<G> {
+impl<G: States + std::fmt::Debug + Sync> Accumulator for One<G> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let groups = vec![0; values[0].len()];
         self.0.update_batch(values, &groups, None, 1)
@@ -405,27 +425,18 @@ impl<G: GroupsAccumulator + std::fmt::Debug + Sync> Accumulator for One<G> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.merge_nothing()?;
+        self.0.resize(1)?;
         let array = self.0.evaluate(EmitTo::All)?;
         ScalarValue::try_from_array(&array, 0)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.merge_nothing()?;
+        self.0.resize(1)?;
         let states = self.0.state(EmitTo::All)?;
         states.iter().map(|array| ScalarValue::try_from_array(array, 0)).collect()
     }
 
     fn size(&self) -> usize {
         size_of::<Self>() + self.0.size()
-    }
-}
-
-impl<G: GroupsAccumulator> One<G> {
-    /// Makes sure that there is a group, of no rows if there were none.
-    fn merge_nothing(&mut self) -> Result<()> {
-        // The states of no group are arrays of the right types without rows.
-        let states = self.0.state(EmitTo::First(0))?;
-        self.0.merge_batch(&states, &[], 1)
     }
 }

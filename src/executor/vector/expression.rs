@@ -371,7 +371,7 @@ impl Translator<'_> {
     }
 
     /// A constant's value, as the row road computes it.
-    fn evaluate(&self, expr: &Expr) -> Result<Datum, Refused> {
+    pub(super) fn evaluate(&self, expr: &Expr) -> Result<Datum, Refused> {
         let code = compile::compile(expr, &mut NoSubqueries).map_err(Refused::from)?;
         let plan = Arc::new(Plan::of_expressions(self.slots));
         let mut frame = Frame::new(plan, self.params.clone(), self.ctx.clone());

@@ -3,7 +3,7 @@
 //! 1. `translate` makes a logical plan of the relation, `expression` of its expressions; `rules` says what DataFusion may do
 //!    to it. What has no place here is refused with a reason, and the row road runs it.
 //! 2. `scan` reads row pages as record batches, in morsels, at the statement's snapshot.
-//! 3. `functions`, `numeric` and `aggregate` hold what runs over batches; `form` says how a column lies in an array.
+//! 3. `functions`, `numeric`, `aggregate` and `whole` hold what runs over batches; `form` says how a column lies in an array.
 //! 4. `stream` runs the plan on the analytical threads and gives its rows to the row operator above it.
 //!
 //! This folder and the planner alone name DataFusion.
@@ -19,6 +19,8 @@ mod rules;
 mod scan;
 mod stream;
 mod translate;
+mod whole;
 
 pub use stream::Analytics;
 pub(crate) use stream::{Given, Stream, explain};
+pub(crate) use whole::hangs_on_order;

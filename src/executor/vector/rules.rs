@@ -7,10 +7,13 @@
 //! | OptimizeProjections | operators carry only the columns that are read above them |
 //! | PushDownLimit | a scan under a LIMIT stops early |
 //!
+//! Of the physical rules all are on, and [`WholeGroups`] before them.
+//!
 //! The analyzer is empty: types are final when the typed tree is made. Off, because they answer otherwise than PostgreSQL or
 //! undo what was decided on the typed tree: TypeCoercion, SimplifyExpressions (CASE would no longer be lazy), EliminateCrossJoin
 //! (it orders joins anew), PushDownFilter (it merges conditions that guard each other), the decorrelation rules.
 
+use super::whole::WholeGroups;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::OptimizerRule;
@@ -18,6 +21,7 @@ use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::push_down_limit::PushDownLimit;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use std::sync::Arc;
 
@@ -29,6 +33,8 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
         Arc::new(OptimizeProjections::new()),
         Arc::new(PushDownLimit::new()),
     ];
+    let mut physical = PhysicalOptimizer::new().rules;
+    physical.insert(0, Arc::new(WholeGroups));
     let mut config = SessionConfig::new().with_target_partitions(threads).with_batch_size(8192);
     config.options_mut().optimizer.skip_failed_rules = false;
     SessionStateBuilder::new()
@@ -36,6 +42,6 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
         .with_runtime_env(environment)
         .with_analyzer_rules(Vec::new())
         .with_optimizer_rules(rules)
-        .with_physical_optimizer_rules(datafusion::physical_optimizer::optimizer::PhysicalOptimizer::new().rules)
+        .with_physical_optimizer_rules(physical)
         .build()
 }

@@ -90,12 +90,21 @@ pub(crate) enum Given {
     Again(Error),
 }
 
-/// A relation's logical plan and the form of its columns, or why there is none.
+/// A relation's translation.
+struct Logical {
+    plan: LogicalPlan,
+    columns: Vec<(Slot, Form)>,
+    /// Partitions that it may run in.
+    threads: usize,
+}
+
+/// A relation's logical plan, or why there is none.
 fn logical(
     plan: &VectorPlan,
     params: &Arc<[Datum]>,
     ctx: &StatementContext,
-) -> std::result::Result<(LogicalPlan, Vec<(Slot, Form)>), Refused> {
+    threads: usize,
+) -> std::result::Result<Logical, Refused> {
     let mut translator = Translator::new(&plan.types, plan.slots, params.clone(), ctx.clone());
     let needed = plan.columns.iter().copied().collect();
     let logical = translator.rel(&plan.rel, &needed)?;
@@ -108,14 +117,14 @@ fn logical(
         Some(form) => Ok((column.0, *form)),
         None => Err(Refused::because("a column that is not there")),
     });
-    Ok((logical, columns.collect::<std::result::Result<_, _>>()?))
+    let columns = columns.collect::<std::result::Result<_, _>>()?;
+    Ok(Logical { plan: logical, columns, threads: if translator.in_order { 1 } else { threads } })
 }
 
 /// The physical plan.
 async fn physical(
-    logical: &LogicalPlan,
+    logical: &Logical,
     ctx: &StatementContext,
-    threads: usize,
 ) -> std::result::Result<(Arc<dyn ExecutionPlan>, Arc<datafusion::execution::TaskContext>), DataFusionError> {
     let disk = match ctx.memory.folder() {
         Some(folder) => DiskManagerMode::Directories(vec![folder.to_path_buf()]),
@@ -125,8 +134,8 @@ async fn physical(
         .with_memory_pool(Arc::new(Account(ctx.memory.clone())))
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
         .build_arc()?;
-    let state = rules::session(threads, environment);
-    let optimized = state.optimize(logical)?;
+    let state = rules::session(logical.threads, environment);
+    let optimized = state.optimize(&logical.plan)?;
     let plan = state.query_planner().create_physical_plan(&optimized, &state).await?;
     Ok((plan, state.task_ctx()))
 }
@@ -142,12 +151,13 @@ impl Stream {
         ctx: &StatementContext,
     ) -> std::result::Result<Stream, Refused> {
         let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
-        let (logical, columns) = logical(plan, params, ctx)?;
+        let mut logical = logical(plan, params, ctx, analytics.threads)?;
+        let columns = std::mem::take(&mut logical.columns);
         let (sender, batches) = mpsc::channel(2);
         let bell = Arc::new(Bell::default());
-        let (ring, ctx, threads) = (bell.clone(), ctx.clone(), analytics.threads);
+        let (ring, ctx) = (bell.clone(), ctx.clone());
         let task = analytics.runtime.spawn(async move {
-            if let Err(error) = produce(&logical, &ctx, threads, &sender, &ring).await {
+            if let Err(error) = produce(&logical, &ctx, &sender, &ring).await {
                 let _ = sender.send(Err(failure(&error))).await;
             }
             drop(sender);
@@ -201,13 +211,12 @@ impl Stream {
 }
 
 async fn produce(
-    logical: &LogicalPlan,
+    logical: &Logical,
     ctx: &StatementContext,
-    threads: usize,
     sender: &mpsc::Sender<std::result::Result<RecordBatch, Failure>>,
     bell: &Bell,
 ) -> std::result::Result<(), DataFusionError> {
-    let (plan, task) = physical(logical, ctx, threads).await?;
+    let (plan, task) = physical(logical, ctx).await?;
     let mut stream = execute_stream(plan, task)?;
     while let Some(batch) = stream.next().await {
         if sender.send(Ok(batch?)).await.is_err() {
@@ -222,12 +231,11 @@ async fn produce(
 pub(crate) fn explain(plan: &VectorPlan, ctx: &StatementContext) -> std::result::Result<Vec<String>, Refused> {
     let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
     let params: Arc<[Datum]> = vec![Datum::Null; plan.params].into();
-    let (logical, _) = logical(plan, &params, ctx)?;
-    let (ctx, threads) = (ctx.clone(), analytics.threads);
+    let logical = logical(plan, &params, ctx, analytics.threads)?;
+    let ctx = ctx.clone();
     let (sender, receiver) = std::sync::mpsc::channel();
     analytics.runtime.spawn(async move {
-        let text =
-            physical(&logical, &ctx, threads).await.map(|(plan, _)| displayable(&*plan).indent(false).to_string());
+        let text = physical(&logical, &ctx).await.map(|(plan, _)| displayable(&*plan).indent(false).to_string());
         let _ = sender.send(text);
     });
     let text = receiver.recv().map_err(|_| Refused::because("the analytical threads ended"))??;

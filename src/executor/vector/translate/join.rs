@@ -1,0 +1,158 @@
+//! Joins, and IN subqueries that become joins.
+
+use super::super::expression::{Translated, call, can_raise};
+use super::super::functions::OrderKey;
+use super::{Refused, Result, Translator, conjuncts};
+use crate::executor::row::expr::operator_of;
+use crate::sql::columns::{ColumnSet, free_columns, produced_in, used_by};
+use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, Subquery, SubqueryKind};
+use datafusion::common::{JoinType, NullEquality};
+use datafusion::logical_expr::{Expr as DfExpr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, logical_plan};
+use std::sync::Arc;
+
+impl Translator<'_> {
+    /// `x IN (subquery)` and `x NOT IN (subquery)` as conjuncts: joins of the plan so far.
+    pub(super) fn membership(&mut self, condition: &Expr, plan: &mut LogicalPlan) -> Result<bool> {
+        let (subquery, negated) = match &condition.kind {
+            ExprKind::Subquery(subquery) => (subquery, false),
+            ExprKind::Not(inner) => match &inner.kind {
+                ExprKind::Subquery(subquery) => (subquery, true),
+                _ => return Ok(false),
+            },
+            _ => return Ok(false),
+        };
+        let Subquery { rel, columns, kind: SubqueryKind::Quantified { left, compare, equal: _, op, all } } =
+            &**subquery
+        else {
+            return Ok(false);
+        };
+        let anti = match (op, all, negated) {
+            (RowOp::Eq, false, negated) => negated,
+            (RowOp::Ne, true, false) => true,
+            _ => return Ok(false),
+        };
+        if !free_columns(rel).is_empty() || anti && left.len() != 1 {
+            return Ok(false);
+        }
+        let equality = |function: &crate::executor::functions::Function| {
+            matches!(operator_of(function), Some(RowOp::Eq | RowOp::Ne))
+        };
+        if !compare.iter().all(|function| equality(function)) {
+            return Ok(false);
+        }
+        let streaming = std::mem::replace(&mut self.streaming, false);
+        let right = self.rel(rel, &columns.iter().copied().collect())?;
+        self.streaming = streaming;
+        let mut on = Vec::new();
+        for (left, column) in left.iter().zip(columns) {
+            let left = self.expr(left)?;
+            let right = self.expr(&self.column_expr(*column))?;
+            on.push(match self.comparable(left.clone(), right.clone()) {
+                Some(pair) => pair,
+                None if left.form.oid() == right.form.oid() => (self.key(left), self.key(right)),
+                None => return Err(Refused::because("IN over types without a common form")),
+            });
+        }
+        let kind = if anti { JoinType::LeftAnti } else { JoinType::LeftSemi };
+        let taken = std::mem::replace(plan, LogicalPlanBuilder::empty(false).build()?);
+        *plan = joined(taken, right, on, None, kind, anti)?;
+        Ok(true)
+    }
+
+    pub(super) fn join(
+        &mut self,
+        kind: JoinKind,
+        left: &Rel,
+        right: &Rel,
+        on: &Expr,
+        needed: &ColumnSet,
+    ) -> Result<LogicalPlan> {
+        let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
+        produced_in(left, &mut of_left);
+        produced_in(right, &mut of_right);
+        let streaming = self.streaming;
+        let left = self.rel(left, needed)?;
+        self.streaming = false;
+        let right = self.rel(right, needed)?;
+        self.streaming = streaming;
+        let (mut keys, mut rest) = (Vec::new(), Vec::new());
+        for condition in conjuncts(on) {
+            match self.join_key(condition, &of_left, &of_right)? {
+                Some(pair) => keys.push(pair),
+                None => rest.push(condition),
+            }
+        }
+        let filter = self.condition(&rest)?;
+        let kind = match kind {
+            JoinKind::Inner => JoinType::Inner,
+            JoinKind::Left => JoinType::Left,
+            JoinKind::Right => JoinType::Right,
+            JoinKind::Full => JoinType::Full,
+            JoinKind::Semi => JoinType::LeftSemi,
+            JoinKind::Anti => JoinType::LeftAnti,
+        };
+        let plan = joined(left, right, keys, filter, kind, false)?;
+        let columns: Vec<DfExpr> = plan
+            .schema()
+            .columns()
+            .into_iter()
+            .filter(|column| {
+                column.name.strip_prefix('c').and_then(|n| n.parse().ok()).is_some_and(|n| needed.contains(ColumnId(n)))
+            })
+            .map(DfExpr::Column)
+            .collect();
+        if columns.len() == plan.schema().fields().len() {
+            return Ok(plan);
+        }
+        Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+    }
+
+    /// An equality of one side's value with the other's.
+    fn join_key(&self, condition: &Expr, left: &ColumnSet, right: &ColumnSet) -> Result<Option<(DfExpr, DfExpr)>> {
+        let ExprKind::Call(Call { function, args }) = &condition.kind else { return Ok(None) };
+        let [a, b] = &args[..] else { return Ok(None) };
+        if operator_of(function) != Some(RowOp::Eq) || can_raise(a) || can_raise(b) {
+            return Ok(None);
+        }
+        let side = |expr: &Expr, of: &ColumnSet| {
+            let mut used = ColumnSet::new();
+            used_by(expr, &mut used);
+            !used.is_empty() && used.is_subset(of)
+        };
+        let (a, b) = match (side(a, left) && side(b, right), side(a, right) && side(b, left)) {
+            (true, _) => (a, b),
+            (_, true) => (b, a),
+            _ => return Ok(None),
+        };
+        let (a, b) = (self.expr(a)?, self.expr(b)?);
+        if let Some(pair) = self.comparable(a.clone(), b.clone()) {
+            return Ok(Some(pair));
+        }
+        if a.form.oid() != b.form.oid() {
+            return Ok(None);
+        }
+        let key = |part: Translated| call(OrderKey::new(part.form), vec![part.expr]);
+        Ok(Some((key(a), key(b))))
+    }
+}
+
+fn joined(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    on: Vec<(DfExpr, DfExpr)>,
+    filter: Option<DfExpr>,
+    kind: JoinType,
+    null_aware: bool,
+) -> Result<LogicalPlan> {
+    let join = logical_plan::Join::try_new(
+        Arc::new(left),
+        Arc::new(right),
+        on,
+        filter,
+        kind,
+        JoinConstraint::On,
+        NullEquality::NullEqualsNothing,
+        null_aware,
+    )?;
+    Ok(LogicalPlan::Join(join))
+}

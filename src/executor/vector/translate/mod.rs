@@ -1,0 +1,298 @@
+//! Relations of the typed tree as a DataFusion logical plan.
+//!
+//! Every column has its generated name (`c` and its number), unqualified and unique in the statement; its physical form is
+//! known here. Join order, pushed-down conditions and unnesting were decided on the typed tree. What has no place on this
+//! road is [`Refused`], and the planner's row plan runs in its stead.
+//!
+//! Here are scans, projections, filters, sorts and limits; [`join`], [`group`] and [`set`] have the others.
+
+mod group;
+mod join;
+mod set;
+
+use super::expression::{can_raise, name};
+use super::form::Form;
+use super::scan::{self, Column as ScanColumnPlan, Source, Table};
+use crate::catalog::image::{Body, Relation};
+use crate::error::Error;
+use crate::executor::StatementContext;
+use crate::sql::columns::{ColumnSet, for_exprs, used_by};
+use crate::sql::tree::{ColumnId, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SortKey};
+use crate::types::{Datum, Type, oid};
+use datafusion::common::{Column, DataFusionError, ScalarValue};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Case, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder};
+use lightning_storage::ColumnNo;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Why a statement cannot take this road.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl Refused {
+    pub(super) fn because(reason: impl Into<String>) -> Refused {
+        Refused(reason.into())
+    }
+}
+
+impl From<DataFusionError> for Refused {
+    fn from(error: DataFusionError) -> Refused {
+        Refused(error.to_string())
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        Refused(error.report().message.clone())
+    }
+}
+
+type Result<T, E = Refused> = std::result::Result<T, E>;
+
+/// The translation of one relation.
+pub(super) struct Translator<'a> {
+    /// The form of every column that there is so far.
+    pub(super) forms: HashMap<ColumnId, Form>,
+    /// The types of all the statement's columns.
+    pub(super) types: &'a [Type],
+    pub(super) slots: usize,
+    pub(super) params: Arc<[Datum]>,
+    pub(super) ctx: StatementContext,
+    /// No operator above gathers all rows before it gives one: rows may have been sent when an error is met.
+    pub(super) streaming: bool,
+    /// A result hangs on the order of rows: the relation runs in one partition.
+    pub(super) in_order: bool,
+    tables: usize,
+}
+
+impl<'a> Translator<'a> {
+    pub(super) fn new(types: &'a [Type], slots: usize, params: Arc<[Datum]>, ctx: StatementContext) -> Translator<'a> {
+        Translator { forms: HashMap::new(), types, slots, params, ctx, streaming: true, in_order: false, tables: 0 }
+    }
+
+    /// A plan that gives the `needed` columns of `rel`.
+    pub(super) fn rel(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<LogicalPlan> {
+        stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.rel_inner(rel, needed))
+    }
+
+    fn rel_inner(&mut self, rel: &Rel, above: &ColumnSet) -> Result<LogicalPlan> {
+        let mut needed = above.clone();
+        for_exprs(rel, &mut |expr| used_by(expr, &mut needed));
+        match rel {
+            Rel::Scan { relation, columns } => self.scan(relation, columns, &needed),
+            Rel::Project { input, exprs } => {
+                let plan = self.rel(input, &needed)?;
+                self.project(plan, exprs, &needed)
+            }
+            Rel::Filter { input, predicate } => {
+                let mut plan = self.rel(input, &needed)?;
+                let mut rest = Vec::new();
+                for condition in conjuncts(predicate) {
+                    match self.membership(condition, &mut plan)? {
+                        true => {}
+                        false => rest.push(condition),
+                    }
+                }
+                self.filter(plan, &rest)
+            }
+            Rel::Join { lateral: true, .. } => Err(Refused::because("LATERAL")),
+            Rel::Join { kind, left, right, on, lateral: false } => self.join(*kind, left, right, on, &needed),
+            Rel::Aggregate { input, keys, sets, aggregates, groupings } => {
+                if sets.is_some() || !groupings.is_empty() {
+                    return Err(Refused::because("GROUPING SETS"));
+                }
+                self.aggregate(input, keys, aggregates, &needed)
+            }
+            Rel::Sort { input, keys } => self.sort(input, keys, None, &needed),
+            Rel::Limit { input, limit, offset, ties: None } => {
+                self.limit(input, limit.as_ref(), offset.as_ref(), &needed)
+            }
+            Rel::Limit { ties: Some(_), .. } => Err(Refused::because("WITH TIES")),
+            Rel::Distinct { input, on } => self.distinct(input, on, above, &needed),
+            Rel::SetOp { op, all, left, left_columns, right, right_columns, columns } => {
+                if *op != SetOpKind::Union {
+                    return Err(Refused::because("INTERSECT or EXCEPT"));
+                }
+                self.union(*all, (left, left_columns), (right, right_columns), columns)
+            }
+            Rel::Values { .. } => Err(Refused::because("VALUES")),
+            Rel::Functions { .. } | Rel::ProjectSet { .. } => Err(Refused::because("a set-returning function")),
+            Rel::CteScan { .. } | Rel::Working { .. } => Err(Refused::because("a WITH part")),
+            Rel::Window { .. } => Err(Refused::because("a window function")),
+            Rel::LockRows { .. } => Err(Refused::because("row locks")),
+        }
+    }
+
+    fn scan(
+        &mut self,
+        relation: &Arc<Relation>,
+        columns: &[(ScanColumn, ColumnId)],
+        needed: &ColumnSet,
+    ) -> Result<LogicalPlan> {
+        let Body::Table { storage, .. } = &relation.body else {
+            return Err(Refused::because("a system relation"));
+        };
+        let mut plans = Vec::new();
+        for (what, column) in columns.iter().filter(|(_, column)| needed.contains(*column)) {
+            let (source, form) = match what {
+                ScanColumn::Attribute(number) => {
+                    let attribute = &relation.attributes[*number as usize - 1];
+                    (Source::Stored(ColumnNo(attribute.storage)), Form::Stored(attribute.ty))
+                }
+                ScanColumn::RowId => (Source::RowId, Form::Stored(Type::new(oid::INT8))),
+                _ => return Err(Refused::because("a system column")),
+            };
+            if let Form::Stored(ty) = form
+                && !Form::holds(ty)
+            {
+                return Err(Refused::because("a type without a form"));
+            }
+            self.forms.insert(*column, form);
+            plans.push((name(*column), ScanColumnPlan { source, form }));
+        }
+        let table = Table {
+            schema: scan::schema(plans.iter().map(|(name, column)| (name.clone(), column.form))),
+            columns: plans.iter().map(|(_, column)| *column).collect(),
+            relation: relation.clone(),
+            table: *storage,
+            rows: relation.row_estimate.max(1.0),
+            ctx: self.ctx.clone(),
+        };
+        self.tables += 1;
+        let qualifier = format!("t{}", self.tables);
+        let source = provider_as_source(Arc::new(table));
+        let builder = LogicalPlanBuilder::scan(qualifier.as_str(), source, None)?;
+        // Names are unique in the statement: they need no qualifier from here on.
+        let columns =
+            plans.iter().map(|(name, _)| DfExpr::Column(Column::new(Some(qualifier.as_str()), name)).alias(name));
+        Ok(builder.project(columns.collect::<Vec<_>>())?.build()?)
+    }
+
+    /// All columns that a plan gives.
+    fn columns_of(plan: &LogicalPlan) -> Vec<DfExpr> {
+        plan.schema().columns().into_iter().map(DfExpr::Column).collect()
+    }
+
+    fn project(&mut self, plan: LogicalPlan, exprs: &[(ColumnId, Expr)], needed: &ColumnSet) -> Result<LogicalPlan> {
+        let mut plan = plan;
+        // Later expressions may read earlier ones: those go into a projection above.
+        let mut pending: Vec<(ColumnId, &Expr)> =
+            exprs.iter().filter(|(column, _)| needed.contains(*column)).map(|(column, expr)| (*column, expr)).collect();
+        while !pending.is_empty() {
+            let own: ColumnSet = pending.iter().map(|(column, _)| *column).collect();
+            let (now, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(_, expr)| {
+                let mut used = ColumnSet::new();
+                used_by(expr, &mut used);
+                !used.intersects(&own)
+            });
+            if now.is_empty() {
+                return Err(Refused::because("a projection that reads itself"));
+            }
+            let mut columns = Self::columns_of(&plan);
+            let mut forms = Vec::new();
+            for (column, expr) in now {
+                let translated = self.expr(expr)?;
+                forms.push((column, translated.form));
+                columns.push(translated.expr.alias(name(column)));
+            }
+            self.forms.extend(forms);
+            plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
+            pending = later;
+        }
+        Ok(plan)
+    }
+
+    /// The condition whose conjuncts hold: those that can raise an error run where all others are true.
+    fn condition(&self, conditions: &[&Expr]) -> Result<Option<DfExpr>> {
+        let (raising, safe): (Vec<&Expr>, Vec<&Expr>) = conditions.iter().copied().partition(|c| can_raise(c));
+        let all = |exprs: &[&Expr]| -> Result<Option<DfExpr>> {
+            let mut all: Option<DfExpr> = None;
+            for expr in exprs {
+                let next = self.expr(expr)?.expr;
+                all = Some(match all {
+                    Some(before) => before.and(next),
+                    None => next,
+                });
+            }
+            Ok(all)
+        };
+        let mut guarded = all(&safe)?;
+        for expr in raising {
+            let next = self.expr(expr)?.expr;
+            guarded = Some(match guarded {
+                None => next,
+                Some(before) => {
+                    let otherwise = Box::new(DfExpr::Literal(ScalarValue::Boolean(Some(false)), None));
+                    DfExpr::Case(Case::new(None, vec![(Box::new(before), Box::new(next))], Some(otherwise)))
+                }
+            });
+        }
+        Ok(guarded)
+    }
+
+    fn filter(&self, plan: LogicalPlan, conditions: &[&Expr]) -> Result<LogicalPlan> {
+        match self.condition(conditions)? {
+            Some(condition) => Ok(LogicalPlanBuilder::from(plan).filter(condition)?.build()?),
+            None => Ok(plan),
+        }
+    }
+
+    fn column_expr(&self, column: ColumnId) -> Expr {
+        Expr { kind: ExprKind::Column(column), ty: self.types[column.0 as usize] }
+    }
+
+    fn sort(&mut self, input: &Rel, keys: &[SortKey], fetch: Option<usize>, needed: &ColumnSet) -> Result<LogicalPlan> {
+        let streaming = std::mem::replace(&mut self.streaming, false);
+        let sorted = self.rel(input, needed).and_then(|plan| {
+            let mut sorts = Vec::new();
+            for key in keys {
+                let expr = self.expr(&key.expr)?;
+                sorts.push(Sort::new(self.key(expr), !key.descending, key.nulls_first));
+            }
+            Ok((plan, sorts))
+        });
+        self.streaming = streaming;
+        let (plan, sorts) = sorted?;
+        Ok(LogicalPlanBuilder::from(plan).sort_with_limit(sorts, fetch)?.build()?)
+    }
+
+    fn limit(
+        &mut self,
+        input: &Rel,
+        limit: Option<&Expr>,
+        offset: Option<&Expr>,
+        needed: &ColumnSet,
+    ) -> Result<LogicalPlan> {
+        let count = |translator: &Self, expr: Option<&Expr>| match expr {
+            None => Ok(None),
+            Some(expr) => match translator.expr(expr)?.expr {
+                DfExpr::Literal(ScalarValue::Int64(value), _) => match value {
+                    Some(value) => usize::try_from(value).map(Some).map_err(|_| Refused::because("a negative LIMIT")),
+                    None => Ok(None),
+                },
+                _ => Err(Refused::because("a computed LIMIT")),
+            },
+        };
+        let (fetch, skip) = (count(self, limit)?, count(self, offset)?.unwrap_or(0));
+        let plan = match input {
+            Rel::Sort { input, keys } => {
+                let mut needed = needed.clone();
+                keys.iter().for_each(|key| used_by(&key.expr, &mut needed));
+                self.sort(input, keys, fetch.map(|fetch| fetch.saturating_add(skip)), &needed)?
+            }
+            _ => self.rel(input, needed)?,
+        };
+        Ok(LogicalPlanBuilder::from(plan).limit(skip, fetch)?.build()?)
+    }
+}
+
+/// The conjuncts of a condition; constant true has none.
+fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
+    match &predicate.kind {
+        ExprKind::And(args) => args.iter().flat_map(conjuncts).collect(),
+        ExprKind::Const(Datum::Bool(true)) => Vec::new(),
+        _ => vec![predicate],
+    }
+}
