@@ -125,10 +125,12 @@ fn has_form(rel: &Rel) -> bool {
                 && aggregates.iter().all(|(_, call)| aggregate_has_form(call))
         }
         Rel::Distinct { input, on } => {
-            on.iter().all(|on| matches!(on.kind, ExprKind::Column(_))) && !matches!(**input, Rel::Sort { .. })
+            !on.is_empty()
+                && on.iter().all(|on| matches!(on.kind, ExprKind::Column(_)))
+                && !matches!(**input, Rel::Sort { .. })
         }
         Rel::Limit { ties, .. } => ties.is_none(),
-        Rel::SetOp { op, .. } => *op == SetOpKind::Union,
+        Rel::SetOp { op, all, columns, .. } => !columns.is_empty() && (*op == SetOpKind::Union || !all),
         Rel::Values { .. }
         | Rel::Functions { .. }
         | Rel::CteScan { .. }

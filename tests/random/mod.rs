@@ -227,6 +227,8 @@ struct World {
     ours: Client,
     theirs: Client,
     setup: Vec<String>,
+    /// `lightning.road`
+    road: &'static str,
     /// Constants' types and binary forms.
     constants: HashMap<(String, &'static str), (Type, Vec<u8>)>,
 }
@@ -237,7 +239,7 @@ impl World {
         let postgres = Postgres::start()?;
         let lightning = Lightning::start();
         let (ours, theirs) = (connect(lightning.port).await, connect(postgres.port).await);
-        let world = World { lightning, postgres, ours, theirs, setup, constants: HashMap::new() };
+        let world = World { lightning, postgres, ours, theirs, setup, road: "auto", constants: HashMap::new() };
         for text in &world.setup {
             world.theirs.batch_execute(text).await.unwrap_or_else(|error| panic!("{text}: {error:?}"));
             world.ours.batch_execute(text).await.unwrap_or_else(|error| panic!("{text}: {error:?}"));
@@ -263,6 +265,13 @@ impl World {
         } else {
             self.ours = connect(self.lightning.port).await;
         }
+        self.take(self.road).await;
+    }
+
+    /// From now on everything that has a form there goes down this road.
+    async fn take(&mut self, road: &'static str) {
+        self.road = road;
+        self.ours.batch_execute(&format!("set lightning.road = {road}")).await.expect("a setting of ours");
     }
 
     async fn ask(&mut self, tree: &Tree, road: Road) -> (Answer, Answer) {
@@ -519,6 +528,19 @@ async fn queries_answer_as_postgresql() {
     report.finish();
 }
 
+/// The same statements with everything that has a form there on the vector road.
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_answer_as_postgresql_on_the_vector_road() {
+    let seed = seed(Some(10_000));
+    let Some(mut world) = World::start(schema::tables(&mut Rng(seed))).await else { return };
+    let mut report = Report::default();
+    let count = setting("LIGHTNING_RANDOM_COUNT").unwrap_or(300);
+    let catalog = world.sweep(&mut report, false).await;
+    world.take("vector").await;
+    queries(&mut world, &catalog, &mut report, seed, count).await;
+    report.finish();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "minutes"]
 async fn functions_answer_as_postgresql_for_edge_values() {
@@ -555,7 +577,11 @@ async fn everything_answers_as_postgresql() {
     let Some(mut world) = World::start(schema::tables(&mut Rng(seed))).await else { return };
     let mut report = Report::default();
     let catalog = world.sweep(&mut report, true).await;
-    queries(&mut world, &catalog, &mut report, seed, count).await;
+    for road in ["row", "vector"] {
+        world.take(road).await;
+        queries(&mut world, &catalog, &mut report, seed, count).await;
+    }
+    world.take("auto").await;
     writes::scripts(&mut world, &mut report, seed, count / 10).await;
     sessions::schedules(world.lightning.port, world.postgres.port, &mut report, seed, count / 50).await;
     report.finish();

@@ -47,15 +47,11 @@ impl Translator<'_> {
         for (left, column) in left.iter().zip(columns) {
             let left = self.expr(left)?;
             let right = self.expr(&self.column_expr(*column))?;
-            on.push(match self.comparable(left.clone(), right.clone()) {
-                Some(pair) => pair,
-                None if left.form.oid() == right.form.oid() => (self.key(left), self.key(right)),
-                None => return Err(Refused::because("IN over types without a common form")),
-            });
+            on.push(self.equated(left, right).ok_or_else(|| Refused::because("IN over types without a common form"))?);
         }
         let kind = if anti { JoinType::LeftAnti } else { JoinType::LeftSemi };
         let taken = std::mem::replace(plan, LogicalPlanBuilder::empty(false).build()?);
-        *plan = joined(taken, right, on, None, kind, anti)?;
+        *plan = joined(taken, right, on, None, kind, NullEquality::NullEqualsNothing, anti)?;
         Ok(true)
     }
 
@@ -91,7 +87,7 @@ impl Translator<'_> {
             JoinKind::Semi => JoinType::LeftSemi,
             JoinKind::Anti => JoinType::LeftAnti,
         };
-        let plan = joined(left, right, keys, filter, kind, false)?;
+        let plan = joined(left, right, keys, filter, kind, NullEquality::NullEqualsNothing, false)?;
         let columns: Vec<DfExpr> = plan
             .schema()
             .columns()
@@ -105,6 +101,15 @@ impl Translator<'_> {
             return Ok(plan);
         }
         Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+    }
+
+    /// Two values of one type as a join's keys.
+    pub(super) fn equated(&self, left: Translated, right: Translated) -> Option<(DfExpr, DfExpr)> {
+        if let Some(pair) = self.comparable(left.clone(), right.clone()) {
+            return Some(pair);
+        }
+        let key = |part: Translated| call(OrderKey::new(part.form), vec![part.expr]);
+        (left.form.oid() == right.form.oid()).then(|| (key(left), key(right)))
     }
 
     /// An equality of one side's value with the other's.
@@ -125,23 +130,17 @@ impl Translator<'_> {
             _ => return Ok(None),
         };
         let (a, b) = (self.expr(a)?, self.expr(b)?);
-        if let Some(pair) = self.comparable(a.clone(), b.clone()) {
-            return Ok(Some(pair));
-        }
-        if a.form.oid() != b.form.oid() {
-            return Ok(None);
-        }
-        let key = |part: Translated| call(OrderKey::new(part.form), vec![part.expr]);
-        Ok(Some((key(a), key(b))))
+        Ok(self.equated(a, b))
     }
 }
 
-fn joined(
+pub(super) fn joined(
     left: LogicalPlan,
     right: LogicalPlan,
     on: Vec<(DfExpr, DfExpr)>,
     filter: Option<DfExpr>,
     kind: JoinType,
+    nulls: NullEquality,
     null_aware: bool,
 ) -> Result<LogicalPlan> {
     let join = logical_plan::Join::try_new(
@@ -151,7 +150,7 @@ fn joined(
         filter,
         kind,
         JoinConstraint::On,
-        NullEquality::NullEqualsNothing,
+        nulls,
         null_aware,
     )?;
     Ok(LogicalPlan::Join(join))

@@ -112,10 +112,12 @@ impl<'a> Translator<'a> {
             Rel::Limit { ties: Some(_), .. } => Err(Refused::because("WITH TIES")),
             Rel::Distinct { input, on } => self.distinct(input, on, above, &needed),
             Rel::SetOp { op, all, left, left_columns, right, right_columns, columns } => {
-                if *op != SetOpKind::Union {
-                    return Err(Refused::because("INTERSECT or EXCEPT"));
+                let (left, right) = ((&**left, &left_columns[..]), (&**right, &right_columns[..]));
+                match (op, all) {
+                    (SetOpKind::Union, all) => self.union(*all, left, right, columns),
+                    (_, true) => Err(Refused::because("INTERSECT ALL or EXCEPT ALL")),
+                    (op, false) => self.matched(*op == SetOpKind::Except, left, right, columns),
                 }
-                self.union(*all, (left, left_columns), (right, right_columns), columns)
             }
             Rel::Values { .. } => Err(Refused::because("VALUES")),
             Rel::Functions { .. } | Rel::ProjectSet { .. } => Err(Refused::because("a set-returning function")),

@@ -2,8 +2,10 @@
 
 use super::super::expression::name;
 use super::super::form::Form;
+use super::join::joined;
 use super::{Refused, Result, Translator};
 use crate::sql::tree::{ColumnId, Rel};
+use datafusion::common::{JoinType, NullEquality};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 
 impl Translator<'_> {
@@ -59,5 +61,45 @@ impl Translator<'_> {
             keys.push((*column, self.expr(&self.column_expr(*column))?));
         }
         self.grouped(plan, keys, Vec::new())
+    }
+
+    /// INTERSECT and EXCEPT: the left side's distinct rows with an equal one on the right, or without; NULL equals NULL.
+    pub(super) fn matched(
+        &mut self,
+        anti: bool,
+        left: (&Rel, &[ColumnId]),
+        right: (&Rel, &[ColumnId]),
+        columns: &[ColumnId],
+    ) -> Result<LogicalPlan> {
+        let streaming = std::mem::replace(&mut self.streaming, false);
+        let plan = self.matched_inner(anti, left, right, columns);
+        self.streaming = streaming;
+        plan
+    }
+
+    fn matched_inner(
+        &mut self,
+        anti: bool,
+        (left, left_columns): (&Rel, &[ColumnId]),
+        (right, right_columns): (&Rel, &[ColumnId]),
+        columns: &[ColumnId],
+    ) -> Result<LogicalPlan> {
+        let left = self.rel(left, &left_columns.iter().copied().collect())?;
+        let mut keys = Vec::new();
+        for (own, out) in left_columns.iter().zip(columns) {
+            keys.push((*out, self.expr(&self.column_expr(*own))?));
+        }
+        let left = self.grouped(left, keys, Vec::new())?;
+        let right = self.rel(right, &right_columns.iter().copied().collect())?;
+        let mut on = Vec::new();
+        for (out, own) in columns.iter().zip(right_columns) {
+            let (left, right) = (self.expr(&self.column_expr(*out))?, self.expr(&self.column_expr(*own))?);
+            match self.equated(left, right) {
+                Some(pair) => on.push(pair),
+                None => return Err(Refused::because("a set operation over types without a common form")),
+            }
+        }
+        let kind = if anti { JoinType::LeftAnti } else { JoinType::LeftSemi };
+        joined(left, right, on, None, kind, NullEquality::NullEqualsNull, false)
     }
 }
