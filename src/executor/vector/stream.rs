@@ -156,14 +156,22 @@ impl Stream {
         let (sender, batches) = mpsc::channel(2);
         let bell = Arc::new(Bell::default());
         let (ring, ctx) = (bell.clone(), ctx.clone());
-        let task = analytics.runtime.spawn(async move {
-            if let Err(error) = produce(&logical, &ctx, &sender, &ring).await {
-                let _ = sender.send(Err(failure(&error))).await;
+        let (end, finished) = (sender.clone(), bell.clone());
+        let work = analytics.runtime.spawn(async move { produce(&logical, &ctx, &sender, &ring).await });
+        let task = work.abort_handle();
+        analytics.runtime.spawn(async move {
+            let failed = match work.await {
+                Ok(result) => result.err().map(|error| failure(&error)),
+                // A stream that ends without a word would be taken for the end of the rows.
+                Err(error) => Some(Failure::Error(Error::internal(format!("the vector road failed: {error}")))),
+            };
+            if let Some(failed) = failed {
+                let _ = end.send(Err(failed)).await;
             }
-            drop(sender);
-            ring.ring();
+            drop(end);
+            finished.ring();
         });
-        Ok(Stream { batches, bell, task: task.abort_handle(), columns, batch: None, at: 0 })
+        Ok(Stream { batches, bell, task, columns, batch: None, at: 0 })
     }
 
     /// Puts the next row into its slots. `Err` may be a wait: call again when the waiter is ready.

@@ -163,6 +163,8 @@ impl Translator<'_> {
         let mut columns = Vec::new();
         for expr in on {
             match &expr.kind {
+                // One column may be asked for twice; it is one key.
+                ExprKind::Column(column) if columns.contains(column) => {}
                 ExprKind::Column(column) => columns.push(*column),
                 _ => return Err(Refused::because("DISTINCT ON")),
             }

@@ -22,7 +22,7 @@ use crate::types::{Datum, Type, oid};
 use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Case, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Case, EmptyRelation, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder};
 use lightning_storage::ColumnNo;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -278,6 +278,11 @@ impl<'a> Translator<'a> {
             },
         };
         let (fetch, skip) = (count(self, limit)?, count(self, offset)?.unwrap_or(0));
+        if fetch == Some(0) {
+            // Nothing is read; a sort that keeps no row would not know what to do.
+            let schema = self.rel(input, needed)?.schema().clone();
+            return Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }));
+        }
         let plan = match input {
             Rel::Sort { input, keys } => {
                 let mut needed = needed.clone();
