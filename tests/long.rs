@@ -134,7 +134,8 @@ async fn write(url: String, writer: i32, known: Arc<Acknowledged>, seed: u64) ->
             let text = "x".repeat(random.random_range(0..200));
             block.execute("insert into log values ($1, $2, $3)", &[&writer, &row, &text]).await?;
             if row % 50 == 0 {
-                block.execute("update log set note = note || '!' where writer = $1", &[&writer]).await?;
+                let old = "update log set note = note || '!' where writer = $1 and row > $2";
+                block.execute(old, &[&writer, &(row - 200)]).await?;
             }
             Ok::<_, tokio_postgres::Error>(())
         };

@@ -345,7 +345,7 @@ impl Engine {
             redo::extents(record)?.into_iter().for_each(|extent| store.claim_for_log(position, extent));
             Ok(())
         })?;
-        let shared = Shared::new(Pool::new(store, config.pool_bytes), clock, config);
+        let shared = Shared::new(Pool::new(store, config.pool_bytes)?, clock, config);
         if opened.notes.is_empty() {
             let catalog = Table::new(CATALOG, Tree::create(&shared.pool, CATALOG)?, definition::catalog());
             shared.objects.write().insert(CATALOG, Object::Table(Arc::new(catalog)));

@@ -306,7 +306,7 @@ fn a_cut_holds_every_page_as_it_was() {
     let body = || {
         let io = SimIo::new();
         let (store, _) = Store::open(&io).unwrap();
-        let pool = Arc::new(Pool::new(Arc::new(store), 0));
+        let pool = Arc::new(Pool::new(Arc::new(store), 0).unwrap());
         let pages: Vec<PageId> = (0..4)
             .map(|_| {
                 let page = pool.allocate().unwrap();
@@ -341,7 +341,7 @@ fn a_cut_holds_every_page_as_it_was() {
         writers.into_iter().for_each(|writer| writer.join().unwrap());
         assert_eq!(number(&pool.read(pages[0]).unwrap()[..]), 4);
         let (store, _) = Store::open(&io.crash(|| false)).unwrap();
-        let after = Pool::new(Arc::new(store), 0);
+        let after = Pool::new(Arc::new(store), 0).unwrap();
         for page in &pages[..2] {
             assert_eq!(number(&after.read(*page).unwrap()[..]), at_cut, "the cut has half an operation");
         }

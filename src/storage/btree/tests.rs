@@ -13,7 +13,7 @@ const OBJECT: ObjectId = ObjectId(7);
 
 fn pool(frames: usize) -> Pool {
     let (store, _) = Store::open(&SimIo::new()).unwrap();
-    Pool::new(Arc::new(store), frames * PAGE_SIZE)
+    Pool::new(Arc::new(store), frames * PAGE_SIZE).unwrap()
 }
 
 /// Entries in order, by forward and by backward descents; they must agree.

@@ -24,6 +24,7 @@
 //! The scheme of one latch per frame and optimistic re-checks follows vmcache (Leis et al., SIGMOD 2023), with latches in
 //! place of version counters: no reference to page bytes that may change exists without one.
 
+mod frame;
 mod gate;
 mod misses;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use crate::space::{MapCut, Store};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use crate::sync::{Mutex, Pin, RwLock, RwLockReadGuard, RwLockWriteGuard, Swaps, Waiter};
 use crate::types::{PAGE_SIZE, PageId, Position};
+use frame::{Arena, FramePage};
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock, Weak};
@@ -69,7 +71,8 @@ struct Frame {
 struct Content {
     /// 0: nothing.
     page: PageId,
-    bytes: Option<Box<PageBytes>>,
+    /// Taken when a page first comes in, and kept.
+    bytes: Option<FramePage>,
     dirty: bool,
     /// Where a dirty page will be written; 0 when clean.
     place: u32,
@@ -193,6 +196,7 @@ pub struct Pool {
     store: Arc<Store>,
     directory: Directory,
     frames: Box<[Frame]>,
+    arena: Arc<Arena>,
     /// By frame: the pages that [`Pool::publish_inner`] was asked for.
     inner: Swaps<Inner>,
     hand: AtomicUsize,
@@ -214,17 +218,21 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// A pool of `bytes` over `store`. Memory is taken as pages come in.
-    pub fn new(store: Arc<Store>, bytes: usize) -> Pool {
+    ///
+    /// # Errors
+    /// The system's, when it has no address space of that size.
+    pub fn new(store: Arc<Store>, bytes: usize) -> Result<Pool> {
         let frame = || Frame {
             latch: RwLock::new(Content { page: PageId(0), bytes: None, dirty: false, place: 0, in_cut: false }),
             referenced: AtomicBool::new(false),
         };
         let frames = (bytes / PAGE_SIZE).max(16);
-        Pool {
+        Ok(Pool {
             me: OnceLock::new(),
             store,
             directory: Directory((0..CHUNK).map(|_| OnceLock::new()).collect()),
             frames: (0..frames).map(|_| frame()).collect(),
+            arena: Arena::new(frames)?,
             inner: Swaps::new(frames),
             hand: AtomicUsize::new(0),
             scanned: Mutex::default(),
@@ -233,7 +241,7 @@ impl Pool {
             dirty: AtomicUsize::new(0),
             filled: AtomicUsize::new(0),
             gate: Gate::default(),
-        }
+        })
     }
 
     /// A pool whose pages may be waited for.
@@ -272,7 +280,7 @@ impl Pool {
             Ok((page, victim?))
         });
         let (page, (frame, mut content)) = fresh.inspect_err(|_| self.store.unreserve(place))?;
-        content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE])).fill(0);
+        content.bytes.get_or_insert_with(|| self.arena.take()).fill(0);
         content.page = page;
         self.filled.fetch_add(1, Ordering::Relaxed);
         content.place = place;
@@ -451,7 +459,7 @@ impl Pool {
         let is_full = self.filled.load(Ordering::Relaxed) >= self.frames.len();
         let scanned = if once && is_full { self.scanned_victim() } else { None };
         let (frame, mut content) = scanned.map_or_else(|| self.victim(), Ok)?;
-        let bytes = content.bytes.get_or_insert_with(|| Box::new([0; PAGE_SIZE]));
+        let bytes = content.bytes.get_or_insert_with(|| self.arena.take());
         self.store.read_page(page, &mut bytes[..])?;
         content.page = page;
         self.filled.fetch_add(1, Ordering::Relaxed);

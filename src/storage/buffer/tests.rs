@@ -6,7 +6,7 @@ const AT: usize = PAGE_HEADER_BYTES;
 
 fn open(io: &SimIo, frames: usize) -> (Pool, Vec<u8>) {
     let (store, opened) = Store::open(io).unwrap();
-    (Pool::new(Arc::new(store), frames * PAGE_SIZE), opened.notes)
+    (Pool::new(Arc::new(store), frames * PAGE_SIZE).unwrap(), opened.notes)
 }
 
 fn checkpoint(pool: &Pool, position: u64) {

@@ -33,6 +33,8 @@ pub enum Command {
     Run(RunArgs),
     /// Run the 22 queries and compare their answers
     Check(CheckArgs),
+    /// Print the queries, or the tables, for another program to run
+    Queries(QueriesArgs),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -86,6 +88,19 @@ pub struct CheckArgs {
     pub reversed: bool,
 }
 
+#[derive(Clone, Debug, Args)]
+pub struct QueriesArgs {
+    /// Scale factor: Q11 depends on it
+    #[arg(long, short, default_value_t = 1.0, value_parser = scale)]
+    pub scale: f64,
+    /// Only these queries, as in 1,6,14 [default: all]
+    #[arg(long, short, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=22))]
+    pub queries: Vec<u8>,
+    /// The statements that make the tables, without keys, instead
+    #[arg(long)]
+    pub schema: bool,
+}
+
 fn scale(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(scale) if (0.001..=10_000.0).contains(&scale) => Ok(scale),
@@ -107,6 +122,16 @@ impl Command {
                 let report = check(&args)?;
                 print!("{}", if args.target.json { report.json() } else { report.to_string() });
                 report.outcome()
+            }
+            Command::Queries(args) if args.schema => {
+                schema::CREATE.iter().for_each(|statement| println!("{statement};"));
+                Ok(())
+            }
+            Command::Queries(args) => {
+                for number in chosen(&args.queries) {
+                    println!("-- Q{number}\n{};", queries::text(number, args.scale).trim_end().trim_end_matches(';'));
+                }
+                Ok(())
             }
         }
     }
