@@ -18,7 +18,7 @@ use tokio_postgres::{Client, NoTls};
 use tpc::c::Isolation;
 
 /// So much of a full size as this run is to take, at least one.
-fn share(full: u64) -> u64 {
+pub(crate) fn share(full: u64) -> u64 {
     let percent = std::env::var("LIGHTNING_LONG_PERCENT").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     (full * percent / 100).max(1)
 }
@@ -264,7 +264,7 @@ async fn nothing_acknowledged_is_lost_in_200_kills() {
 }
 
 /// Samples a server's resident memory until told to stop; the samples in MiB.
-fn watch_memory(pid: u32, stop: &AtomicBool) -> Vec<u64> {
+pub(crate) fn watch_memory(pid: u32, stop: &AtomicBool) -> Vec<u64> {
     let mut samples = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         samples.push(crate::server::resident(pid) >> 20);
