@@ -40,18 +40,9 @@ impl RowBuffer {
                 }
                 Arc::new(BooleanArray::new(values.finish(), nulls.finish()))
             }
-            ColumnType::Int16 => primitive::<Int16Type>(len, |i| match value(i) {
-                Value::Int16(value) => Some(value),
-                _ => None,
-            }),
-            ColumnType::Int32 => primitive::<Int32Type>(len, |i| match value(i) {
-                Value::Int32(value) => Some(value),
-                _ => None,
-            }),
-            ColumnType::Int64 => primitive::<Int64Type>(len, |i| match value(i) {
-                Value::Int64(value) => Some(value),
-                _ => None,
-            }),
+            ColumnType::Int16 => self.integers::<Int16Type>(column, selection, |value| value as i16),
+            ColumnType::Int32 => self.integers::<Int32Type>(column, selection, |value| value as i32),
+            ColumnType::Int64 => self.integers::<Int64Type>(column, selection, |value| value),
             ColumnType::Float32 => primitive::<Float32Type>(len, |i| match value(i) {
                 Value::Float32(value) => Some(value),
                 _ => None,
@@ -94,6 +85,23 @@ impl RowBuffer {
                 Arc::new(builder.finish())
             }
         })
+    }
+
+    /// A column of integers: what scans decode most of.
+    fn integers<T: ArrowPrimitiveType>(
+        &self,
+        column: ColumnNo,
+        selection: Option<&[u32]>,
+        narrow: impl Fn(i64) -> T::Native,
+    ) -> ArrayRef {
+        let len = selection.map_or(self.len(), <[u32]>::len);
+        let (mut values, mut nulls) = (Vec::with_capacity(len), NullBufferBuilder::new(len));
+        for i in 0..len {
+            let value = self.integer(selection.map_or(i, |rows| rows[i] as usize), column);
+            values.push(narrow(value.unwrap_or_default()));
+            nulls.append(value.is_some());
+        }
+        Arc::new(PrimitiveArray::<T>::new(values.into(), nulls.finish()))
     }
 }
 
