@@ -289,9 +289,13 @@ impl Error {
         self
     }
 
-    /// Sets field W.
+    /// Adds a line to field W: what is around comes after what is inside.
     pub fn context(mut self, context: impl Into<String>) -> Error {
-        self.0.context = Some(context.into());
+        let context = context.into();
+        self.0.context = Some(match self.0.context.take() {
+            Some(inner) => format!("{inner}\n{context}"),
+            None => context,
+        });
         self
     }
 

@@ -168,6 +168,7 @@ pub fn datum_bytes(value: &Datum) -> usize {
         + match value {
             Datum::Text(text) | Datum::Padded(text) if text.len() > 23 => text.len(),
             Datum::Bytea(bytes) => bytes.len(),
+            Datum::Jsonb(value) => value.bytes().len(),
             Datum::Array(array) => array.items.iter().map(datum_bytes).sum::<usize>() + 64,
             Datum::Record(fields) => fields.iter().map(|(_, field)| datum_bytes(field) + 8).sum(),
             Datum::Numeric(crate::types::numeric::Numeric::Big(big)) => (big.0.bits() / 8) as usize + 48,

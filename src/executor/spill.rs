@@ -11,6 +11,7 @@
 //! form is private to one execution and may change at will.
 
 use crate::error::{Error, Result, SqlState};
+use crate::types::jsonb::Jsonb;
 use crate::types::numeric::Numeric;
 use crate::types::{Array, ArrayDim, Datum, Interval, Oid, Type};
 use std::fs::{File, OpenOptions};
@@ -207,6 +208,7 @@ fn write_value(value: &Datum, out: &mut impl Write) -> Io<()> {
         Datum::Text(v) => write_bytes(10, v.as_bytes(), out),
         Datum::Padded(v) => write_bytes(22, v.as_bytes(), out),
         Datum::Bytea(v) => write_bytes(11, v, out),
+        Datum::Jsonb(v) => write_bytes(23, v.bytes(), out),
         Datum::Date(v) => write_fixed(12, v.to_le_bytes(), out),
         Datum::Time(v) => write_fixed(13, v.to_le_bytes(), out),
         Datum::TimeTz(v, west) => {
@@ -287,6 +289,7 @@ fn read_value(input: &mut impl Read) -> Io<Datum> {
         10 => Datum::Text(String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into()),
         22 => Datum::Padded(String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into()),
         11 => Datum::Bytea(bytes_of(input)?.into()),
+        23 => Datum::Jsonb(Jsonb::from_bytes(&bytes_of(input)?).ok_or_else(damaged)?),
         12 => Datum::Date(i32_of(input)?),
         13 => Datum::Time(i64_of(input)?),
         14 => Datum::TimeTz(i64_of(input)?, i32_of(input)?),

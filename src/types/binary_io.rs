@@ -1,10 +1,13 @@
 //! The binary forms of all types: PostgreSQL's send and receive functions, big endian.
 
 use super::numeric::Numeric;
-use super::{Array, ArrayDim, Datum, Interval, Oid, Type, datetime, oid, physical, typmod};
+use super::{Array, ArrayDim, Datum, Interval, Oid, Type, datetime, json, jsonb, oid, physical, typmod};
 use crate::error::{Error, Result, SqlState};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::sync::Arc;
+
+/// The version of jsonb's binary form: a json text follows it.
+const JSONB_VERSION: u8 = 1;
 
 /// Appends the binary form of a value that is not NULL (its length is the caller's).
 pub fn send(value: &Datum, ty: Type, out: &mut BytesMut) {
@@ -28,6 +31,10 @@ pub fn send(value: &Datum, ty: Type, out: &mut BytesMut) {
         }
         Datum::Text(v) | Datum::Padded(v) => out.put_slice(v.as_bytes()),
         Datum::Bytea(v) => out.put_slice(v),
+        Datum::Jsonb(v) => {
+            out.put_u8(JSONB_VERSION);
+            out.put_slice(v.view().to_string().as_bytes());
+        }
         Datum::TimeTz(v, west) => {
             out.put_i64(*v);
             out.put_i32(*west);
@@ -131,6 +138,18 @@ fn receive_plain(bytes: &mut &[u8], ty: Type) -> Result<Datum> {
             let mut uuid = [0; 16];
             bytes.copy_to_slice(&mut uuid);
             Datum::Uuid(uuid)
+        }
+        oid::JSON => {
+            let text = crate::wire::frontend::utf8(std::mem::take(bytes))?;
+            json::validate(text)?;
+            Datum::Text(text.into())
+        }
+        oid::JSONB => {
+            let version = need(bytes, 1).map(|()| bytes.get_u8())?;
+            if version != JSONB_VERSION {
+                return Err(Error::internal(format!("unsupported jsonb version number {version}")));
+            }
+            Datum::Jsonb(jsonb::parse(crate::wire::frontend::utf8(std::mem::take(bytes))?)?)
         }
         other if physical::is_oid(other) => Datum::Oid(Oid(i32_of(bytes)? as u32)),
         oid::RECORD | oid::VOID => return Err(Error::unsupported("binary input of this pseudo-type")),

@@ -23,6 +23,7 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Text(a), Text(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Text(a) | Padded(a), Text(b) | Padded(b)) => blanks(a).cmp(blanks(b)),
         (Bytea(a), Bytea(b)) => a.cmp(b),
+        (Jsonb(a), Jsonb(b)) => a.key().cmp(b.key()),
         (TimeTz(a, zone), TimeTz(b, other)) => {
             let utc = |time: i64, west: i32| time + i64::from(west) * 1_000_000;
             utc(*a, *zone).cmp(&utc(*b, *other)).then(zone.cmp(other))
@@ -97,6 +98,7 @@ pub fn hash(value: &Datum) -> u64 {
         Text(v) => bytes_hash(v.as_bytes()),
         Padded(v) => bytes_hash(blanks(v)),
         Bytea(v) => bytes_hash(v),
+        Jsonb(v) => bytes_hash(v.key()),
         TimeTz(time, west) => mix(*time as u64 ^ (*west as u64) << 40),
         Interval(v) => {
             let value = interval::comparison_value(*v);

@@ -1,5 +1,6 @@
 //! [`Datum`]: one SQL value, 32 bytes, cheap to clone: short text lies inside it, everything long is shared.
 
+use super::jsonb::Jsonb;
 use super::oid::Oid;
 use crate::types::numeric::Numeric;
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub enum Datum {
     Padded(Text),
     /// bytea
     Bytea(Bytes),
+    /// jsonb
+    Jsonb(Jsonb),
     /// date: days since 2000-01-01; `i32::MIN` and `i32::MAX` are the infinities.
     Date(i32),
     /// time: microseconds since midnight, 0 to 86,400,000,000.

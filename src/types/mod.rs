@@ -10,6 +10,8 @@ pub mod datetime;
 mod datum;
 pub mod format;
 pub mod interval;
+pub mod json;
+pub mod jsonb;
 pub mod numeric;
 pub mod oid;
 pub mod physical;

@@ -594,6 +594,31 @@ fn aligned(a: &Numeric, b: &Numeric) -> (BigInt, BigInt, u16) {
     (a * ten_to(u32::from(scale - s)), b * ten_to(u32::from(scale - t)), scale)
 }
 
+/// Base-10,000 digits of a number with `fraction` of them after the point, without zeros at either end, and the first's weight.
+fn small_nbase(mut rest: u64, fraction: i64) -> (Vec<u16>, i64) {
+    let mut digits = Vec::with_capacity(5);
+    while rest > 0 {
+        digits.push((rest % 10_000) as u16);
+        rest /= 10_000;
+    }
+    let weight = digits.len() as i64 - 1 - fraction;
+    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+    digits.drain(..zeros);
+    digits.reverse();
+    if digits.is_empty() { (digits, 0) } else { (digits, weight) }
+}
+
+/// The coefficient at a scale of a number of few base-10,000 digits, if it is small.
+fn small_coefficient(digits: &[u16], weight: i64, scale: u16) -> Option<i64> {
+    if digits.len() > 4 {
+        return None;
+    }
+    let value = digits.iter().fold(0, |value, digit| value * 10_000 + i64::from(*digit));
+    let shift = 4 * (weight - digits.len() as i64 + 1) + i64::from(scale);
+    let factor = 10i64.checked_pow(u32::try_from(shift.abs()).ok()?)?;
+    if shift >= 0 { value.checked_mul(factor) } else { Some(value / factor) }
+}
+
 impl PartialEq for Numeric {
     fn eq(&self, other: &Numeric) -> bool {
         self.cmp(other) == Ordering::Equal
@@ -669,6 +694,11 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 impl Numeric {
     /// Base-10,000 digits of |self|, most significant first, without zeros at either end, and the weight of the first.
     fn nbase(&self) -> (Vec<u16>, i64) {
+        if let Numeric::Small { coefficient, scale } = self
+            && let Some(padded) = coefficient.unsigned_abs().checked_mul(10u64.pow(3 - u32::from(scale + 3) % 4))
+        {
+            return small_nbase(padded, i64::from(*scale).div_euclid(4) + i64::from(scale % 4 > 0));
+        }
         let Some((coefficient, scale)) = self.parts().filter(|(c, _)| !c.is_zero()) else { return (Vec::new(), 0) };
         // Pad the fraction to whole base digits.
         let pad = (4 - u32::from(scale) % 4) % 4;
@@ -687,6 +717,9 @@ impl Numeric {
     }
 
     fn from_nbase(negative: bool, digits: &[u16], weight: i64, scale: u16) -> Numeric {
+        if let Some(coefficient) = small_coefficient(digits, weight, scale) {
+            return Numeric::Small { coefficient: if negative { -coefficient } else { coefficient }, scale };
+        }
         let mut coefficient = BigInt::zero();
         for digit in digits {
             coefficient = coefficient * 10_000 + *digit;

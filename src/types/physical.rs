@@ -2,10 +2,11 @@
 //!
 //! numeric with a declared precision of at most 18 is an Int64 scaled by its declared scale; any other numeric is Keyed: its order-preserving
 //! digits, then the display scale (u16). interval is Keyed: its length in microseconds (i128, sign flipped), then months, days, micros.
-//! timetz is Keyed: UTC time and zone in order. Arrays are Keyed: every item as a key column, then the array's own binary form.
+//! timetz is Keyed: UTC time and zone in order. jsonb is Keyed by itself (see `types::jsonb`). Arrays are Keyed: every item as a key column, then the array's own binary form.
 //! The date/time types are their numbers, uuid is 16 bytes, oid an Int64, text and bytea their bytes,
 //! char(n) without the blanks at its end.
 
+use super::jsonb::Jsonb;
 use super::numeric::Numeric;
 use super::{Array, ArrayDim, Datum, Interval, Oid, Type, interval, oid, typmod};
 use crate::error::{Error, Result, SqlState};
@@ -31,7 +32,8 @@ pub fn column_type(ty: Type) -> ColumnType {
         oid::FLOAT8 => ColumnType::Float64,
         oid::UUID => ColumnType::Fixed16,
         oid::NUMERIC if scaled(ty).is_some() => ColumnType::Int64,
-        oid::NUMERIC | oid::INTERVAL | oid::TIMETZ | oid::INT2VECTOR | oid::OIDVECTOR => ColumnType::Keyed,
+        oid::NUMERIC | oid::INTERVAL | oid::TIMETZ | oid::JSONB => ColumnType::Keyed,
+        oid::INT2VECTOR | oid::OIDVECTOR => ColumnType::Keyed,
         other if is_oid(other) => ColumnType::Int64,
         other if oid::element_of(other).is_some() => ColumnType::Keyed,
         _ => ColumnType::Bytes,
@@ -76,6 +78,7 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
         Datum::Text(v) | Datum::Padded(v) if ty.oid == oid::BPCHAR => Value::Bytes(v.trim_end_matches(' ').as_bytes()),
         Datum::Text(v) | Datum::Padded(v) => Value::Bytes(v.as_bytes()),
         Datum::Bytea(v) => Value::Bytes(v),
+        Datum::Jsonb(v) => Value::Bytes(v.bytes()),
         Datum::Numeric(v) => match scaled(ty) {
             Some(scale) => Value::Int64(scaled_int(v, scale)?),
             None => {
@@ -120,9 +123,12 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
 pub fn order_key(value: &Datum, ty: Oid, out: &mut Vec<u8>) -> Result<()> {
     let ty = Type::new(ty);
     let mut scratch = Vec::new();
-    let cell = to_value(value, ty, &mut scratch)?;
     let mut key = KeyEncoder::new();
-    key.push(cell, column_type(ty), false, false);
+    match value {
+        // Of a long one the cell's key part is not the key.
+        Datum::Jsonb(value) => key.push(Value::Bytes(value.key()), ColumnType::Bytes, false, false),
+        value => key.push(to_value(value, ty, &mut scratch)?, column_type(ty), false, false),
+    }
     out.extend_from_slice(key.bytes());
     Ok(())
 }
@@ -172,6 +178,7 @@ pub fn from_value(cell: Value<'_>, ty: Type) -> Result<Datum> {
 fn from_bytes(bytes: &[u8], ty: Type) -> Option<Datum> {
     match ty.oid {
         oid::BYTEA => Some(Datum::Bytea(Bytes::copy_from_slice(bytes))),
+        oid::JSONB => Jsonb::from_bytes(bytes).map(Datum::Jsonb),
         oid::NUMERIC => {
             let key = keyed_part(bytes);
             let scale = bytes.get(key.len()..key.len() + 2)?;

@@ -2,7 +2,7 @@
 
 use super::format::FormatSettings;
 use super::numeric::Numeric;
-use super::{Array, ArrayDim, Datum, Oid, Type, datetime, interval, oid, physical, typmod};
+use super::{Array, ArrayDim, Datum, Oid, Type, datetime, interval, json, jsonb, oid, physical, typmod};
 use crate::error::{Error, Result, SqlState};
 use bytes::Bytes;
 use datetime::InputSettings;
@@ -74,6 +74,7 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Numeric(v) => push(out, format_args!("{v}")),
         Datum::Text(v) | Datum::Padded(v) => out.push_str(v),
         Datum::Bytea(v) => bytea_out(v, ctx.format.bytea_escape, out),
+        Datum::Jsonb(v) => v.view().write(out),
         Datum::Date(v) => datetime::date_out(*v, ctx.format, out),
         Datum::Time(v) => datetime::time_out(*v, out),
         Datum::TimeTz(v, west) => datetime::timetz_out(*v, *west, ctx.format.date_style, out),
@@ -383,6 +384,12 @@ pub fn input_plain(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum>
         oid::INT2VECTOR => vector_in(text, oid::INT2, ctx)?,
         oid::OIDVECTOR => vector_in(text, oid::OID, ctx)?,
         oid::VOID => Datum::Text("".into()),
+        oid::JSON => {
+            json::validate(text)?;
+            Datum::Text(text.into())
+        }
+        oid::JSONB => Datum::Jsonb(jsonb::parse(text)?),
+        oid::JSONPATH => return Err(Error::unsupported("type jsonpath")),
         other if physical::is_oid(other) => Datum::Oid(oid_in(text, other, ctx)?),
         other => match oid::element_of(other) {
             Some(element) => array_in(text, Type::with_typmod(element, ty.typmod), ctx)?,

@@ -313,6 +313,7 @@ fn stored_width(value: &Datum, text: &impl Fn(&Datum) -> String) -> usize {
     let bytes = match value {
         Datum::Text(text) | Datum::Padded(text) => text.len(),
         Datum::Bytea(bytes) => bytes.len(),
+        Datum::Jsonb(value) => value.bytes().len(),
         other => text(other).len(),
     };
     if bytes > 126 { bytes + 4 } else { bytes + 1 }

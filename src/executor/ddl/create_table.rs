@@ -439,6 +439,7 @@ impl DdlContext<'_> {
             deferrable,
             predicate: None,
         };
+        self.check_keys(&index)?;
         self.build(&relation, index)
     }
 

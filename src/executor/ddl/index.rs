@@ -6,6 +6,7 @@
 
 use super::expression::is_mutable;
 use super::{CLIENT_TEXT, DdlContext};
+use crate::catalog::builtin;
 use crate::catalog::image::{Body, Index, IndexKey, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{CreateIndex, ExprText, IndexKeyDef};
@@ -99,6 +100,7 @@ impl DdlContext<'_> {
             deferrable: false,
             predicate,
         };
+        self.check_keys(&index)?;
         let index = if hidden { self.add_hidden(&relation, index)? } else { index };
         self.build(&relation, index)?;
         Ok(TAG)
@@ -131,6 +133,17 @@ impl DdlContext<'_> {
             return Err(Error::new(SqlState::UndefinedColumn, format!("column \"{name}\" does not exist")));
         };
         Ok(IndexKey { attribute: attribute.number, storage: attribute.storage, ty: attribute.ty, ..blank })
+    }
+
+    /// 42704 for a key of a type without an order.
+    pub(super) fn check_keys(&self, index: &Index) -> Result<()> {
+        let unordered = |key: &&IndexKey| builtin::comparison("<", builtin::base_type(key.ty).oid).is_none();
+        let Some(key) = index.keys.iter().find(unordered) else { return Ok(()) };
+        let name = self.binder(|binder| Ok(binder.type_name(key.ty)))?;
+        let message = format!("data type {name} has no default operator class for access method \"btree\"");
+        Err(Error::new(SqlState::UndefinedObject, message).hint(
+            "You must specify an operator class for the index or define a default operator class for the data type.",
+        ))
     }
 
     /// A stored expression of an index over its table's row.

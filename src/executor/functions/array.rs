@@ -44,6 +44,7 @@ fn type_of(value: &Datum) -> Oid {
         Datum::Null | Datum::Text(_) => oid::TEXT,
         Datum::Padded(_) => oid::BPCHAR,
         Datum::Bytea(_) => oid::BYTEA,
+        Datum::Jsonb(_) => oid::JSONB,
         Datum::Date(_) => oid::DATE,
         Datum::Time(_) => oid::TIME,
         Datum::TimeTz(..) => oid::TIMETZ,

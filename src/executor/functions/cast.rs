@@ -5,7 +5,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::types::numeric::{Numeric, out_of_range};
 use crate::types::{Datum, Oid, Text, Type, oid, text_io, typmod};
 
-fn to_int<T: TryFrom<i64>>(v: i64, ty: &str) -> Result<T> {
+pub(super) fn to_int<T: TryFrom<i64>>(v: i64, ty: &str) -> Result<T> {
     T::try_from(v).map_err(|_| out_of_range(ty))
 }
 
@@ -19,7 +19,7 @@ fn float_to_int<T: TryFrom<i64>>(v: f64, ty: &str) -> Result<T> {
     to_int(rounded as i64, ty)
 }
 
-fn to_float4(v: f64) -> Result<f32> {
+pub(super) fn to_float4(v: f64) -> Result<f32> {
     let narrow = v as f32;
     let message = if narrow.is_infinite() && v.is_finite() {
         "value out of range: overflow"
@@ -31,7 +31,7 @@ fn to_float4(v: f64) -> Result<f32> {
     Err(Error::new(SqlState::NumericValueOutOfRange, message))
 }
 
-fn numeric_to_float(v: &Numeric) -> Result<f64> {
+pub(super) fn numeric_to_float(v: &Numeric) -> Result<f64> {
     let float = v.to_f64();
     if float.is_infinite() && v.is_finite() {
         let message = format!("\"{v}\" is out of range for type double precision");

@@ -2,6 +2,7 @@
 
 use super::inline::functions;
 use crate::types::compare::{compare, float};
+use crate::types::jsonb::View;
 use crate::types::numeric::Numeric;
 use crate::types::{Array, Datum, Oid};
 use std::cmp::Ordering;
@@ -209,6 +210,13 @@ functions! {
     safe tidsmaller(a: i64, b: i64) -> i64 = a.min(b);
     safe oidlarger(a: Oid, b: Oid) -> Oid = a.max(b);
     safe oidsmaller(a: Oid, b: Oid) -> Oid = a.min(b);
+    safe jsonb_eq(a: View<'_>, b: View<'_>) -> bool = a.key() == b.key();
+    safe jsonb_ne(a: View<'_>, b: View<'_>) -> bool = a.key() != b.key();
+    safe jsonb_lt(a: View<'_>, b: View<'_>) -> bool = a.key() < b.key();
+    safe jsonb_le(a: View<'_>, b: View<'_>) -> bool = a.key() <= b.key();
+    safe jsonb_gt(a: View<'_>, b: View<'_>) -> bool = a.key() > b.key();
+    safe jsonb_ge(a: View<'_>, b: View<'_>) -> bool = a.key() >= b.key();
+    safe jsonb_cmp(a: View<'_>, b: View<'_>) -> i32 = as_i32(a.key().cmp(b.key()));
     safe array_eq(a: &Array, b: &Array) -> bool = (crate::types::compare::arrays(a, b)).is_eq();
     safe array_ne(a: &Array, b: &Array) -> bool = (crate::types::compare::arrays(a, b)).is_ne();
     safe array_lt(a: &Array, b: &Array) -> bool = (crate::types::compare::arrays(a, b)).is_lt();

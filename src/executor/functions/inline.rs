@@ -12,6 +12,7 @@
 //! [`Datum`]s by [`Arg`]; `Option` takes NULL (of functions that are not strict). Results are made by [`IntoDatum`].
 
 use crate::error::{Error, Result};
+use crate::types::jsonb::{Jsonb, View};
 use crate::types::numeric::Numeric;
 use crate::types::{Array, Datum, Interval, Oid, Text};
 use bytes::Bytes;
@@ -54,6 +55,7 @@ args! {
     Float8 => f64, |v| *v;
     Numeric => &'a Numeric, |v| v;
     Bytea => &'a [u8], |v| v;
+    Jsonb => View<'a>, |v| v.view();
     Interval => Interval, |v| *v;
     Uuid => &'a [u8; 16], |v| v;
     Oid => Oid, |v| *v;
@@ -114,6 +116,8 @@ results! {
     String, |v| Datum::Text(v.into());
     &str, |v| Datum::Text(v.into());
     Bytes, |v| Datum::Bytea(v);
+    Jsonb, |v| Datum::Jsonb(v);
+    View<'_>, |v| Datum::Jsonb(v.to_jsonb());
     Vec<u8>, |v| Datum::Bytea(v.into());
     Interval, |v| Datum::Interval(v);
     [u8; 16], |v| Datum::Uuid(v);

@@ -124,6 +124,8 @@ sends! {
     int4send: INT4;
     int8send: INT8;
     interval_send: INTERVAL;
+    json_send: JSON;
+    jsonb_send: JSONB;
     namesend: NAME;
     numeric_send: NUMERIC;
     oidsend: OID;

@@ -835,6 +835,7 @@ fn constant_type(value: &Datum) -> Option<Oid> {
         Datum::Float8(_) => oid::FLOAT8,
         Datum::Numeric(_) => oid::NUMERIC,
         Datum::Bytea(_) => oid::BYTEA,
+        Datum::Jsonb(_) => oid::JSONB,
         Datum::Padded(_) => oid::BPCHAR,
         Datum::Date(_) => oid::DATE,
         Datum::Time(_) => oid::TIME,

@@ -127,6 +127,8 @@ impl Form {
                     | oid::BPCHAR
                     | oid::NAME
                     | oid::BYTEA
+                    | oid::JSON
+                    | oid::JSONB
                     | oid::DATE
                     | oid::TIME
                     | oid::TIMETZ

@@ -111,8 +111,8 @@ impl Binder<'_> {
             }
         }
         if call.distinct {
-            for arg in &args {
-                self.equality(arg.ty.oid).map_err(|error| error.at(self.position(call.name.pos)))?;
+            for (arg, written) in args.iter().zip(&call.args) {
+                self.equality(arg.ty.oid).map_err(|error| error.at(self.position(written.value.location())))?;
             }
         }
         Ok((Vec::new(), args, order))
@@ -734,6 +734,7 @@ pub(super) fn same_datum(a: &Datum, b: &Datum) -> bool {
         (Datum::Float8(a), Datum::Float8(b)) => a.to_bits() == b.to_bits(),
         (Datum::Text(a), Datum::Text(b)) | (Datum::Padded(a), Datum::Padded(b)) => a == b,
         (Datum::Bytea(a), Datum::Bytea(b)) => a == b,
+        (Datum::Jsonb(a), Datum::Jsonb(b)) => a.bytes() == b.bytes(),
         (Datum::Date(a), Datum::Date(b)) => a == b,
         (Datum::Time(a), Datum::Time(b))
         | (Datum::Timestamp(a), Datum::Timestamp(b))

@@ -5,7 +5,8 @@ use super::coerce::{Coercion, Path, can_coerce, pathway};
 use super::overload::{Candidate, Match, matching, select};
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
-use crate::executor::functions::{Function, FunctionKind, json};
+use crate::executor::functions::json::takes_types;
+use crate::executor::functions::{Function, FunctionKind};
 use crate::sql::ast::{self, FunctionCall};
 use crate::sql::parse;
 use crate::sql::tree::{Call, Expr, ExprKind};
@@ -63,6 +64,7 @@ impl Binder<'_> {
         };
         let function = chosen.of.function;
         self.check_decorations(function, call, pos)?;
+        let shapes = self.json_shapes(function, &args);
         let (mut args, ty) = self.arguments(chosen, args, &given, &sources)?;
         let mut function = function;
         if call.variadic && function.variadic == oid::ANY {
@@ -71,6 +73,7 @@ impl Binder<'_> {
         } else {
             args = self.text_arguments(function, args)?;
         }
+        args = self.json_arguments(function, args, shapes, call.variadic);
         match function.kind {
             FunctionKind::Aggregate => self.outermost(|binder| {
                 let args = args.into_iter().map(|arg| binder.fold(arg)).collect();
@@ -96,13 +99,6 @@ impl Binder<'_> {
                 if function.symbol == "pg_typeof" {
                     let ty = Datum::Oid(args[0].ty.oid);
                     return Ok(Expr { kind: ExprKind::Const(ty), ty: Type::new(oid::REGTYPE) });
-                }
-                if matches!(function.symbol, "json_build_object" | "json_build_array")
-                    && let Some(arg) = args.iter().find(|arg| !json::is_plain(arg.ty.oid))
-                {
-                    let name = self.type_name(arg.ty);
-                    let what = format!("{}() with a value of type {name}", function.name);
-                    return Err(Error::unsupported(what).at(self.position(pos)));
                 }
                 if let Some(body) = sql_body(function) {
                     return self.inline(body, args, ty, pos);
@@ -175,6 +171,7 @@ impl Binder<'_> {
                 Ok((joined, args))
             }
             ("text_format", _) => Ok((function, args)),
+            (symbol, _) if takes_types(symbol).is_some() => Ok((function, args)),
             _ => Err(Error::unsupported(format!("VARIADIC in a call of {}", function.name)).at(self.position(pos))),
         }
     }

@@ -1039,6 +1039,9 @@ impl Binder<'_> {
             return Ok(array);
         }
         let base = base_type(array.ty.oid);
+        if base == oid::JSONB {
+            return self.jsonb_subscripted(array, &path, pos);
+        }
         let Some(element) = builtin::element_of(base).or_else(|| vector_element(base)) else {
             let name = self.type_name(array.ty);
             let message = format!("cannot subscript type {name} because it does not support subscripting");

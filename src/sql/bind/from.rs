@@ -398,6 +398,7 @@ impl Binder<'_> {
                 let column = self.column(ty);
                 columns.push(ScopeColumn { name: definition.name.clone(), column, ty, origin: None });
             }
+            let expr = super::json::with_columns(expr, &columns);
             return Ok((expr, columns, false));
         }
         if let Some(fields) = fields.as_ref().filter(|fields| fields.len() > 1 || expr.ty.oid == oid::RECORD) {

@@ -19,6 +19,7 @@ mod expr;
 mod fold;
 pub(crate) mod from;
 pub(crate) mod insert;
+mod json;
 pub(in crate::sql) mod overload;
 pub(crate) mod query;
 mod record;
@@ -89,6 +90,8 @@ pub(crate) struct Binder<'a> {
     pub locks: Vec<(Oid, RelationLock)>,
     /// The fields of columns of type record, where what they were made of tells.
     pub records: HashMap<ColumnId, Vec<(String, Type)>>,
+    /// Names of the columns of whole rows that have no type of their own.
+    pub whole_rows: HashMap<Vec<ColumnId>, Vec<String>>,
     /// Columns that a scan turned out to need after it was made, by the scan's first column.
     pub late_columns: HashMap<ColumnId, Vec<(ScanColumn, ColumnId)>>,
     /// Relations that the outermost view names itself.
@@ -143,6 +146,7 @@ impl<'a> Binder<'a> {
             dependencies: Vec::new(),
             locks: Vec::new(),
             records: HashMap::new(),
+            whole_rows: HashMap::new(),
             late_columns: HashMap::new(),
             view_sources: Vec::new(),
             views: Vec::new(),

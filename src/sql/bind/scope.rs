@@ -538,7 +538,12 @@ impl Binder<'_> {
         if scalar && count == 1 {
             return Ok(self.reference(level, item, 0, span));
         }
-        let fields = (0..count).map(|j| self.reference(level, item, j, span)).collect();
+        let fields: Vec<Expr> = (0..count).map(|j| self.reference(level, item, j, span)).collect();
+        if row_type == Oid::NONE {
+            let columns = &self.scopes[level].items[item].columns;
+            let names = columns.iter().map(|column| column.name.clone()).collect();
+            self.whole_rows.insert(columns.iter().map(|column| column.column).collect(), names);
+        }
         let ty = Type::new(if row_type == Oid::NONE { oid::RECORD } else { row_type });
         let row = Expr { kind: ExprKind::Row(fields), ty };
         let Some((key, relation)) = self.scopes[level].items[item].scan.clone() else { return Ok(row) };

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::{self, LockStrength};
 use crate::sql::columns::{ColumnSet, inputs, produced_in, used_by};
 use crate::sql::tree::{
-    ColumnId, Expr, ExprKind, JoinKind, LockTarget, OutputColumn, Rel, RelationLock, ScanColumn, SortKey,
+    ColumnId, Expr, ExprKind, JoinKind, LockTarget, OutputColumn, Rel, RelationLock, ScanColumn, SortKey, SubqueryKind,
 };
 use crate::types::{Oid, Type, oid};
 use std::collections::HashMap;
@@ -238,7 +238,17 @@ impl Binder<'_> {
                 fields.iter().map(|(name, ty)| ((*name).to_owned(), typed(*ty))).collect()
             }),
             ExprKind::Row(values) => {
-                Some(values.iter().enumerate().map(|(i, value)| (format!("f{}", i + 1), value.ty)).collect())
+                let column = |value: &Expr| match value.kind {
+                    ExprKind::Column(column) => Some(column),
+                    _ => None,
+                };
+                let columns: Option<Vec<ColumnId>> = values.iter().map(column).collect();
+                let names = columns.and_then(|columns| self.whole_rows.get(&columns));
+                let name = |at: usize| names.map_or_else(|| format!("f{}", at + 1), |names| names[at].clone());
+                Some(values.iter().enumerate().map(|(at, value)| (name(at), value.ty)).collect())
+            }
+            ExprKind::Subquery(subquery) if matches!(subquery.kind, SubqueryKind::Scalar) => {
+                subquery.columns.first().and_then(|column| self.records.get(column)).cloned()
             }
             _ => None,
         }

@@ -282,6 +282,7 @@ pub(super) fn heap_bytes(value: &Datum) -> usize {
     match value {
         Datum::Text(text) | Datum::Padded(text) if text.is_heap_allocated() => text.len(),
         Datum::Bytea(bytes) => bytes.len(),
+        Datum::Jsonb(value) => value.bytes().len(),
         Datum::Array(array) => array.items.len() * size_of::<Datum>(),
         Datum::Record(fields) => fields.len() * size_of::<Datum>(),
         _ => 0,

@@ -4,12 +4,14 @@
 //! - [`float`]: those of the float types, after Youngs and Cramer, and the regression family.
 //! - [`collect`]: min, max, boolean and bit aggregates, string_agg, array_agg, those of interval.
 //! - [`ordered`]: ordered-set and hypothetical-set aggregates.
+//! - [`json`]: those that make json and jsonb.
 //!
-//! Absent: xmlagg, the aggregates of ranges and bit strings, and the JSON ones.
+//! Absent: xmlagg, and the aggregates of ranges and bit strings.
 
 mod collect;
 mod exact;
 mod float;
+mod json;
 mod ordered;
 
 use super::Accumulator;
@@ -65,6 +67,10 @@ pub fn aggregate(name: &str, args: &[Type]) -> Option<Constructor> {
         "string_agg" if first == oid::BYTEA => Some(|_| Ok(Box::new(collect::JoinedBytes::default()))),
         "string_agg" => Some(|_| Ok(Box::new(collect::JoinedText::default()))),
         "array_agg" => Some(|start| Ok(Box::new(collect::Elements::new(start.element())))),
+        "json_agg" => Some(|start| Ok(Box::new(json::Items::text(start)))),
+        "jsonb_agg" => Some(|start| Ok(Box::new(json::Items::binary(start)))),
+        "json_object_agg" => Some(|start| Ok(Box::new(json::Pairs::text(start)))),
+        "jsonb_object_agg" => Some(|start| Ok(Box::new(json::Pairs::binary(start)))),
         "variance" | "var_samp" | "var_pop" | "stddev" | "stddev_samp" | "stddev_pop" => spread(name, first),
         "mode" => Some(|_| Ok(Box::new(ordered::Mode::default()))),
         "percentile_disc" => Some(|start| Ok(Box::new(ordered::Percentile::discrete(start)?))),

@@ -155,6 +155,7 @@ fn column_size(value: &Datum) -> Option<i32> {
         Datum::Interval(_) | Datum::Uuid(_) => 16,
         Datum::Text(text) | Datum::Padded(text) => varlena(text.len()),
         Datum::Bytea(bytes) => varlena(bytes.len()),
+        Datum::Jsonb(value) => varlena(value.bytes().len()),
         Datum::Numeric(number) => {
             let mut bytes = Vec::new();
             number.send(&mut bytes);
