@@ -8,6 +8,12 @@ use crate::error::{Error, Result, SqlState};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// Longest that a blocked thread does not look at the cancel flag.
+const LOOK: Duration = Duration::from_millis(5);
 
 thread_local! {
     static CANCEL: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
@@ -52,6 +58,30 @@ pub fn requested() -> bool {
 /// That.
 pub fn check() -> Result<()> {
     if requested() { Err(canceled()) } else { Ok(()) }
+}
+
+/// Blocks the thread until the event comes, or the statement is cancelled.
+///
+/// # Errors
+/// 57014
+pub fn block(waiter: &lightning_storage::Waiter) -> Result<()> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    if waiter.needs_work() {
+        waiter.work();
+        return Ok(());
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    waiter.on_ready(&waker);
+    while !waiter.is_ready() {
+        check()?;
+        std::thread::park_timeout(LOOK);
+    }
+    Ok(())
 }
 
 /// For an iterator's `take_while`: ends it when the statement was cancelled, which every so many items ask for.

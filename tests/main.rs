@@ -6,6 +6,7 @@ mod cancel;
 mod drivers;
 mod functions;
 mod hostile;
+mod locks;
 mod logic;
 mod long;
 mod pgbench;

@@ -177,4 +177,18 @@ insert into numbers_out values (-32768, -9223372036854775808, 123456789012345678
   (0, 0, 0, 0, 0, '', ''), (7, 9223372036854775807, 'NaN', 12345678.9, -0.999, E'\t\n\\\r\x0b\b\f', null);
 copy numbers_out to stdout;
 select * from numbers_out;
-drop table t, u, filtered, child, parent, large, many, numbers_out;
+-- WHERE over columns that are not copied: their defaults
+create table partly (a int, b int default 5, c char(3) default 'x', g int generated always as (a + 1) stored, i int generated always as identity, s serial, n text);
+\copy partly(a) from program 'seq 1 4' where b = 5 and c = 'x  ' and length(c::text) = 1 and i > 2 and n is null
+\copy partly(n, a) from program 'printf "p\t1\nq\t2\n\\\\N\t3\n"' where n <> 'p' and partly.s > 1
+\copy partly(i, a) from program 'printf "70\t1\n80\t2\n"' where i > 75
+select * from partly order by i;
+-- bytes that no text has
+create table nul (a text, b text);
+\copy nul from program 'printf "one\ttwo\nx\\\\0y\tz\n"'
+\copy nul from program 'printf "one\ttwo\nx\\\\x00y\tz\n"'
+\copy nul from program 'printf "one\ttwo\nx\\\\377y\tz\n"'
+\copy nul from program 'printf "one,two\nx\\\\0y,z\n"' csv
+\copy nul from program 'printf "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\2\0\0\0\3x\0y\0\0\0\1z\377\377"' binary
+select * from nul;
+drop table t, u, partly, nul, filtered, child, parent, large, many, numbers_out;

@@ -192,6 +192,17 @@ fn push_inner(known: &Estimator, mut rel: Rel, mut conditions: Vec<Expr>) -> Rel
             filtered(push(known, input, own), stay)
         }
         rel if is_chain(&rel) => chain(known, rel, conditions),
+        Rel::Join { kind: JoinKind::Full, left, right, on, lateral }
+            if !is_volatile(&on) && (rejects_any(&conditions, &left) || rejects_any(&conditions, &right)) =>
+        {
+            let (of_left, of_right) = (rejects_any(&conditions, &left), rejects_any(&conditions, &right));
+            let reduced = match (of_left, of_right) {
+                (true, true) => Rel::Join { kind: JoinKind::Inner, left, right, on, lateral },
+                (true, false) => Rel::Join { kind: JoinKind::Left, left, right, on, lateral },
+                (false, _) => Rel::Join { kind: JoinKind::Left, left: right, right: left, on, lateral },
+            };
+            push(known, reduced, conditions)
+        }
         Rel::Join { kind, left, right, mut on, lateral } => {
             in_expr(known, &mut on);
             push_join(known, kind, (*left, *right), on, lateral, conditions)
@@ -348,6 +359,12 @@ fn push_join(
     }
     let (left, right) = (Box::new(push(known, left, to_left)), Box::new(push(known, right, to_right)));
     filtered(Rel::Join { kind, left, right, on: all_of(ons), lateral }, stay)
+}
+
+/// Whether one of the conditions cannot be true when all columns of `rel` are NULL.
+fn rejects_any(conditions: &[Expr], rel: &Rel) -> bool {
+    let columns = produced(rel);
+    conditions.iter().any(|condition| rejects_null(condition, &columns))
 }
 
 /// Whether a condition cannot be true when all of `columns` are NULL.

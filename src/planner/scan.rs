@@ -4,8 +4,9 @@ use super::access::{self, End, Path};
 use super::columns::{ColumnSet, is_volatile, produced_in, used_by, used_in};
 use super::estimate::table_rows;
 use super::physical::{Planner, conjuncts, storage_of};
+use crate::catalog::builtin;
 use crate::catalog::image::{Body, Relation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::executor::row::expr::{Code, operator_of};
 use crate::executor::row::plan::{self as p, Kind, Node};
 use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, ScanColumn};
@@ -341,6 +342,9 @@ impl Planner<'_> {
             }
             return Ok(self.node_of(Kind::HashJoin(Arc::new(join)), rows));
         }
+        if kind == JoinKind::Full {
+            check_full(left, right, on)?;
+        }
         let ctes = self.correlated_ctes_in(right);
         let mut inner = self.rel(right, needed)?;
         let rows = self.estimator.join_rows(kind, rows, inner.estimate.rows, &conjuncts(on));
@@ -394,6 +398,42 @@ impl Planner<'_> {
         }
         (!pairs.is_empty()).then_some((pairs, rest))
     }
+}
+
+/// PostgreSQL answers a full join by hashing or merging alone: when one of its conditions can be hashed, or all of them, but
+/// constants, merged. The nested loop could do more; a query that runs here should run there.
+fn check_full(left: &Rel, right: &Rel, on: &Expr) -> Result<()> {
+    let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
+    produced_in(left, &mut of_left);
+    produced_in(right, &mut of_right);
+    let (mut hashes, mut merges) = (false, true);
+    for conjunct in conjuncts(on) {
+        let (hash, merge) = match &conjunct.kind {
+            ExprKind::Const(_) => (false, true),
+            ExprKind::Call(Call { function, args }) if args.len() == 2 && !is_volatile(conjunct) => {
+                let side = |expr: &Expr| {
+                    let mut used = ColumnSet::new();
+                    used_by(expr, &mut used);
+                    (used.intersects(&of_left), used.intersects(&of_right))
+                };
+                match (side(&args[0]), side(&args[1])) {
+                    ((true, false), (false, true)) | ((false, true), (true, false)) => {
+                        let operators = builtin::operators().iter().filter(|operator| operator.code == function.oid);
+                        operators.fold((false, false), |found, o| (found.0 || o.hashes, found.1 || o.merges))
+                    }
+                    _ => (false, false),
+                }
+            }
+            _ => (false, false),
+        };
+        hashes |= hash;
+        merges &= merge;
+    }
+    if hashes || merges {
+        return Ok(());
+    }
+    let message = "FULL JOIN is only supported with merge-joinable or hash-joinable join conditions";
+    Err(Error::new(SqlState::FeatureNotSupported, message))
 }
 
 /// What the conditions want the scan's `ctid` to be.

@@ -86,6 +86,8 @@ pub struct CopyReader {
     ended: bool,
     started: bool,
     finished_input: bool,
+    /// A line is being split: it is whole and its bytes are good.
+    splitting: bool,
     /// Rows (text, csv: lines) given so far, for messages.
     pub line: u64,
     /// The line last split, for messages.
@@ -107,6 +109,7 @@ impl CopyReader {
             ended: false,
             started: false,
             finished_input: false,
+            splitting: false,
             line: 0,
             raw: 0..0,
             fields: Vec::new(),
@@ -173,11 +176,13 @@ impl CopyReader {
             utf8(&self.input[line.clone()])?;
             self.fields.clear();
             self.scratch.clear();
+            self.splitting = true;
             if self.options.format == Format::Csv {
                 self.split_csv(line)?
             } else {
                 self.split_text(line)?
             }
+            self.splitting = false;
             if self.line == 1 && self.options.header != Header::No {
                 if self.options.header == Header::Match {
                     self.started = true;
@@ -192,6 +197,11 @@ impl CopyReader {
     /// Whether the row just given is the HEADER MATCH line.
     pub fn is_header(&self) -> bool {
         self.line == 1 && self.options.header == Header::Match && self.options.format != Format::Binary
+    }
+
+    /// Whether [`Self::next_row`] has failed at a line's fields, not before: messages show the line.
+    pub fn is_splitting(&self) -> bool {
+        self.splitting
     }
 
     /// The line last given, as it came; empty in binary format.

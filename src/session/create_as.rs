@@ -48,8 +48,11 @@ impl Session {
         let Some(table) = self.run_ddl(|ctx| ctx.create_plain_table(&new)).await? else { return Ok(TAG.to_owned()) };
         match execution {
             Some(mut execution) => {
-                let rows = self.fill(&table, &mut execution, stream).await?;
-                Ok(format!("SELECT {rows}"))
+                let filled = self.fill(&table, &mut execution, stream).await;
+                if filled.is_err() {
+                    self.leave(Box::new(execution));
+                }
+                Ok(format!("SELECT {}", filled?))
             }
             None => Ok(TAG.to_owned()),
         }
@@ -78,7 +81,7 @@ impl Session {
     async fn fill(&mut self, table: &Relation, execution: &mut Execution, stream: &mut Stream) -> Result<u64> {
         let width = table.attributes.len();
         let insert = self.insert_statement(table)?;
-        let (plan, ctx) = self.locked_plan(&insert).await?;
+        let (plan, ctx) = self.locked_plan(&insert).await.map_err(Error::without_position)?;
         let mut inserter = Inserter::start(plan, ctx)?;
         loop {
             let mut inserted = Ok(());

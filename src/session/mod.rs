@@ -45,7 +45,7 @@ use crate::error::{Error, Report, Result, SqlState};
 use crate::executor::functions::CallContext;
 use crate::executor::memory::Memory;
 use crate::executor::row::constraint::ConstraintQueue;
-use crate::executor::{SharedTransaction, StatementContext};
+use crate::executor::{Execution, SharedTransaction, StatementContext};
 use crate::interrupt;
 use crate::sql::ast::utility::TransactionModes;
 use crate::sql::bind::BindContext;
@@ -83,6 +83,8 @@ pub struct Session {
     transaction: SharedTransaction,
     block: Block,
     unsettled: Option<Unsettled>,
+    /// Executions that have failed, whose memory is given back with that.
+    leftovers: Vec<Box<Execution>>,
     savepoints: Vec<Savepoint>,
     /// The modes of a failed block whose transaction is undone already, for AND CHAIN.
     failed_modes: Option<TransactionModes>,
@@ -173,6 +175,7 @@ impl Session {
             transaction,
             block: Block::None,
             unsettled: None,
+            leftovers: Vec::new(),
             savepoints: Vec::new(),
             failed_modes: None,
             change: None,

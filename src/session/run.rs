@@ -10,7 +10,7 @@ use crate::executor::{Execution, Plan, StatementContext, Step};
 use crate::sql::ast::utility::{Transaction, Utility};
 use crate::sql::ast::{self, Statement};
 use crate::sql::tree::{OutputColumn, RelationLock};
-use crate::types::{Datum, binary_io, text_io};
+use crate::types::{Datum, Oid, binary_io, text_io};
 use crate::wire::backend;
 use crate::wire::stream::Stream;
 use bytes::{BufMut, BytesMut};
@@ -296,9 +296,19 @@ impl Session {
             rows += 1;
             Ok(limit == 0 || rows < limit)
         });
-        let Some(affected) = ended.await? else {
-            *given += rows;
-            return Ok(Ended::Suspended);
+        let affected = match ended.await {
+            Ok(Some(affected)) => affected,
+            Ok(None) => {
+                *given += rows;
+                return Ok(Ended::Suspended);
+            }
+            Err(error) => {
+                let state = std::mem::replace(&mut portal.state, PortalState::Done);
+                if let PortalState::Running(execution, _) = state {
+                    self.leave(execution);
+                }
+                return Err(error);
+            }
         };
         let tag = command_tag(execution.plan().kind, rows, affected);
         portal.state = PortalState::Done;
@@ -389,7 +399,9 @@ impl Session {
                     RelationLock::LockRows => LockMode::RowShare,
                     RelationLock::Write => LockMode::RowExclusive,
                 };
-                self.lock(LockTag::Table(relation.0), mode, WaitPolicy::Wait).await?;
+                if let Err(error) = self.lock(LockTag::Table(relation.0), mode, WaitPolicy::Wait).await {
+                    return Err(self.at_relation(error, prepared, *relation));
+                }
             }
             // Waiting for a lock may have been waiting for a change of the table.
             if self.committed_image()?.version == version {
@@ -401,6 +413,20 @@ impl Session {
         let call = self.call_context(&image);
         let ctx = self.statement_context(&image, &call)?;
         Ok((plan, ctx))
+    }
+
+    /// A lock's refusal with the place that names the relation: PostgreSQL takes the lock while it reads the text, and so says
+    /// where, unless it is told to stop.
+    fn at_relation(&mut self, error: Error, prepared: &Prepared, relation: Oid) -> Error {
+        // What PREPARE has read is not read again.
+        if error.code() == SqlState::QueryCanceled || error.is_fatal() || prepared.from_sql {
+            return error;
+        }
+        match self.place_of(prepared, relation) {
+            Ok(Some(place)) => error.at(place),
+            // The catalog has moved meanwhile.
+            Ok(None) | Err(_) => error,
+        }
     }
 
     /// Takes an explicit lock for the transaction.

@@ -91,6 +91,14 @@ impl Portal {
     pub(super) fn is_held(&self) -> bool {
         self.cursor.as_ref().is_some_and(|cursor| cursor.held)
     }
+
+    /// Its execution, if it is under way.
+    pub(super) fn into_execution(self) -> Option<Box<Execution>> {
+        match self.state {
+            PortalState::Running(execution, _) => Some(execution),
+            PortalState::Ready | PortalState::Done => None,
+        }
+    }
 }
 
 impl Prepared {
@@ -210,6 +218,20 @@ impl Session {
     /// A statement of a simple query, ready to run.
     pub(super) fn prepare_parsed(&mut self, text: &Arc<str>, parsed: Parsed) -> Result<Prepared> {
         self.prepare_as(text.clone(), Some(Arc::new(parsed.statement)), Vec::new(), true)
+    }
+
+    /// Where a statement's text first names a relation.
+    pub(super) fn place_of(&mut self, prepared: &Prepared, relation: Oid) -> Result<Option<u32>> {
+        let statement = match (&prepared.holes, &prepared.statement) {
+            (Some(holes), _) => Session::own_statement(&prepared.text, holes)?,
+            (None, Some(statement)) => statement.clone(),
+            (None, None) => return Ok(None),
+        };
+        let image = self.image()?;
+        let call = self.call_context(&image);
+        let declared = prepared.params.iter().map(|ty| Some(ty.oid)).collect();
+        let ctx = self.bind_context(&image, &call, declared);
+        self.watched(|| crate::sql::bind::Binder::new(&ctx, &prepared.text).place_of(&statement, relation))
     }
 
     /// The statement's plan: the cached one while catalog and settings are as they were.

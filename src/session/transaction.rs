@@ -1,8 +1,10 @@
 //! Transaction blocks, savepoints, commit and rollback.
 
 use super::Session;
+use super::statement::Portal;
 use crate::catalog::store::Change;
 use crate::error::{Error, Result, SqlState};
+use crate::executor::Execution;
 use crate::executor::row::constraint::{ConstraintQueue, QueueMark};
 use crate::sql::ast::ObjectName;
 use crate::sql::ast::utility::{Isolation, TransactionModes};
@@ -260,7 +262,13 @@ impl Session {
 
     /// ROLLBACK of whatever transaction there is. Cannot fail.
     pub(super) fn rollback(&mut self) {
-        self.portals.retain(|_, portal| portal.is_held());
+        let over: Vec<String> =
+            self.portals.iter().filter(|(_, portal)| !portal.is_held()).map(|(n, _)| n.clone()).collect();
+        for name in over {
+            if let Some(execution) = self.portals.remove(&name).and_then(Portal::into_execution) {
+                self.leave(execution);
+            }
+        }
         let transaction = self.transaction.lock().take();
         self.settle_later(transaction.map(Unsettled::Transaction));
         self.block = Block::None;
@@ -276,7 +284,9 @@ impl Session {
     /// Undoes now what is little; what is much once the client has been told, which may not wait for it.
     fn settle_later(&mut self, over: Option<Unsettled>) {
         let Some(over) = over else { return };
-        self.settle();
+        if self.unsettled.is_some() {
+            tokio::task::block_in_place(|| self.undo_unsettled());
+        }
         let large = match &over {
             Unsettled::Transaction(transaction) => transaction.has_changed_more_than(UNDONE_AT_ONCE),
             Unsettled::Since(_) => {
@@ -291,13 +301,24 @@ impl Session {
 
     /// Whether there is something to [`Self::settle`].
     pub fn is_unsettled(&self) -> bool {
-        self.unsettled.is_some()
+        self.unsettled.is_some() || !self.leftovers.is_empty()
+    }
+
+    /// Keeps a failed execution until the client has been told: to free what a long one has gathered takes a while, too.
+    pub(super) fn leave(&mut self, execution: Box<Execution>) {
+        if execution.is_long() {
+            self.leftovers.push(execution);
+        }
     }
 
     /// Undoes what has been put off; nothing else of the session may happen before.
     pub fn settle(&mut self) {
         while self.is_unsettled() {
-            tokio::task::block_in_place(|| self.undo_unsettled());
+            tokio::task::block_in_place(|| {
+                // Others may wait for its locks.
+                self.undo_unsettled();
+                self.leftovers.clear();
+            });
         }
     }
 

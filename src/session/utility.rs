@@ -446,7 +446,7 @@ impl Session {
             return Err(Error::unsupported("EXECUTE of a utility statement"));
         }
         let params = self.execute_params(execute, &prepared)?;
-        let mut execution = self.start(&prepared, params).await?;
+        let mut execution = Box::new(self.start(&prepared, params).await?);
         let mut rows = 0;
         let mut writer = RowWriter::default();
         let formats = self.result_formats.clone();
@@ -455,8 +455,13 @@ impl Session {
             writer.put(execution, &prepared.output, &formats, out);
             Ok(true)
         });
-        let affected = run.await?.unwrap_or_default();
-        Ok(command_tag(execution.plan().kind, rows, affected))
+        match run.await {
+            Ok(affected) => Ok(command_tag(execution.plan().kind, rows, affected.unwrap_or_default())),
+            Err(error) => {
+                self.leave(execution);
+                Err(error)
+            }
+        }
     }
 
     /// EXECUTE's parameters.
@@ -523,12 +528,15 @@ impl Session {
         }
         let lines = if analyze {
             let started = self.start(&prepared, params.clone()).await?;
-            let mut execution = crate::executor::Execution::start_instrumented(
+            let mut execution = Box::new(crate::executor::Execution::start_instrumented(
                 started.plan().clone(),
                 params,
                 started.context().clone(),
-            )?;
-            self.run(&mut execution, stream, |_, _| Ok(true)).await?;
+            )?);
+            if let Err(error) = self.run(&mut execution, stream, |_, _| Ok(true)).await {
+                self.leave(execution);
+                return Err(error);
+            }
             explain_lines(execution.plan(), options, Some(execution.instruments()), Some(execution.context()), json)
         } else {
             let plan = self.plan(&prepared)?;

@@ -4,7 +4,7 @@
 //! digits, then the display scale (u16). interval is Keyed: its length in microseconds (i128, sign flipped), then months, days, micros.
 //! timetz is Keyed: UTC time and zone in order. jsonb is Keyed by itself (see `types::jsonb`). Arrays are Keyed: every item as a key column, then the array's own binary form.
 //! The date/time types are their numbers, uuid is 16 bytes, oid an Int64, text and bytea their bytes,
-//! char(n) without the blanks at its end.
+//! char(n) without the blanks at its end. bpchar without a length is Keyed: the same, then how many blanks there were.
 
 use super::jsonb::Jsonb;
 use super::numeric::Numeric;
@@ -32,12 +32,18 @@ pub fn column_type(ty: Type) -> ColumnType {
         oid::FLOAT8 => ColumnType::Float64,
         oid::UUID => ColumnType::Fixed16,
         oid::NUMERIC if scaled(ty).is_some() => ColumnType::Int64,
+        oid::BPCHAR if keeps_blanks(ty) => ColumnType::Keyed,
         oid::NUMERIC | oid::INTERVAL | oid::TIMETZ | oid::JSONB => ColumnType::Keyed,
         oid::INT2VECTOR | oid::OIDVECTOR => ColumnType::Keyed,
         other if is_oid(other) => ColumnType::Int64,
         other if oid::element_of(other).is_some() => ColumnType::Keyed,
         _ => ColumnType::Bytes,
     }
+}
+
+/// bpchar without a length: its blanks are shown, though comparisons do not see them.
+pub(super) fn keeps_blanks(ty: Type) -> bool {
+    ty.oid == oid::BPCHAR && ty.typmod <= 4
 }
 
 /// oid, xid, cid and the reg types.
@@ -75,6 +81,10 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
         Datum::Float8(v) => Value::Float64(*v),
         Datum::Oid(v) => Value::Int64(i64::from(v.0)),
         Datum::Uuid(v) => Value::Fixed16(*v),
+        Datum::Text(v) | Datum::Padded(v) if keeps_blanks(ty) => {
+            let counts = v.trim_end_matches(' ');
+            keyed(counts.as_bytes(), &((v.len() - counts.len()) as u32).to_le_bytes(), scratch)
+        }
         Datum::Text(v) | Datum::Padded(v) if ty.oid == oid::BPCHAR => Value::Bytes(v.trim_end_matches(' ').as_bytes()),
         Datum::Text(v) | Datum::Padded(v) => Value::Bytes(v.as_bytes()),
         Datum::Bytea(v) => Value::Bytes(v),
@@ -197,10 +207,17 @@ fn from_bytes(bytes: &[u8], ty: Type) -> Option<Datum> {
         }
         oid::INT2VECTOR | oid::OIDVECTOR => decode_array(&bytes[keyed_part(bytes).len()..]),
         other if oid::element_of(other).is_some() => decode_array(&bytes[keyed_part(bytes).len()..]),
-        oid::BPCHAR if ty.typmod > 4 => {
-            std::str::from_utf8(bytes).ok().map(|text| typmod::padded(text, (ty.typmod - 4) as usize))
+        oid::BPCHAR if keeps_blanks(ty) => {
+            let text = keyed_part(bytes);
+            let blanks = u32::from_le_bytes(bytes.get(text.len()..text.len() + 4)?.try_into().ok()?) as usize;
+            let text = std::str::from_utf8(text).ok()?;
+            Some(if blanks == 0 {
+                Datum::Text(text.into())
+            } else {
+                Datum::Padded((text.to_owned() + &" ".repeat(blanks)).into())
+            })
         }
-        oid::BPCHAR => std::str::from_utf8(bytes).ok().map(|text| Datum::bpchar(text.into())),
+        oid::BPCHAR => std::str::from_utf8(bytes).ok().map(|text| typmod::padded(text, (ty.typmod - 4) as usize)),
         _ => std::str::from_utf8(bytes).ok().map(|text| Datum::Text(text.into())),
     }
 }
@@ -230,11 +247,7 @@ fn encode_array(array: &Array, key: &mut KeyEncoder, rest: &mut Vec<u8>) -> Resu
             Value::Float32(v) => v.to_le_bytes().to_vec(),
             Value::Float64(v) => v.to_le_bytes().to_vec(),
             Value::Fixed16(v) => v.to_vec(),
-            Value::Bytes(v) => match item {
-                // An element's length is not known when it is read: its blanks are kept.
-                Datum::Padded(text) => text.as_bytes().to_vec(),
-                _ => v.to_vec(),
-            },
+            Value::Bytes(v) => v.to_vec(),
         };
         rest.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         rest.extend_from_slice(&bytes);

@@ -4,7 +4,7 @@
 //! another kind or an error is not plain: the type's input function decides on it.
 
 use super::datetime::calendar::{days_from_civil, days_in_month};
-use super::physical::{self, scaled};
+use super::physical::{self, keeps_blanks, scaled};
 use super::text_io::{self, TextContext, push_blanks, push_scaled};
 use super::{Type, datetime, oid, typmod};
 use crate::error::{Error, Result, SqlState};
@@ -24,7 +24,7 @@ pub fn cell(text: &[u8], ty: Type) -> Option<Value<'_>> {
         oid::TIMESTAMP if ty.typmod < 0 => Value::Int64(timestamp(text)?),
         oid::TEXT => Value::Bytes(text),
         oid::VARCHAR if fits(text, ty) => Value::Bytes(text),
-        oid::BPCHAR if fits(text, ty) => {
+        oid::BPCHAR if !keeps_blanks(ty) && fits(text, ty) => {
             let end = text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
             Value::Bytes(&text[..end])
         }
@@ -46,11 +46,11 @@ pub fn output(value: Value<'_>, ty: Type, ctx: &TextContext<'_>, out: &mut Strin
         }
         (Value::Int32(v), oid::DATE) => datetime::date_out(v, ctx.format, out),
         (Value::Int64(v), oid::TIMESTAMP) => datetime::timestamp_out(v, ctx.format, out),
-        (Value::Bytes(v), oid::TEXT | oid::VARCHAR | oid::BPCHAR) => {
+        (Value::Bytes(v), oid::TEXT | oid::VARCHAR | oid::BPCHAR) if !keeps_blanks(ty) => {
             let text = std::str::from_utf8(v)
                 .map_err(|_| Error::new(SqlState::DataCorrupted, "a stored text is not UTF-8"))?;
             out.push_str(text);
-            if ty.oid == oid::BPCHAR && ty.typmod > 4 {
+            if ty.oid == oid::BPCHAR {
                 push_blanks(((ty.typmod - 4) as usize).saturating_sub(text.chars().count()), out);
             }
         }
@@ -161,6 +161,7 @@ mod tests {
             (oid::TEXT, -1),
             (oid::VARCHAR, 4 + 5),
             (oid::BPCHAR, 4 + 5),
+            (oid::BPCHAR, -1),
             (oid::BOOL, -1),
         ];
         let texts = [

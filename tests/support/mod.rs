@@ -166,6 +166,13 @@ pub(crate) fn difference(expected: &str, found: &str) -> String {
     diff.map_or_else(|_| "they differ".to_owned(), |diff| String::from_utf8_lossy(&diff.stdout).into_owned())
 }
 
+/// SQLSTATE of an ErrorResponse.
+fn state_of(body: &[u8]) -> String {
+    let mut fields = body.split(|byte| *byte == 0);
+    let state = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
+    String::from_utf8_lossy(state.get(1..).unwrap_or_default()).into_owned()
+}
+
 /// A connection that speaks the simple protocol with any bytes.
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -206,6 +213,33 @@ impl Wire {
         if self.send(text) { self.answer() } else { "closed".to_owned() }
     }
 
+    /// A CopyData message; that nobody reads it any more is no error.
+    pub(crate) fn copy_data(&mut self, data: &[u8]) {
+        let mut message = vec![b'd'];
+        message.extend((data.len() as u32 + 4).to_be_bytes());
+        message.extend(data);
+        let _ = self.stream.write_all(&message);
+    }
+
+    /// Another handle on the connection, for a thread that reads while this one writes.
+    pub(crate) fn reader(&self) -> Wire {
+        Wire { stream: self.stream.try_clone().expect("a second handle"), key: Vec::new() }
+    }
+
+    /// Waits for an error: its SQLSTATE.
+    pub(crate) fn error(self) -> String {
+        let mut input = BufReader::new(&self.stream);
+        loop {
+            let mut head = [0; 5];
+            input.read_exact(&mut head).expect("a message");
+            let mut body = vec![0; u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize - 4];
+            input.read_exact(&mut body).expect("a whole message");
+            if head[0] == b'E' {
+                return state_of(&body);
+            }
+        }
+    }
+
     /// A cancel request for what the connection is doing.
     pub(crate) fn cancel(&self) {
         let address = self.stream.peer_addr().expect("it is connected");
@@ -229,9 +263,7 @@ impl Wire {
                 b'Z' => return code,
                 b'K' => self.key = body,
                 b'E' => {
-                    let mut fields = body.split(|byte| *byte == 0);
-                    let state = fields.find(|field| field.first() == Some(&b'C')).unwrap_or_default();
-                    code = String::from_utf8_lossy(state.get(1..).unwrap_or_default()).into_owned();
+                    code = state_of(&body);
                 }
                 _ => {}
             }

@@ -246,6 +246,7 @@ impl DdlContext<'_> {
             }
             return Err(Error::new(SqlState::DuplicateColumn, message));
         }
+        super::create_table::check_column_count(relation.attributes.len() + 1)?;
         let (mut constraints, mut sequences, mut texts) = (Vec::new(), Vec::new(), Vec::new());
         let column = super::like::Column { def: def.clone(), ty: None };
         let mut attribute = self.attribute(

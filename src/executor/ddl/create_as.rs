@@ -35,6 +35,7 @@ impl DdlContext<'_> {
         if self.is_taken(schema, &name, new.if_not_exists)? {
             return Ok(None);
         }
+        super::create_table::check_column_count(new.columns.len())?;
         let mut attributes: Vec<Attribute> = Vec::with_capacity(new.columns.len());
         for (i, (name, ty)) in new.columns.iter().enumerate() {
             super::create_table::check_column_name(name)?;

@@ -16,6 +16,15 @@ use std::sync::Arc;
 /// Columns that a table may have.
 const COLUMNS_MAX: usize = 1600;
 
+/// 54011 when a table would have too many columns, dropped ones included.
+pub(super) fn check_column_count(count: usize) -> Result<()> {
+    if count <= COLUMNS_MAX {
+        return Ok(());
+    }
+    let message = format!("tables can have at most {COLUMNS_MAX} columns");
+    Err(Error::new(SqlState::TooManyColumns, message))
+}
+
 /// A sequence to be made for a serial or identity column.
 pub(super) struct OwnSequence {
     pub(super) attribute: i16,
@@ -42,10 +51,7 @@ impl DdlContext<'_> {
             return Ok(TAG);
         }
         let mut likes = self.like_columns(create)?;
-        if likes.columns.len() > COLUMNS_MAX {
-            let message = format!("tables can have at most {COLUMNS_MAX} columns");
-            return Err(Error::new(SqlState::TooManyColumns, message));
-        }
+        check_column_count(likes.columns.len())?;
         let (mut attributes, mut constraints, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
         let mut texts = Vec::new();
         for column in &likes.columns {

@@ -58,7 +58,7 @@ pub(super) fn index_def(table: ObjectId, index: &Index) -> IndexDef {
     }
 }
 
-/// Rows between two looks at the cancel flag while an index is built.
+/// Rows whose entries are put into an index in one go, in key order.
 const BUILD_ROWS: usize = 100_000;
 
 impl DdlContext<'_> {
@@ -72,14 +72,15 @@ impl DdlContext<'_> {
         };
         let storage = self.with(|tx| tx.create_index(index_def(table, index)))?;
         let cancel = (self.statement)(self.image().clone())?.cancel;
+        let canceled = || cancel.load(std::sync::atomic::Ordering::Relaxed);
         loop {
             let built = self.with(|tx| {
                 let snapshot = tx.snapshot();
-                tx.build_index(&snapshot, storage, BUILD_ROWS)
+                tx.build_index_while(&snapshot, storage, BUILD_ROWS, &|| !canceled())
             });
             match built {
                 Ok(true) => return Ok(storage),
-                Ok(false) if cancel.load(std::sync::atomic::Ordering::Relaxed) => {
+                Ok(false) if canceled() => {
                     return Err(Error::new(SqlState::QueryCanceled, "canceling statement due to user request"));
                 }
                 Ok(false) => {}

@@ -244,8 +244,8 @@ impl Writer {
             }
             (Builder::Text(builder), Value::Null) => builder.append_null(),
             (Builder::Text(builder), Value::Bytes(_)) => match value {
-                // char(n) as storage has it; without a length the blanks are part of the value.
-                Datum::Text(text) | Datum::Padded(text) if self.ty.oid == oid::BPCHAR && self.ty.typmod >= 0 => {
+                // char(n) as storage has it.
+                Datum::Text(text) | Datum::Padded(text) if self.ty.oid == oid::BPCHAR => {
                     builder.append_value(text.trim_end_matches(' '));
                 }
                 Datum::Text(text) | Datum::Padded(text) => builder.append_value(text.as_str()),

@@ -205,7 +205,7 @@ impl Execution {
                 Ok(Step::Done { affected }) => return Ok(affected),
                 Ok(Step::Yield) => {}
                 Err(error) => match error.waiter() {
-                    Some(waiter) => waiter.block(),
+                    Some(waiter) => crate::interrupt::block(waiter)?,
                     None => return Err(error),
                 },
             }

@@ -78,7 +78,7 @@ impl Form {
             Form::Decimal(_) => true,
             Form::Stored(ty) => {
                 self.as_scaled().is_some()
-                    || ty.oid == oid::BPCHAR && ty.typmod >= 0
+                    || ty.oid == oid::BPCHAR && ty.typmod > 4
                     || matches!(
                         ty.oid,
                         oid::BOOL

@@ -218,6 +218,10 @@ impl Binder<'_> {
                         _ => self.coerce_unknown_to_text(value),
                     });
                 }
+                if values.len() > super::select::ENTRIES_MAX {
+                    let message = format!("ROW expressions can have at most {} entries", super::select::ENTRIES_MAX);
+                    return Err(Error::new(SqlState::TooManyColumns, message).at(self.position(pos)));
+                }
                 Ok(Expr { kind: ExprKind::Row(values), ty: Type::new(oid::RECORD) })
             }
             Ast::Exists(query) => {

@@ -387,6 +387,12 @@ impl Binder<'_> {
         scope.all_items = items.clone();
         items.iter().for_each(|item| self.own_item(item));
         let targets = self.targets(list, Clause::Returning)?;
+        if targets.len() > super::select::ENTRIES_MAX {
+            // PostgreSQL finds out when it makes the first row.
+            let message =
+                format!("number of columns ({}) exceeds limit ({})", targets.len(), super::select::ENTRIES_MAX);
+            return Err(Error::new(SqlState::TooManyColumns, message));
+        }
         let origins = self.origins();
         let mut returning = Vec::new();
         let mut output = Vec::new();

@@ -88,6 +88,8 @@ pub(crate) struct Binder<'a> {
     pub dependencies: Vec<Oid>,
     /// See [`crate::sql::tree::Statement::locks`].
     pub locks: Vec<(Oid, RelationLock)>,
+    /// Relations that the text names, each with its first place.
+    pub places: Vec<(Oid, u32)>,
     /// The fields of columns of type record, where what they were made of tells.
     pub records: HashMap<ColumnId, Vec<(String, Type)>>,
     /// Names of the columns of whole rows that have no type of their own.
@@ -145,6 +147,7 @@ impl<'a> Binder<'a> {
             params: ctx.declared_params.iter().map(|ty| ty.map(Type::new)).collect(),
             dependencies: Vec::new(),
             locks: Vec::new(),
+            places: Vec::new(),
             records: HashMap::new(),
             whole_rows: HashMap::new(),
             late_columns: HashMap::new(),

@@ -72,6 +72,12 @@ impl Binder<'_> {
         self.finish(root, output)
     }
 
+    /// Where a statement first names a relation.
+    pub(crate) fn place_of(mut self, statement: &ast::Statement, relation: crate::types::Oid) -> Result<Option<u32>> {
+        self.root(statement)?;
+        Ok(self.places.iter().find(|(oid, _)| *oid == relation).map(|(_, place)| *place))
+    }
+
     /// A statement whose main part is bound.
     pub(crate) fn finish(mut self, root: Root, output: Vec<OutputColumn>) -> Result<Statement> {
         let params = self.final_params()?;
@@ -310,6 +316,7 @@ impl Binder<'_> {
             }
             columns.push(self.column(ty));
         }
+        super::select::check_entries(width)?;
         let rel = Rel::Values { columns: columns.clone(), rows: exprs };
         let scope_columns = columns.iter().enumerate().map(|(i, column)| ScopeColumn {
             name: format!("column{}", i + 1),

@@ -708,6 +708,9 @@ impl Binder<'_> {
             return Err(Error::new(SqlState::WrongObjectType, message).at(self.position(span)));
         }
         self.depend(relation.oid);
+        if !self.text.is_empty() && self.places.iter().all(|(oid, _)| *oid != relation.oid) {
+            self.places.push((relation.oid, span));
+        }
         Ok(relation)
     }
 }

@@ -71,6 +71,18 @@ struct Parts {
     unique: Unique,
 }
 
+/// Entries that a select list may have, as PostgreSQL's MaxTupleAttributeNumber.
+pub(crate) const ENTRIES_MAX: usize = 1664;
+
+/// 54011 when a select list has too many entries.
+pub(crate) fn check_entries(count: usize) -> Result<()> {
+    if count <= ENTRIES_MAX {
+        return Ok(());
+    }
+    let message = format!("target lists can have at most {ENTRIES_MAX} entries");
+    Err(Error::new(SqlState::TooManyColumns, message))
+}
+
 /// As messages name a locking clause.
 pub(crate) fn lock_name(strength: LockStrength) -> &'static str {
     match strength {
@@ -104,10 +116,24 @@ impl Binder<'_> {
         let order = self.order_by(tail.order_by, &mut targets, Clause::OrderBy)?;
         let grouping = self.group_by(group_by, *group_distinct, &mut targets)?;
         let unique = self.unique(distinct, &order, &mut targets)?;
+        self.check_entries(&targets)?;
         let literals = self.settle(&mut targets, resolve);
         let refused = self.lock_refusal(&unique, group_by, having.is_some());
         let parts = Parts { targets, filter, having, grouping, order, unique };
         self.assemble(input, parts, tail, literals, refused)
+    }
+
+    /// A select list's limit, which the expressions of ORDER BY, GROUP BY, DISTINCT ON and windows count for too.
+    fn check_entries(&mut self, targets: &[BoundTarget]) -> Result<()> {
+        let same = super::aggregate::same_expr;
+        let mut extra: Vec<&Expr> = Vec::new();
+        let windows = &self.scopes.last().expect("a select list has its scope").windows;
+        for key in windows.iter().flat_map(|w| w.partition.iter().chain(w.order.iter().map(|key| &key.expr))) {
+            if !targets.iter().any(|target| same(&target.expr, key)) && !extra.iter().any(|other| same(other, key)) {
+                extra.push(key);
+            }
+        }
+        check_entries(targets.len() + extra.len())
     }
 
     /// Gives literals of unknown type the type text, or (in operands of set operations and INSERT) leaves them to who asked.

@@ -571,7 +571,6 @@ fn escapes(piece: &str, out: &mut Vec<u8>, text: &str, start: usize) -> Result<(
             b'n' => out.push(b'\n'),
             b'r' => out.push(b'\r'),
             b't' => out.push(b'\t'),
-            b'v' => out.push(11),
             b'0'..=b'7' => {
                 let count = digits(&bytes[at + 1..], 3, 8);
                 let value = u32::from_str_radix(&piece[at + 1..at + 1 + count], 8).unwrap_or(0);

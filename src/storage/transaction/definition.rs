@@ -96,7 +96,22 @@ impl Transaction {
     ///
     /// # Errors
     /// `Duplicate`; `TooLarge`.
-    pub fn build_index(&mut self, _s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
+    pub fn build_index(&mut self, s: &Snapshot, index: ObjectId, budget_rows: usize) -> Result<bool> {
+        self.build_index_while(s, index, budget_rows, &|| true)
+    }
+
+    /// The same, given up between two leaves once `go_on` says no: what is in already is put in again by the next call, if
+    /// there is one.
+    ///
+    /// # Errors
+    /// As [`Self::build_index`].
+    pub fn build_index_while(
+        &mut self,
+        _s: &Snapshot,
+        index: ObjectId,
+        budget_rows: usize,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<bool> {
         let shared = self.shared.clone();
         // A version whose entry is about to come in must not be cleaned up before.
         let _quiet = shared.cleaning.lock();
@@ -107,10 +122,15 @@ impl Transaction {
         while let Some(row) = next
             && left > 0
         {
+            if !go_on() {
+                return Ok(false);
+            }
             next = self.leaf_keys(&index, row, &mut left, &mut entries)?;
         }
         // In key order every leaf is visited once, and filled from the left.
-        self.put_entries(&index, &mut entries)?;
+        if !self.put_entries_while(&index, &mut entries, go_on)? {
+            return Ok(false);
+        }
         index.build_next.store(next.unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(next.is_none())
     }

@@ -174,10 +174,23 @@ impl Transaction {
     /// Puts entries into an index, each judged if it is to be; deferrable ones are only remembered. The caller is not inside
     /// the gate.
     pub(super) fn put_entries(&mut self, index: &Index, entries: &mut Entries) -> Result<()> {
+        self.put_entries_while(index, entries, &|| true).map(|_| ())
+    }
+
+    /// The same, given up between two leaves once `go_on` says no: `false`.
+    pub(super) fn put_entries_while(
+        &mut self,
+        index: &Index,
+        entries: &mut Entries,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<bool> {
         entries.sort();
         let pool = &self.shared.pool;
         let mut next = 0;
         while next < entries.list.len() {
+            if !go_on() {
+                return Ok(false);
+            }
             let _pass = pool.gate().enter();
             let stop = self.fill_leaf(index, entries, &mut next)?;
             let Some(entry) = entries.list.get(next) else { break };
@@ -200,7 +213,7 @@ impl Transaction {
                 self.unchecked.push((index.id, RowId(u64::from_be_bytes(*row))));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts entries from `next` on into the leaf that covers it, as far as that goes.
