@@ -4,9 +4,9 @@
 //! at which one operator that knows how to goes on in temporary files. Amounts are estimates of heap bytes. An operator holds a [`Reservation`], which gives everything back when dropped;
 //! it doubles, then grows in steps of 64 KiB, so that a row costs no atomic operation and a small store takes little.
 
+use super::spill::Folder;
 use crate::error::{Error, Result, SqlState};
 use crate::types::Datum;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,7 +40,7 @@ pub struct Memory {
     budget: Arc<Budget>,
     used_bytes: AtomicUsize,
     /// work_mem, and where temporary files go; `None`: nothing is spilled.
-    spill: Option<(usize, Arc<Path>)>,
+    spill: Option<(usize, Folder)>,
 }
 
 impl Memory {
@@ -55,13 +55,13 @@ impl Memory {
     }
 
     /// An account on `budget`; an operator that holds more than `work_mem_bytes` goes on in temporary files in `folder`.
-    pub fn with_spilling(budget: &Arc<Budget>, work_mem_bytes: usize, folder: impl Into<Arc<Path>>) -> Arc<Memory> {
+    pub fn with_spilling(budget: &Arc<Budget>, work_mem_bytes: usize, folder: impl Into<Folder>) -> Arc<Memory> {
         let spill = Some((work_mem_bytes, folder.into()));
         Arc::new(Memory { budget: budget.clone(), used_bytes: AtomicUsize::new(0), spill })
     }
 
     /// The folder for the temporary files of an operator that holds `bytes`, if it is to spill.
-    pub fn spill_folder(&self, bytes: usize) -> Option<&Path> {
+    pub fn spill_folder(&self, bytes: usize) -> Option<&Folder> {
         match &self.spill {
             Some((work_mem, folder)) if bytes > *work_mem => Some(folder),
             _ => None,
@@ -69,8 +69,8 @@ impl Memory {
     }
 
     /// The folder for temporary files.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.spill.as_ref().map(|(_, folder)| &**folder)
+    pub(super) fn folder(&self) -> Option<&Folder> {
+        self.spill.as_ref().map(|(_, folder)| folder)
     }
 
     /// Bytes drawn.

@@ -17,7 +17,7 @@ use crate::types::{Array, ArrayDim, Datum, Interval, Oid, Type};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,27 +25,116 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Rows being written.
 pub struct SpillWriter {
-    file: BufWriter<File>,
+    file: BufWriter<Temporary>,
     rows: u64,
 }
 
 /// Rows being read, from the first on.
 pub struct SpillReader {
-    file: BufReader<File>,
+    file: BufReader<Temporary>,
     rows: u64,
 }
 
-/// A nameless temporary file.
-fn temporary(folder: &Path) -> Result<File> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = folder.join(format!("lightning_tmp.{}.{number}", std::process::id()));
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(io_error)?;
-    std::fs::remove_file(&path).map_err(io_error)?;
-    Ok(file)
+/// Where a session's temporary files go, and how much all of them may hold (temp_file_limit).
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: Arc<Path>,
+    limit_kib: Option<u64>,
+    used_bytes: Arc<AtomicU64>,
+}
+
+impl Folder {
+    /// A session's folder; `used_bytes` is the session's.
+    pub fn new(path: Arc<Path>, limit_kib: Option<u64>, used_bytes: Arc<AtomicU64>) -> Folder {
+        Folder { path, limit_kib, used_bytes }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes that may be written yet; `None`: as many as there is room for.
+    pub fn left(&self) -> Option<u64> {
+        let used = self.used_bytes.load(Ordering::Relaxed);
+        self.limit_kib.map(|limit| (limit << 10).saturating_sub(used))
+    }
+
+    /// 53400
+    pub fn exceeded(&self) -> Error {
+        let message = format!("temporary file size exceeds temp_file_limit ({}kB)", self.limit_kib.unwrap_or(0));
+        Error::new(SqlState::ConfigurationLimitExceeded, message)
+    }
+
+    fn take(&self, bytes: u64) -> Io<()> {
+        let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.limit_kib.is_some_and(|limit| used > limit << 10) {
+            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(std::io::Error::other(self.exceeded()));
+        }
+        Ok(())
+    }
+}
+
+impl From<PathBuf> for Folder {
+    fn from(path: PathBuf) -> Folder {
+        Folder::new(path.into(), None, Arc::default())
+    }
+}
+
+/// A nameless temporary file, which counts in its folder for as long as it is open.
+#[derive(Debug)]
+struct Temporary {
+    file: File,
+    bytes: u64,
+    folder: Folder,
+}
+
+impl Temporary {
+    fn create(folder: &Folder) -> Result<Temporary> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.path.join(format!("lightning_tmp.{}.{number}", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).map_err(io_error)?;
+        std::fs::remove_file(&path).map_err(io_error)?;
+        Ok(Temporary { file, bytes: 0, folder: folder.clone() })
+    }
+
+    fn grow(&mut self, bytes: usize) -> Io<()> {
+        self.folder.take(bytes as u64)?;
+        self.bytes += bytes as u64;
+        Ok(())
+    }
+}
+
+impl Write for Temporary {
+    fn write(&mut self, bytes: &[u8]) -> Io<usize> {
+        self.grow(bytes.len())?;
+        self.file.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Io<()> {
+        self.file.flush()
+    }
+}
+
+impl Read for Temporary {
+    fn read(&mut self, bytes: &mut [u8]) -> Io<usize> {
+        self.file.read(bytes)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        self.folder.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 fn io_error(error: std::io::Error) -> Error {
+    if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        return own.clone();
+    }
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
             Error::new(SqlState::DiskFull, "could not write to temporary file: No space left on device")
@@ -56,8 +145,8 @@ fn io_error(error: std::io::Error) -> Error {
 
 impl SpillWriter {
     /// A new file in `folder`.
-    pub fn create(folder: &Path) -> Result<SpillWriter> {
-        Ok(SpillWriter { file: BufWriter::with_capacity(BUFFER_BYTES, temporary(folder)?), rows: 0 })
+    pub fn create(folder: &Folder) -> Result<SpillWriter> {
+        Ok(SpillWriter { file: BufWriter::with_capacity(BUFFER_BYTES, Temporary::create(folder)?), rows: 0 })
     }
 
     /// Appends a row.
@@ -72,7 +161,7 @@ impl SpillWriter {
     /// The rows, to be read.
     pub fn finish(self) -> Result<SpillReader> {
         let mut file = self.file.into_inner().map_err(|error| io_error(error.into_error()))?;
-        file.seek(SeekFrom::Start(0)).map_err(io_error)?;
+        file.file.seek(SeekFrom::Start(0)).map_err(io_error)?;
         Ok(SpillReader { file: BufReader::with_capacity(BUFFER_BYTES, file), rows: self.rows })
     }
 }
@@ -100,7 +189,7 @@ impl SpillReader {
 /// Blocks of rows, each read back whole by its number.
 #[derive(Debug)]
 pub struct SpillBlocks {
-    file: File,
+    file: Temporary,
     /// Where each block ends.
     ends: Vec<u64>,
     scratch: Vec<u8>,
@@ -108,8 +197,8 @@ pub struct SpillBlocks {
 
 impl SpillBlocks {
     /// None yet, in a new file in `folder`.
-    pub fn create(folder: &Path) -> Result<SpillBlocks> {
-        Ok(SpillBlocks { file: temporary(folder)?, ends: Vec::new(), scratch: Vec::new() })
+    pub fn create(folder: &Folder) -> Result<SpillBlocks> {
+        Ok(SpillBlocks { file: Temporary::create(folder)?, ends: Vec::new(), scratch: Vec::new() })
     }
 
     /// Appends a block.
@@ -119,7 +208,8 @@ impl SpillBlocks {
             write_value(value, &mut self.scratch).map_err(io_error)?;
         }
         let start = self.ends.last().copied().unwrap_or(0);
-        self.file.write_all_at(&self.scratch, start).map_err(io_error)?;
+        self.file.grow(self.scratch.len()).map_err(io_error)?;
+        self.file.file.write_all_at(&self.scratch, start).map_err(io_error)?;
         self.ends.push(start + self.scratch.len() as u64);
         Ok(())
     }
@@ -128,7 +218,7 @@ impl SpillBlocks {
     pub fn read(&mut self, number: usize, count: usize, values: &mut Vec<Datum>) -> Result<()> {
         let start = if number == 0 { 0 } else { self.ends[number - 1] };
         self.scratch.resize((self.ends[number] - start) as usize, 0);
-        self.file.read_exact_at(&mut self.scratch, start).map_err(io_error)?;
+        self.file.file.read_exact_at(&mut self.scratch, start).map_err(io_error)?;
         values.clear();
         let mut input = &self.scratch[..];
         for _ in 0..count {
@@ -159,7 +249,7 @@ pub struct Partition {
 
 impl Partitions {
     /// Empty ones in `folder`; rows of one partition of level n are divided at level n + 1.
-    pub fn create(folder: &Path, level: u32) -> Result<Partitions> {
+    pub fn create(folder: &Folder, level: u32) -> Result<Partitions> {
         let writers = (0..FAN_OUT).map(|_| SpillWriter::create(folder)).collect::<Result<_>>()?;
         Ok(Partitions { writers, level })
     }
@@ -338,7 +428,7 @@ mod tests {
             Datum::Array(Arc::new(Array::of(oid::INT4, vec![Datum::Int4(1), Datum::Null]))),
             Datum::Record(vec![(Type::new(oid::TEXT), Datum::Text("x".into()))].into()),
         ];
-        let mut writer = SpillWriter::create(folder.path()).unwrap();
+        let mut writer = SpillWriter::create(&folder.path().to_owned().into()).unwrap();
         for _ in 0..1000 {
             writer.push(&row).unwrap();
         }

@@ -114,6 +114,8 @@ pub(crate) struct Planner<'a> {
     failure: Option<Error>,
     /// Row: also inside of a relation that has a plan for either road.
     pub(super) road: RoadChoice,
+    /// Relations that begin on the vector road.
+    pub(super) vectors: usize,
 }
 
 impl SubqueryPlanner for Planner<'_> {
@@ -231,6 +233,7 @@ impl<'a> Planner<'a> {
             scanned_rows: 0.0,
             failure: None,
             road: RoadChoice::Row,
+            vectors: 0,
         }
     }
 
@@ -255,9 +258,11 @@ impl<'a> Planner<'a> {
             Root::Update(_) => PlanKind::Update,
             Root::Delete(_) => PlanKind::Delete,
         };
+        let row_reason = self.row_reason();
         Ok(Plan {
             root,
             kind,
+            row_reason,
             output: statement.output.clone(),
             params: statement.params.clone(),
             slots: self.slots,

@@ -170,7 +170,8 @@ fn push(known: &Estimator, rel: Rel, conditions: Vec<Expr>) -> Rel {
     stacker::maybe_grow(64 * 1024, 1024 * 1024, || push_inner(known, rel, conditions))
 }
 
-fn push_inner(known: &Estimator, mut rel: Rel, mut conditions: Vec<Expr>) -> Rel {
+fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
+    let mut rel = reduced(rel, &conditions);
     match rel {
         Rel::Filter { input, predicate } => {
             let (mut own, mut stay) = (Vec::new(), Vec::new());
@@ -192,17 +193,6 @@ fn push_inner(known: &Estimator, mut rel: Rel, mut conditions: Vec<Expr>) -> Rel
             filtered(push(known, input, own), stay)
         }
         rel if is_chain(&rel) => chain(known, rel, conditions),
-        Rel::Join { kind: JoinKind::Full, left, right, on, lateral }
-            if !is_volatile(&on) && (rejects_any(&conditions, &left) || rejects_any(&conditions, &right)) =>
-        {
-            let (of_left, of_right) = (rejects_any(&conditions, &left), rejects_any(&conditions, &right));
-            let reduced = match (of_left, of_right) {
-                (true, true) => Rel::Join { kind: JoinKind::Inner, left, right, on, lateral },
-                (true, false) => Rel::Join { kind: JoinKind::Left, left, right, on, lateral },
-                (false, _) => Rel::Join { kind: JoinKind::Left, left: right, right: left, on, lateral },
-            };
-            push(known, reduced, conditions)
-        }
         Rel::Join { kind, left, right, mut on, lateral } => {
             in_expr(known, &mut on);
             push_join(known, kind, (*left, *right), on, lateral, conditions)
@@ -361,6 +351,22 @@ fn push_join(
     filtered(Rel::Join { kind, left, right, on: all_of(ons), lateral }, stay)
 }
 
+/// A full join without the rows that conditions on its result refuse: a left or an inner join, where these want a value of
+/// one side.
+fn reduced(rel: Rel, conditions: &[Expr]) -> Rel {
+    match rel {
+        Rel::Join { kind: JoinKind::Full, left, right, on, lateral } if !is_volatile(&on) => {
+            match (rejects_any(conditions, &left), rejects_any(conditions, &right)) {
+                (true, true) => Rel::Join { kind: JoinKind::Inner, left, right, on, lateral },
+                (true, false) => Rel::Join { kind: JoinKind::Left, left, right, on, lateral },
+                (false, true) => Rel::Join { kind: JoinKind::Left, left: right, right: left, on, lateral },
+                (false, false) => Rel::Join { kind: JoinKind::Full, left, right, on, lateral },
+            }
+        }
+        other => other,
+    }
+}
+
 /// Whether one of the conditions cannot be true when all columns of `rel` are NULL.
 fn rejects_any(conditions: &[Expr], rel: &Rel) -> bool {
     let columns = produced(rel);
@@ -423,7 +429,8 @@ fn chain(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     }
     for (part, conditions) in parts.iter_mut().zip(own) {
         if part.outer.is_none() {
-            part.rel = push(known, std::mem::replace(&mut part.rel, nothing()), conditions);
+            let rel = reduced(std::mem::replace(&mut part.rel, nothing()), &joining);
+            part.rel = push(known, rel, conditions);
         }
     }
     order::join(known, parts, joining)

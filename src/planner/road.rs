@@ -2,16 +2,17 @@
 //!
 //! A relation goes there as a whole, the largest that can: it scans stored tables, names no outer column, calls nothing
 //! volatile, locks no rows, and its operators have a form there. What is above it stays on the row road, over its rows.
-//! The estimate of what the row road would have to scan decides; `lightning.road` overrules it.
+//! The estimate of what the row road would have to scan decides; `lightning.road` overrules it. What is thought small and may
+//! turn out large has both plans too, and begins on the row road.
 
 use super::columns::{ColumnSet, for_exprs, for_parts, for_rels, free_columns, inputs, is_volatile, rel_is_volatile};
 use super::physical::Planner;
 use crate::catalog::image::Body;
 use crate::error::Result;
 use crate::executor::functions::aggregate::aggregate;
-use crate::executor::row::plan::{Kind, Node, Road, VectorPlan};
+use crate::executor::row::plan::{Kind, Node, Road, RowReason, VectorPlan};
 use crate::executor::vector::hangs_on_order;
-use crate::sql::tree::{AggregateCall, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SubqueryKind};
+use crate::sql::tree::{AggregateCall, Expr, ExprKind, Rel, Root, ScanColumn, SetOpKind, SubqueryKind};
 use crate::sql::visit;
 use crate::types::Type;
 use std::sync::Arc;
@@ -42,9 +43,12 @@ impl Planner<'_> {
         let row = self.rel_inner(rel, needed);
         self.road = road;
         let row = row?;
-        if road == RoadChoice::Auto && self.scanned_rows - scanned < VECTOR_ROWS {
+        let reads = self.scanned_rows - scanned;
+        let row_first = road == RoadChoice::Auto && reads < VECTOR_ROWS;
+        if row_first && !may_grow(&row) {
             return Ok(Some(row));
         }
+        self.vectors += usize::from(!row_first);
         let mut relation = rel.clone();
         let mut inputs = Vec::new();
         let first = self.statement.params.len();
@@ -66,9 +70,24 @@ impl Planner<'_> {
             params: first + inputs.len(),
         };
         let estimate = row.estimate;
-        let mut node = self.node(Kind::Road(Arc::new(Road { row, vector, inputs })));
+        let mut node = self.node(Kind::Road(Arc::new(Road { row, vector, inputs, reads, row_first })));
         node.estimate = estimate;
         Ok(Some(node))
+    }
+
+    /// Why nothing begins on the vector road.
+    pub(super) fn row_reason(&self) -> Option<RowReason> {
+        if self.vectors > 0 {
+            return None;
+        }
+        Some(match (self.road, &self.statement.root) {
+            (RoadChoice::Row, _) => RowReason::Forced,
+            (RoadChoice::Auto, _) if self.scanned_rows < VECTOR_ROWS => RowReason::Few,
+            (_, Root::Query(rel)) => RowReason::NoForm(refusal(rel)),
+            (_, Root::Insert(insert)) => RowReason::NoForm(refusal(&insert.source)),
+            (_, Root::Update(update)) => RowReason::NoForm(refusal(&update.source)),
+            (_, Root::Delete(delete)) => RowReason::NoForm(refusal(&delete.source)),
+        })
     }
 
     fn fits(&self, rel: &Rel) -> bool {
@@ -79,6 +98,45 @@ impl Planner<'_> {
             working |= matches!(part, Rel::Working { .. });
         });
         scans && !working && has_form(rel) && !self.depends(rel) && !rel_is_volatile(rel)
+    }
+}
+
+/// Whether a row plan may read far more than was thought: the rows of a large table that no unique key picks.
+fn may_grow(node: &Node) -> bool {
+    let own = match &node.kind {
+        Kind::SeqScan(scan) => scan.relation.row_estimate >= VECTOR_ROWS,
+        Kind::IndexScan(scan) => {
+            let one = scan.index.unique && scan.range.equals.len() == scan.index.keys.len();
+            !one && scan.relation.row_estimate >= VECTOR_ROWS
+        }
+        _ => false,
+    };
+    own || node.inputs().into_iter().any(may_grow)
+}
+
+/// What keeps a relation from the vector road: the lowest operator that has no form there.
+fn refusal(rel: &Rel) -> &'static str {
+    if let Some(input) = inputs(rel).into_iter().find(|input| !has_form(input)) {
+        return refusal(input);
+    }
+    if has_form(rel) {
+        return if rel_is_volatile(rel) { "volatile functions" } else { "rows that are given as they are read" };
+    }
+    match rel {
+        Rel::Scan { .. } => "a relation that is not stored",
+        Rel::Join { lateral: true, .. } => "LATERAL",
+        Rel::Aggregate { .. } => "such an aggregate or grouping",
+        Rel::Distinct { .. } => "such a DISTINCT",
+        Rel::Limit { .. } => "WITH TIES",
+        Rel::SetOp { .. } => "such a set operation",
+        Rel::Values { .. } => "VALUES",
+        Rel::Functions { .. } => "functions in FROM",
+        Rel::CteScan { .. } => "WITH parts",
+        Rel::Working { .. } => "recursion",
+        Rel::ProjectSet { .. } => "set-returning functions",
+        Rel::Window { .. } => "window functions",
+        Rel::LockRows { .. } => "row locks",
+        Rel::Filter { .. } | Rel::Join { .. } | Rel::Project { .. } | Rel::Sort { .. } => "such an expression",
     }
 }
 

@@ -7,6 +7,7 @@ use super::physical::{Planner, conjuncts, storage_of};
 use crate::catalog::builtin;
 use crate::catalog::image::{Body, Relation};
 use crate::error::{Error, Result, SqlState};
+use crate::executor::functions::Function;
 use crate::executor::row::expr::{Code, operator_of};
 use crate::executor::row::plan::{self as p, Kind, Node};
 use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, ScanColumn};
@@ -406,28 +407,48 @@ fn check_full(left: &Rel, right: &Rel, on: &Expr) -> Result<()> {
     let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
     produced_in(left, &mut of_left);
     produced_in(right, &mut of_right);
+    // Whether an equality of both sides can be hashed, and merged.
+    let equality = |function: &Function, left: &Expr, right: &Expr, negated: bool| {
+        let side = |expr: &Expr| {
+            let mut used = ColumnSet::new();
+            used_by(expr, &mut used);
+            (used.intersects(&of_left), used.intersects(&of_right))
+        };
+        let apart =
+            matches!((side(left), side(right)), ((true, false), (false, true)) | ((false, true), (true, false)));
+        if !apart || is_volatile(left) || is_volatile(right) {
+            return (false, false);
+        }
+        let operators = builtin::operators().iter().filter(|operator| operator.code == function.oid);
+        // NOT of an operator is its negator.
+        let operators = operators.filter_map(|operator| match negated {
+            true => builtin::operator_by_oid(operator.negator),
+            false => Some(operator),
+        });
+        operators.fold((false, false), |found, o| (found.0 || o.hashes, found.1 || o.merges))
+    };
     let (mut hashes, mut merges) = (false, true);
     for conjunct in conjuncts(on) {
-        let (hash, merge) = match &conjunct.kind {
-            ExprKind::Const(_) => (false, true),
-            ExprKind::Call(Call { function, args }) if args.len() == 2 && !is_volatile(conjunct) => {
-                let side = |expr: &Expr| {
-                    let mut used = ColumnSet::new();
-                    used_by(expr, &mut used);
-                    (used.intersects(&of_left), used.intersects(&of_right))
-                };
-                match (side(&args[0]), side(&args[1])) {
-                    ((true, false), (false, true)) | ((false, true), (true, false)) => {
-                        let operators = builtin::operators().iter().filter(|operator| operator.code == function.oid);
-                        operators.fold((false, false), |found, o| (found.0 || o.hashes, found.1 || o.merges))
-                    }
-                    _ => (false, false),
-                }
-            }
-            _ => (false, false),
+        let (negated, inner) = match &conjunct.kind {
+            ExprKind::Not(inner) => (true, &**inner),
+            _ => (false, conjunct),
         };
-        hashes |= hash;
-        merges &= merge;
+        let found: Vec<(bool, bool)> = match &inner.kind {
+            ExprKind::Const(_) => vec![(false, true)],
+            ExprKind::Call(Call { function, args }) => match &args[..] {
+                [left, right] => vec![equality(function, left, right, negated)],
+                _ => vec![(false, false)],
+            },
+            ExprKind::RowComparison { op: RowOp::Eq, left, right, equal, .. } if !negated => {
+                let pairs = left.iter().zip(right).zip(equal);
+                pairs.map(|((left, right), function)| equality(function, left, right, false)).collect()
+            }
+            _ => vec![(false, false)],
+        };
+        for (hash, merge) in found {
+            hashes |= hash;
+            merges &= merge;
+        }
     }
     if hashes || merges {
         return Ok(());

@@ -45,6 +45,7 @@ use crate::error::{Error, Report, Result, SqlState};
 use crate::executor::functions::CallContext;
 use crate::executor::memory::Memory;
 use crate::executor::row::constraint::ConstraintQueue;
+use crate::executor::spill::Folder;
 use crate::executor::{Execution, SharedTransaction, StatementContext};
 use crate::interrupt;
 use crate::sql::ast::utility::TransactionModes;
@@ -56,7 +57,7 @@ use parking_lot::Mutex;
 use settings::Settings;
 use statement::{Portal, Prepared};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use transaction::{Block, Savepoint, Unsettled};
 
@@ -83,6 +84,8 @@ pub struct Session {
     transaction: SharedTransaction,
     block: Block,
     unsettled: Option<Unsettled>,
+    /// Bytes of the session's temporary files.
+    temporary_bytes: Arc<AtomicU64>,
     /// Executions that have failed, whose memory is given back with that.
     leftovers: Vec<Box<Execution>>,
     savepoints: Vec<Savepoint>,
@@ -176,6 +179,7 @@ impl Session {
             block: Block::None,
             unsettled: None,
             leftovers: Vec::new(),
+            temporary_bytes: Arc::default(),
             savepoints: Vec::new(),
             failed_modes: None,
             change: None,
@@ -292,6 +296,8 @@ impl Session {
             None => return Err(Error::internal("a statement runs outside of a transaction")),
         };
         let settings = self.settings.lock().parsed();
+        let used = self.temporary_bytes.clone();
+        let temporary = Folder::new(self.server.temporary.clone(), settings.temp_file_limit, used);
         Ok(StatementContext {
             engine: self.server.engine.clone(),
             transaction: self.transaction.clone(),
@@ -302,7 +308,7 @@ impl Session {
             catalog: image.clone(),
             first_catalog: self.first_catalog(image, settings.repeatable_read),
             cancel: self.backend.cancel.clone(),
-            memory: Memory::with_spilling(&self.server.memory, settings.work_mem, self.server.temporary.clone()),
+            memory: Memory::with_spilling(&self.server.memory, settings.work_mem, temporary),
             analytics: Some(self.server.analytics.clone()),
             constraints: self.constraints.clone(),
         })

@@ -41,6 +41,8 @@ enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Context {
     User,
+    /// By superusers.
+    Superuser,
     /// At server start only: SHOW works, SET is 55P02.
     Postmaster,
     /// Never: a property of the build.
@@ -197,6 +199,10 @@ static DEFINITIONS: &[Definition] = &[
     user("synchronous_commit", "on", Kind::Choice(&["local", "remote_write", "remote_apply", "on", "off"])),
     user("tcp_keepalives_idle", "0", Kind::Integer(0, i32::MAX as i64, Unit::None)),
     user("temp_buffers", "1024", Kind::Integer(100, i32::MAX as i64, Unit::Blocks)),
+    Definition {
+        context: Context::Superuser,
+        ..user("temp_file_limit", "-1", Kind::Integer(-1, i32::MAX as i64, Unit::Kilobytes))
+    },
     user("temp_tablespaces", "", Kind::Fixed(&["", "pg_default"])),
     reported("TimeZone", "UTC", Kind::TimeZone, Context::User),
     user("transaction_deferrable", "off", Kind::Bool),
@@ -269,6 +275,8 @@ pub struct Parsed {
     pub idle_in_transaction_timeout: Option<Duration>,
     /// work_mem, in bytes.
     pub work_mem: usize,
+    /// temp_file_limit, in kB.
+    pub temp_file_limit: Option<u64>,
     /// synchronous_commit = off
     pub asynchronous: bool,
     /// transaction_isolation
@@ -363,6 +371,7 @@ impl Settings {
             idle_timeout: timeout("idle_session_timeout"),
             idle_in_transaction_timeout: timeout("idle_in_transaction_session_timeout"),
             work_mem: (self.integer("work_mem") as usize) << 10,
+            temp_file_limit: u64::try_from(self.integer("temp_file_limit")).ok(),
             asynchronous: self.get("synchronous_commit") == Some("off"),
             repeatable_read: self.get("transaction_isolation") == Some("repeatable read"),
             read_only: self.flag("transaction_read_only"),
@@ -407,8 +416,19 @@ impl Settings {
     /// 42704 unknown, 22023 bad value, 0A000 a value that this server does not have, 55P02 not changeable now.
     pub fn set(&mut self, name: &str, value: &str, local: bool, depth: u32) -> Result<()> {
         let (name, value) = check(name, value)?;
+        self.check_right(&name)?;
         self.replace(name, Some(value), local, depth);
         Ok(())
+    }
+
+    /// 42501 for what only superusers set.
+    fn check_right(&self, name: &str) -> Result<()> {
+        let free = definition(name).is_none_or(|d| d.context != Context::Superuser) || self.flag("is_superuser");
+        let refuse = || {
+            let message = format!("permission denied to set parameter \"{name}\"");
+            Err(Error::new(SqlState::InsufficientPrivilege, message))
+        };
+        if free { Ok(()) } else { refuse() }
     }
 
     /// SET of who the session is, which its owner has checked.
@@ -424,6 +444,7 @@ impl Settings {
         match definition(name) {
             Some(d) => {
                 changeable(d)?;
+                self.check_right(d.name)?;
                 self.replace(d.name.to_owned(), None, local, depth);
             }
             None if name.contains('.') => self.replace(name.to_ascii_lowercase(), None, local, depth),
@@ -581,7 +602,7 @@ fn unknown(name: &str) -> Error {
 
 fn changeable(d: &Definition) -> Result<()> {
     match d.context {
-        Context::User => Ok(()),
+        Context::User | Context::Superuser => Ok(()),
         Context::Postmaster => {
             let message = format!("parameter \"{}\" cannot be changed without restarting the server", d.name);
             Err(Error::new(SqlState::CantChangeRuntimeParam, message))

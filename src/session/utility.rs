@@ -537,7 +537,7 @@ impl Session {
                 self.leave(execution);
                 return Err(error);
             }
-            explain_lines(execution.plan(), options, Some(execution.instruments()), Some(execution.context()), json)
+            explain_lines(execution.plan(), options, Some(execution.measured()), Some(execution.context()), json)
         } else {
             let plan = self.plan(&prepared)?;
             let image = self.image()?;
@@ -656,14 +656,14 @@ fn explain_flag(option: &ast::utility::DefElem) -> Result<bool> {
 fn explain_lines(
     plan: &crate::executor::Plan,
     options: crate::executor::row::explain::ExplainOptions,
-    counters: Option<&[crate::executor::row::frame::Instrument]>,
+    measured: Option<crate::executor::row::frame::Measured<'_>>,
     ctx: Option<&crate::executor::StatementContext>,
     json: bool,
 ) -> Vec<String> {
     use crate::executor::row::explain;
     match json {
-        true => vec![explain::json(plan, options, counters, ctx).to_string()],
-        false => explain::text(plan, options, counters, ctx),
+        true => vec![explain::json(plan, options, measured, ctx).to_string()],
+        false => explain::text(plan, options, measured, ctx),
     }
 }
 

@@ -149,7 +149,9 @@ struct Connection<'a> {
 impl Connection<'_> {
     async fn run(&mut self) -> io::Result<()> {
         loop {
-            if !self.stream.has_frame() {
+            // Rows that still come after a COPY has failed: their sender should hear of it.
+            let deaf = !self.stream.out.is_empty() && self.stream.peek(b'd').is_some();
+            if deaf || !self.stream.has_frame() {
                 self.flush_and_settle().await?;
             }
             let (kind, body) = match self.next_frame().await? {

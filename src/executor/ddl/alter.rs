@@ -839,7 +839,7 @@ fn keeps_form(from: Type, to: Type) -> bool {
             || to.typmod < 0
             || (from.oid == oid::VARCHAR && (0..=to.typmod).contains(&from.typmod));
     }
-    if from.oid != to.oid {
+    if from.oid != to.oid || physical::column_type(from) != physical::column_type(to) {
         return false;
     }
     match (typmod::numeric(from.typmod), typmod::numeric(to.typmod)) {

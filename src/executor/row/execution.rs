@@ -5,7 +5,7 @@
 
 use super::constraint::{ConstraintQueue, StatementEnd};
 use super::cte;
-use super::frame::{Frame, Instrument};
+use super::frame::{Frame, Instrument, Measured};
 use super::operator::{self, Operator};
 use super::plan::{Kind, Plan, PlanKind};
 use crate::error::{Error, Result, SqlState};
@@ -191,9 +191,9 @@ impl Execution {
         &self.frame.ctx
     }
 
-    /// EXPLAIN ANALYZE's counters, by node.
-    pub fn instruments(&self) -> &[Instrument] {
-        self.frame.instruments.as_deref().unwrap_or_default()
+    /// What EXPLAIN ANALYZE shows.
+    pub fn measured(&self) -> Measured<'_> {
+        Measured { counters: self.frame.instruments.as_deref().unwrap_or_default(), roads: &self.frame.roads }
     }
 
     /// Runs to the end, blocking in waits; each row is given to `row`. For nested statements on threads that may block,

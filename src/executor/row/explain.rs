@@ -4,13 +4,14 @@
 //! operator's. Conditions are written from their compiled form: columns by name, operators by their functions' symbols.
 
 use super::expr::{Code, Comparison, SubscriptCode};
-use super::frame::Instrument;
-use super::plan::{KeyEnd, KeyRange, Kind, Node, Plan, Road, Slot, SortBy, TableColumns};
+use super::frame::{Instrument, Measured, Taken};
+use super::plan::{KeyEnd, KeyRange, Kind, Node, Plan, Road, RowReason, Slot, SortBy, TableColumns};
 use super::prefix;
 use super::subquery::{SubqueryPlan, SubqueryUse};
 use crate::catalog::image::{Index, Relation};
 use crate::executor::StatementContext;
 use crate::executor::functions::Function;
+use crate::executor::vector::{self, Operator};
 use crate::sql::tree::{JoinKind, RowOp, SetOpKind};
 use crate::types::format::FormatSettings;
 use crate::types::text_io::{self, Names, TextContext};
@@ -52,30 +53,39 @@ struct Shown {
 enum Property {
     Text(String),
     List(Vec<String>),
-    Lines(Vec<String>),
+    Operators(Operator),
     Count(u64),
 }
 
-/// The plan as lines of text. `counters` are [`super::execution::Execution::instruments`] after ANALYZE.
+/// The plan as lines of text; the first one says which road it takes, and why, where it reads a table. `measured` is
+/// [`super::execution::Execution::measured`] after ANALYZE.
 pub fn text(
     plan: &Plan,
     options: ExplainOptions,
-    counters: Option<&[Instrument]>,
+    measured: Option<Measured<'_>>,
     ctx: Option<&StatementContext>,
 ) -> Vec<String> {
-    let mut lines = Vec::new();
-    write_text(&Explainer::new(plan, counters, ctx).statement(), options, None, 0, &mut lines);
+    let explainer = Explainer::new(plan, measured, ctx);
+    let mut lines = Vec::from_iter(explainer.choice().map(|(road, reason)| format!("Road: {road} ({reason})")));
+    write_text(&explainer.statement(), options, None, 0, &mut lines);
     lines
 }
 
-/// The plan as EXPLAIN (FORMAT JSON) shows it: the value of "Plan".
+/// The plan as EXPLAIN (FORMAT JSON) shows it.
 pub fn json(
     plan: &Plan,
     options: ExplainOptions,
-    counters: Option<&[Instrument]>,
+    measured: Option<Measured<'_>>,
     ctx: Option<&StatementContext>,
 ) -> Json {
-    to_json(&Explainer::new(plan, counters, ctx).statement(), options, None)
+    let explainer = Explainer::new(plan, measured, ctx);
+    let mut object = Map::new();
+    object.insert("Plan".into(), to_json(&explainer.statement(), options, None));
+    if let Some((road, reason)) = explainer.choice() {
+        object.insert("Road".into(), json!(road));
+        object.insert("Road Reason".into(), json!(reason));
+    }
+    json!([object])
 }
 
 fn milliseconds(duration: std::time::Duration, loops: u64) -> f64 {
@@ -127,7 +137,9 @@ fn write_text(shown: &Shown, options: ExplainOptions, label: Option<&str>, inden
         match property {
             Property::Text(text) => lines.push(format!("{pad}{key}: {text}")),
             Property::List(list) => lines.push(format!("{pad}{key}: {}", list.join(", "))),
-            Property::Lines(inside) => lines.extend(inside.iter().map(|line| format!("{pad}{line}"))),
+            Property::Operators(tree) => {
+                lines.extend(tree.lines(options.timing).iter().map(|line| format!("{pad}{line}")));
+            }
             Property::Count(count) => lines.push(format!("{pad}{key}: {count}")),
         }
     }
@@ -159,7 +171,8 @@ fn to_json(shown: &Shown, options: ExplainOptions, label: Option<&str>) -> Json 
     for (key, property) in &shown.properties {
         let value = match property {
             Property::Text(text) => json!(text),
-            Property::List(list) | Property::Lines(list) => json!(list),
+            Property::List(list) => json!(list),
+            Property::Operators(tree) => json!([tree.json(options.timing)]),
             Property::Count(count) => json!(count),
         };
         object.insert((*key).into(), value);
@@ -171,9 +184,21 @@ fn to_json(shown: &Shown, options: ExplainOptions, label: Option<&str>) -> Json 
     Json::Object(object)
 }
 
+/// The relations with a plan for either road, and the scans of tables, from a node down.
+fn collect<'p>(node: &'p Node, roads: &mut Vec<(&'p Node, &'p Road)>, scans: &mut Vec<&'p Node>) {
+    match &node.kind {
+        Kind::Road(road) => roads.push((node, road)),
+        Kind::SeqScan(_) | Kind::IndexScan(_) => scans.push(node),
+        _ => {}
+    }
+    node.inputs().into_iter().for_each(|input| collect(input, roads, scans));
+}
+
 struct Explainer<'a> {
     plan: &'a Plan,
     counters: Option<&'a [Instrument]>,
+    /// The roads that were taken.
+    roads: &'a [(u32, Taken)],
     /// With it, what the vector road would do is shown.
     ctx: Option<&'a StatementContext>,
     /// Columns of the scan being shown: written without their relation.
@@ -183,8 +208,15 @@ struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    fn new(plan: &'a Plan, counters: Option<&'a [Instrument]>, ctx: Option<&'a StatementContext>) -> Explainer<'a> {
-        let explainer = Explainer { plan, counters, ctx, bare: RefCell::default(), computed: RefCell::default() };
+    fn new(plan: &'a Plan, measured: Option<Measured<'a>>, ctx: Option<&'a StatementContext>) -> Explainer<'a> {
+        let explainer = Explainer {
+            plan,
+            counters: measured.map(|measured| measured.counters),
+            roads: measured.map_or(&[], |measured| measured.roads),
+            ctx,
+            bare: RefCell::default(),
+            computed: RefCell::default(),
+        };
         plan.ctes.iter().for_each(|cte| explainer.name_computed(&cte.node));
         explainer.name_computed(&plan.root);
         explainer
@@ -232,6 +264,10 @@ impl<'a> Explainer<'a> {
                     self.subplans(code, &mut shown);
                 }
                 return shown;
+            }
+            // Begun on the row road, where it has stayed.
+            Kind::Road(p) if p.row_first && !matches!(self.taken(node), Some(Taken::Vector(..))) => {
+                return self.node(&p.row, filter);
             }
             Kind::Filter(p) if filter.is_none() && !matches!(p.input.kind, Kind::Filter(_)) => {
                 let mut shown = self.node(&p.input, Some(&p.predicate));
@@ -430,7 +466,7 @@ impl<'a> Explainer<'a> {
                 self.child(shown, &p.seed);
                 self.child(shown, &p.step);
             }
-            Kind::Road(p) => self.road(shown, p),
+            Kind::Road(p) => self.road(node, shown, p),
             Kind::LockRows(p) => {
                 self.title(shown, "LockRows", "LockRows".into());
                 self.child(shown, &p.input);
@@ -441,16 +477,27 @@ impl<'a> Explainer<'a> {
         }
     }
 
+    /// The road that a node's relation took last.
+    fn taken(&self, node: &Node) -> Option<&Taken> {
+        self.roads.iter().rev().find(|(id, _)| *id == node.id).map(|(_, taken)| taken)
+    }
+
+    /// The operators on the vector road, as they ran or would run; or why it is the row road.
+    fn operators(&self, node: &Node, road: &Road) -> Result<Option<Operator>, String> {
+        match (self.taken(node), self.ctx) {
+            (Some(Taken::Vector(run, _)), _) => Ok(run.operators()),
+            (Some(Taken::Row(reason)), _) => Err(reason.clone()),
+            (None, Some(ctx)) => vector::explain(&road.vector, ctx).map(Some).map_err(|refused| refused.0),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The vector road's operators where it runs, else the row road's with the reason.
-    fn road(&self, shown: &mut Shown, road: &Road) {
-        let vector = match self.ctx {
-            Some(ctx) => crate::executor::vector::explain(&road.vector, ctx).map_err(|refused| refused.0),
-            None => Ok(Vec::new()),
-        };
-        match vector {
-            Ok(lines) => {
+    fn road(&self, node: &Node, shown: &mut Shown, road: &Road) {
+        match self.operators(node, road) {
+            Ok(operators) => {
                 self.title(shown, "Vector", "Vector".into());
-                shown.properties.push(("Operators", Property::Lines(lines)));
+                shown.properties.extend(operators.map(|tree| ("Operators", Property::Operators(tree))));
             }
             Err(reason) => {
                 self.title(shown, "Row", "Row".into());
@@ -458,6 +505,43 @@ impl<'a> Explainer<'a> {
                 self.child(shown, &road.row);
             }
         }
+    }
+
+    /// The road and the reason for it; `None` where no table is read.
+    fn choice(&self) -> Option<(&'static str, String)> {
+        self.ctx?;
+        if self.plan.scanned_rows <= 0.0 {
+            return None;
+        }
+        let (mut roads, mut scans) = (Vec::new(), Vec::new());
+        for node in std::iter::once(&self.plan.root).chain(self.plan.ctes.iter().map(|cte| &cte.node)) {
+            collect(node, &mut roads, &mut scans);
+        }
+        let mut refused = None;
+        for (node, road) in roads {
+            let later = match self.taken(node) {
+                Some(Taken::Vector(_, later)) => *later,
+                _ if road.row_first => continue,
+                _ => false,
+            };
+            match self.operators(node, road) {
+                Ok(_) if later => return Some(("vector", format!("read far more than {:.0} rows", road.reads))),
+                Ok(_) => return Some(("vector", format!("reads {:.0} rows", road.reads))),
+                Err(reason) => refused = refused.or(Some(reason)),
+            }
+        }
+        let rows = self.plan.scanned_rows;
+        Some(match (self.plan.row_reason, refused) {
+            (_, Some(reason)) => ("row", format!("no vector form: {reason}")),
+            (Some(RowReason::NoForm(reason)), None) => ("row", format!("no vector form: {reason}")),
+            (Some(RowReason::Forced), None) => ("row", "lightning.road = row".to_owned()),
+            (Some(RowReason::Few), None) => {
+                let index = !scans.is_empty() && scans.iter().all(|scan| matches!(scan.kind, Kind::IndexScan(_)));
+                ("row", format!("{}{rows:.0} rows", if index { "index, " } else { "" }))
+            }
+            // In a subquery.
+            (None, None) => ("vector", format!("reads {rows:.0} rows")),
+        })
     }
 
     fn write(&self, shown: &mut Shown, operation: &str, target: &Relation, input: &Node) {

@@ -7,6 +7,7 @@ use super::subquery::SubqueryState;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::context::StatementContext;
 use crate::executor::functions::CallContext;
+use crate::executor::vector::Run;
 use crate::types::Datum;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,9 +36,30 @@ pub struct Frame {
     pub(crate) affected: u64,
     /// Counters by node, under EXPLAIN ANALYZE.
     pub(crate) instruments: Option<Vec<Instrument>>,
+    /// Under EXPLAIN ANALYZE, the road that each relation with a plan for either took last, by node.
+    pub(crate) roads: Vec<(u32, Taken)>,
     budget: u32,
+    /// Time slices used.
+    slices: u64,
     /// Inside a correlated subquery: no yielding, since the expression around it would begin again.
     pub(crate) unbroken: u32,
+}
+
+/// The road that a relation took.
+#[derive(Clone, Debug)]
+pub(crate) enum Taken {
+    /// The vector road; `true`: after the row road had read far more than was thought.
+    Vector(Run, bool),
+    /// The row road, and why.
+    Row(String),
+}
+
+/// What EXPLAIN ANALYZE shows of an execution.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured<'a> {
+    /// By node.
+    pub(crate) counters: &'a [Instrument],
+    pub(crate) roads: &'a [(u32, Taken)],
 }
 
 /// EXPLAIN ANALYZE's counters of one node.
@@ -75,7 +97,9 @@ impl Frame {
             plan,
             affected: 0,
             instruments: None,
+            roads: Vec::new(),
             budget: SLICE_ROWS,
+            slices: 0,
             unbroken: 0,
         }
     }
@@ -122,8 +146,14 @@ impl Frame {
     #[cold]
     fn slice_end(&mut self) -> Result<()> {
         self.budget = SLICE_ROWS;
+        self.slices += 1;
         self.check_cancel()?;
         if self.unbroken > 0 { Ok(()) } else { Err(Error::pause()) }
+    }
+
+    /// Units of work done so far.
+    pub(crate) fn ticks(&self) -> u64 {
+        self.slices * u64::from(SLICE_ROWS) + u64::from(SLICE_ROWS - self.budget)
     }
 
     /// 57014 when a cancel request has come.

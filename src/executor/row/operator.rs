@@ -63,7 +63,7 @@ pub(super) fn build(node: &Node, f: &Frame) -> Box<dyn Operator> {
         Kind::Limit(p) => Box::new(LimitOp::new(p, f)),
         Kind::SetOp(p) => Box::new(SetOpOp::new(p, f)),
         Kind::RecursiveUnion(p) => Box::new(RecursiveUnionOp::new(p, f)),
-        Kind::Road(p) => Box::new(RoadOp::new(p)),
+        Kind::Road(p) => Box::new(RoadOp::new(p, node.id)),
         Kind::LockRows(p) => Box::new(LockRowsOp::new(p, f)),
         Kind::Insert(p) => Box::new(InsertOp::new(p, f)),
         Kind::Update(p) => Box::new(UpdateOp::new(p, f)),

@@ -60,6 +60,19 @@ pub struct Plan {
     pub nodes: u32,
     /// The sum of all scans' estimated rows, for the choice of the road.
     pub scanned_rows: f64,
+    /// Why no part of it begins on the vector road; `None`: one does.
+    pub row_reason: Option<RowReason>,
+}
+
+/// Why a plan begins on the row road.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowReason {
+    /// `lightning.road`
+    Forced,
+    /// It reads few rows.
+    Few,
+    /// What it is has no form on the vector road: this.
+    NoForm(&'static str),
 }
 
 /// The kind of the statement.
@@ -173,6 +186,10 @@ pub struct Road {
     pub row: Node,
     /// For the vector road.
     pub vector: VectorPlan,
+    /// Rows that the row road is thought to scan.
+    pub reads: f64,
+    /// Few: it begins on the row road, and anew on the vector road when it has read far more and given none.
+    pub row_first: bool,
     /// Subqueries of the relation that name no outer column: evaluated once, they are parameters of `vector` behind the
     /// statement's own.
     pub inputs: Box<[Code]>,
@@ -825,6 +842,7 @@ impl Plan {
             depth: 0,
             nodes: 1,
             scanned_rows: 0.0,
+            row_reason: Some(RowReason::Few),
             failure: None,
         }
     }

@@ -8,11 +8,11 @@ use super::value;
 use crate::error::Result;
 use crate::executor::functions::aggregate::SortOrder;
 use crate::executor::memory::Memory;
+use crate::executor::spill::Folder;
 use crate::executor::spill::{SpillReader, SpillWriter};
 use crate::interrupt;
 use crate::types::Datum;
 use std::cmp::Ordering;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Compares two rows that begin with key values.
@@ -229,7 +229,7 @@ impl Sorter {
     }
 
     /// Writes what is there as a sorted run.
-    fn spill(&mut self, folder: &Path) -> Result<()> {
+    fn spill(&mut self, folder: &Folder) -> Result<()> {
         self.sort()?;
         let mut writer = SpillWriter::create(folder)?;
         for piece in self.order.chunks(PIECE_ROWS) {

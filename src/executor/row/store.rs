@@ -9,10 +9,10 @@
 use super::value;
 use crate::error::Result;
 use crate::executor::memory::{Memory, Reservation, datum_bytes};
+use crate::executor::spill::Folder;
 use crate::executor::spill::SpillBlocks;
 use crate::types::Datum;
 use hashbrown::HashTable;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Rows in the order in which they came.
@@ -111,7 +111,7 @@ impl LongStore {
     }
 
     /// Writes all whole blocks of the tail.
-    fn spill(&mut self, folder: &Path) -> Result<()> {
+    fn spill(&mut self, folder: &Folder) -> Result<()> {
         if self.blocks.is_none() {
             self.blocks = Some(SpillBlocks::create(folder)?);
         }

@@ -606,7 +606,7 @@ fn explain_shows_the_tree_as_postgresql_does() {
     client.insert(100, &[(1, Some(1)), (2, Some(20))]).unwrap();
     let mut execution = Execution::start_instrumented(plan.clone(), Arc::new([]), client.context()).unwrap();
     execution.run_blocking(|_| Ok(())).unwrap();
-    let text = super::explain::text(&plan, options, Some(execution.instruments()), None);
+    let text = super::explain::text(&plan, options, Some(execution.measured()), None);
     let expected = [
         "Limit (actual rows=1 loops=1)",
         "  ->  Sort (actual rows=1 loops=1)",

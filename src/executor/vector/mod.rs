@@ -4,7 +4,8 @@
 //!    to it. What has no place here is refused with a reason, and the row road runs it.
 //! 2. `scan` reads row pages as record batches, in morsels, at the statement's snapshot.
 //! 3. `functions`, `numeric`, `aggregate` and `whole` hold what runs over batches; `form` says how a column lies in an array.
-//! 4. `stream` runs the plan on the analytical threads and gives its rows to the row operator above it.
+//! 4. `stream` runs the plan on the analytical threads and gives its rows to the row operator above it; `measure` shows EXPLAIN
+//!    its operators.
 //!
 //! This folder and the planner alone name DataFusion.
 
@@ -13,6 +14,7 @@ mod error;
 mod expression;
 mod form;
 mod functions;
+mod measure;
 mod memory;
 mod numeric;
 mod rules;
@@ -21,6 +23,7 @@ mod stream;
 mod translate;
 mod whole;
 
+pub(crate) use measure::{Operator, Run};
 pub use stream::Analytics;
 pub(crate) use stream::{Given, Stream, explain};
 pub(crate) use whole::hangs_on_order;

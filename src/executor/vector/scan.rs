@@ -27,6 +27,7 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, StatisticsArgs,
 };
@@ -120,6 +121,7 @@ pub(crate) struct Scan {
     end: u64,
     ctx: StatementContext,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl Scan {
@@ -152,6 +154,7 @@ impl Scan {
             end,
             ctx: of.ctx.clone(),
             properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 }
@@ -201,8 +204,12 @@ impl ExecutionPlan for Scan {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        Ok(Box::pin(Morsels::new(self)?))
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        Ok(Box::pin(Morsels::new(self, BaselineMetrics::new(&self.metrics, partition))?))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
@@ -239,10 +246,11 @@ struct Morsels {
     /// Reads by the statement's snapshot; nothing else of it is used.
     reader: Transaction,
     ctx: StatementContext,
+    metrics: BaselineMetrics,
 }
 
 impl Morsels {
-    fn new(scan: &Scan) -> Result<Morsels> {
+    fn new(scan: &Scan, metrics: BaselineMetrics) -> Result<Morsels> {
         let filters = scan.filters.iter().map(|filter| {
             let columns: BTreeSet<usize> = collect_columns(filter).iter().map(|column| column.index()).collect();
             let columns: Vec<usize> = columns.into_iter().collect();
@@ -260,6 +268,7 @@ impl Morsels {
             rows: RowBuffer::new(),
             reader: scan.ctx.engine.begin(Isolation::ReadCommitted),
             ctx: scan.ctx.clone(),
+            metrics,
         })
     }
 
@@ -375,7 +384,10 @@ impl Stream for Morsels {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.batch().transpose())
+        let time = self.metrics.elapsed_compute().clone();
+        let _timer = time.timer();
+        let polled = Poll::Ready(self.batch().transpose());
+        self.metrics.record_poll(polled)
     }
 }
 

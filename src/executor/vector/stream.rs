@@ -5,19 +5,21 @@
 
 use super::error::{Failure, failure};
 use super::form::Form;
+use super::measure::{Operator, Run};
 use super::memory::Account;
 use super::rules;
 use super::translate::{Refused, Translator};
 use crate::error::{Error, Result};
 use crate::executor::StatementContext;
 use crate::executor::row::plan::{Slot, VectorPlan};
+use crate::executor::spill::Folder;
 use crate::types::Datum;
 use arrow_array::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures_util::StreamExt as _;
 use lightning_storage::Waiter;
 use parking_lot::Mutex;
@@ -46,6 +48,8 @@ impl Analytics {
             .worker_threads(threads)
             .thread_name("analytics")
             .thread_stack_size(16 << 20)
+            // Short transactions come first, where there are too few processors for both.
+            .on_thread_start(lightning_storage::io::file::lower_priority)
             .enable_time()
             .build()?;
         Ok(Analytics { runtime, threads })
@@ -72,6 +76,8 @@ pub(crate) struct Stream {
     columns: Vec<(Slot, Form)>,
     batch: Option<RecordBatch>,
     at: usize,
+    /// For EXPLAIN ANALYZE.
+    pub(crate) run: Run,
 }
 
 impl Drop for Stream {
@@ -126,13 +132,18 @@ async fn physical(
     logical: &Logical,
     ctx: &StatementContext,
 ) -> std::result::Result<(Arc<dyn ExecutionPlan>, Arc<datafusion::execution::TaskContext>), DataFusionError> {
-    let disk = match ctx.memory.folder() {
-        Some(folder) => DiskManagerMode::Directories(vec![folder.to_path_buf()]),
+    let mut disk = DiskManagerBuilder::default();
+    disk.set_mode(match ctx.memory.folder() {
+        Some(folder) => DiskManagerMode::Directories(vec![folder.path().to_path_buf()]),
         None => DiskManagerMode::Disabled,
-    };
+    });
+    // Beyond it the row road takes over, whose own files meet the limit.
+    if let Some(left) = ctx.memory.folder().and_then(Folder::left) {
+        disk.set_max_temp_directory_size(left);
+    }
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(Account(ctx.memory.clone())))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .with_disk_manager_builder(disk)
         .build_arc()?;
     let state = rules::session(logical.threads, environment);
     let optimized = state.optimize(&logical.plan)?;
@@ -155,13 +166,14 @@ impl Stream {
         let columns = std::mem::take(&mut logical.columns);
         let (sender, batches) = mpsc::channel(2);
         let bell = Arc::new(Bell::default());
-        let (ring, ctx) = (bell.clone(), ctx.clone());
-        let (end, finished) = (sender.clone(), bell.clone());
-        let work = analytics.runtime.spawn(async move { produce(&logical, &ctx, &sender, &ring).await });
+        let run = Run::default();
+        let (ring, ctx, running) = (bell.clone(), ctx.clone(), run.clone());
+        let (end, finished, memory) = (sender.clone(), bell.clone(), ctx.memory.clone());
+        let work = analytics.runtime.spawn(async move { produce(&logical, &ctx, &running, &sender, &ring).await });
         let task = work.abort_handle();
         analytics.runtime.spawn(async move {
             let failed = match work.await {
-                Ok(result) => result.err().map(|error| failure(&error)),
+                Ok(result) => result.err().map(|error| failure(&error, &memory)),
                 // A stream that ends without a word would be taken for the end of the rows.
                 Err(error) => Some(Failure::Error(Error::internal(format!("the vector road failed: {error}")))),
             };
@@ -171,7 +183,7 @@ impl Stream {
             drop(end);
             finished.ring();
         });
-        Ok(Stream { batches, bell, task, columns, batch: None, at: 0 })
+        Ok(Stream { batches, bell, task, columns, batch: None, at: 0, run })
     }
 
     /// Puts the next row into its slots. `Err` may be a wait: call again when the waiter is ready.
@@ -221,10 +233,12 @@ impl Stream {
 async fn produce(
     logical: &Logical,
     ctx: &StatementContext,
+    run: &Run,
     sender: &mpsc::Sender<std::result::Result<RecordBatch, Failure>>,
     bell: &Bell,
 ) -> std::result::Result<(), DataFusionError> {
     let (plan, task) = physical(logical, ctx).await?;
+    run.started(&plan);
     let mut stream = execute_stream(plan, task)?;
     while let Some(batch) = stream.next().await {
         if sender.send(Ok(batch?)).await.is_err() {
@@ -235,17 +249,16 @@ async fn produce(
     Ok(())
 }
 
-/// The plan's operators, a line each, for EXPLAIN; or why it cannot run here.
-pub(crate) fn explain(plan: &VectorPlan, ctx: &StatementContext) -> std::result::Result<Vec<String>, Refused> {
+/// The plan's operators, for EXPLAIN; or why it cannot run here.
+pub(crate) fn explain(plan: &VectorPlan, ctx: &StatementContext) -> std::result::Result<Operator, Refused> {
     let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
     let params: Arc<[Datum]> = vec![Datum::Null; plan.params].into();
     let logical = logical(plan, &params, ctx, analytics.threads)?;
     let ctx = ctx.clone();
     let (sender, receiver) = std::sync::mpsc::channel();
     analytics.runtime.spawn(async move {
-        let text = physical(&logical, &ctx).await.map(|(plan, _)| displayable(&*plan).indent(false).to_string());
-        let _ = sender.send(text);
+        let shown = physical(&logical, &ctx).await.map(|(plan, _)| Operator::of(&*plan, false));
+        let _ = sender.send(shown);
     });
-    let text = receiver.recv().map_err(|_| Refused::because("the analytical threads ended"))??;
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok(receiver.recv().map_err(|_| Refused::because("the analytical threads ended"))??)
 }

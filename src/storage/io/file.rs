@@ -1,5 +1,5 @@
 //! Real files in one folder, locked against a second process.
-#![allow(unsafe_code)] // posix_fallocate
+#![allow(unsafe_code)] // posix_fallocate, setpriority
 
 use super::{File, Io};
 use crate::error::Error;
@@ -97,5 +97,19 @@ impl File for OsFile {
             libc::EOPNOTSUPP | libc::EINVAL => Ok(()), // a file system without it fails at the write instead
             code => Err(std::io::Error::from_raw_os_error(code)),
         }
+    }
+}
+
+/// How much less than others the operating system runs a thread that asks for it, as nice(1) counts.
+#[cfg(target_os = "linux")]
+const NICE: libc::c_int = 10;
+
+/// Lets the operating system prefer other threads to the calling one. Where it does not know threads of one process apart,
+/// or refuses, nothing changes.
+pub fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the call reads no memory; 0 is the calling thread.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
     }
 }

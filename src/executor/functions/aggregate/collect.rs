@@ -29,7 +29,7 @@ impl Accumulator for Count {
     }
 }
 
-/// min and max. Of equal values that look different (1.0 and 1.00) the last one stays.
+/// min and max. Of equal values that look different the last one stays (1.0 and 1.00), of texts the first one.
 pub(super) struct Extreme {
     /// How the kept value compares with one that does not replace it.
     kept_is: Ordering,
@@ -49,7 +49,12 @@ impl Extreme {
 impl Accumulator for Extreme {
     fn add(&mut self, _ctx: &CallContext, args: &[Datum]) -> Result<()> {
         let value = &args[0];
-        let keep = value.is_null() || self.best.as_ref().is_some_and(|best| compare(best, value) == self.kept_is);
+        let keep = value.is_null()
+            || self.best.as_ref().is_some_and(|best| {
+                let order = compare(best, value);
+                // Of texts that differ in their blanks the first one stays.
+                order == self.kept_is || order == Ordering::Equal && matches!(value, Datum::Text(_) | Datum::Padded(_))
+            });
         if !keep {
             self.best = Some(value.clone());
         }
