@@ -344,7 +344,7 @@ impl Session {
             result.map(|()| true)
         });
         if let Err(error) = run.await {
-            self.leave(Box::new(execution));
+            self.leave(execution);
             return Err(error);
         }
         if binary {

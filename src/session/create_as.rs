@@ -50,7 +50,7 @@ impl Session {
             Some(mut execution) => {
                 let filled = self.fill(&table, &mut execution, stream).await;
                 if filled.is_err() {
-                    self.leave(Box::new(execution));
+                    self.leave(execution);
                 }
                 Ok(format!("SELECT {}", filled?))
             }

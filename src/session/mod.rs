@@ -87,7 +87,7 @@ pub struct Session {
     /// Bytes of the session's temporary files.
     temporary_bytes: Arc<AtomicU64>,
     /// Executions that have failed, whose memory is given back with that.
-    leftovers: Vec<Box<Execution>>,
+    leftovers: Vec<Execution>,
     savepoints: Vec<Savepoint>,
     /// The modes of a failed block whose transaction is undone already, for AND CHAIN.
     failed_modes: Option<TransactionModes>,

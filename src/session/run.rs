@@ -305,7 +305,7 @@ impl Session {
             Err(error) => {
                 let state = std::mem::replace(&mut portal.state, PortalState::Done);
                 if let PortalState::Running(execution, _) = state {
-                    self.leave(execution);
+                    self.leave(*execution);
                 }
                 return Err(error);
             }

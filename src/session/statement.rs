@@ -93,9 +93,9 @@ impl Portal {
     }
 
     /// Its execution, if it is under way.
-    pub(super) fn into_execution(self) -> Option<Box<Execution>> {
+    pub(super) fn into_execution(self) -> Option<Execution> {
         match self.state {
-            PortalState::Running(execution, _) => Some(execution),
+            PortalState::Running(execution, _) => Some(*execution),
             PortalState::Ready | PortalState::Done => None,
         }
     }

@@ -305,7 +305,7 @@ impl Session {
     }
 
     /// Keeps a failed execution until the client has been told: to free what a long one has gathered takes a while, too.
-    pub(super) fn leave(&mut self, execution: Box<Execution>) {
+    pub(super) fn leave(&mut self, execution: Execution) {
         if execution.is_long() {
             self.leftovers.push(execution);
         }

@@ -446,7 +446,7 @@ impl Session {
             return Err(Error::unsupported("EXECUTE of a utility statement"));
         }
         let params = self.execute_params(execute, &prepared)?;
-        let mut execution = Box::new(self.start(&prepared, params).await?);
+        let mut execution = self.start(&prepared, params).await?;
         let mut rows = 0;
         let mut writer = RowWriter::default();
         let formats = self.result_formats.clone();
@@ -528,11 +528,11 @@ impl Session {
         }
         let lines = if analyze {
             let started = self.start(&prepared, params.clone()).await?;
-            let mut execution = Box::new(crate::executor::Execution::start_instrumented(
+            let mut execution = crate::executor::Execution::start_instrumented(
                 started.plan().clone(),
                 params,
                 started.context().clone(),
-            )?);
+            )?;
             if let Err(error) = self.run(&mut execution, stream, |_, _| Ok(true)).await {
                 self.leave(execution);
                 return Err(error);
