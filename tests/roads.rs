@@ -47,10 +47,7 @@ async fn explain_says_which_road_and_why_and_what_each_operator_did() {
         ("explain select * from t for update", "Road: row (no vector form: row locks)"),
         ("explain select count(*) from small", "Road: row (100 rows)"),
         ("set lightning.road = row; explain select k, count(*) from t group by k", "Road: row (lightning.road = row)"),
-        (
-            "set lightning.road = auto; explain insert into small select k from t group by k",
-            "Road: vector (reads 30000 rows)",
-        ),
+        ("set lightning.road = auto; explain insert into small select k from t group by k", "Road: vector (reads 30"),
     ] {
         // How large the table is, is an estimate.
         let plan = lines(&client, text).await;
