@@ -2,6 +2,7 @@
 
 mod access;
 pub use crate::sql::columns;
+mod disjunction;
 pub mod estimate;
 mod imply;
 mod inline;

@@ -5,6 +5,7 @@
 //! an error come first, so that they guard the others.
 
 use super::columns::{self, ColumnSet, is_volatile, produced_in, used_by};
+use super::disjunction;
 use super::estimate::Estimator;
 use super::order::{self, Outer, Part};
 use crate::catalog::image::Relation;
@@ -134,16 +135,17 @@ pub(super) fn filtered(input: Rel, conditions: Vec<Expr>) -> Rel {
 }
 
 /// The conjuncts of a condition; constant true has none.
-fn split(predicate: Expr, out: &mut Vec<Expr>) {
+pub(super) fn split(predicate: Expr, out: &mut Vec<Expr>) {
     match predicate.kind {
         ExprKind::And(args) => args.into_iter().for_each(|arg| split(arg, out)),
+        ExprKind::Or(arms) => out.append(&mut disjunction::hoisted(arms)),
         ExprKind::Const(Datum::Bool(true)) => {}
         _ => out.push(predicate),
     }
 }
 
 /// Whether evaluating an expression may end in an error.
-fn can_raise(expr: &Expr) -> bool {
+pub(super) fn can_raise(expr: &Expr) -> bool {
     let mut raises = match &expr.kind {
         ExprKind::Call(call) => call.function.implementation.is_none_or(|implementation| implementation.can_raise),
         ExprKind::CoerceViaIo(_) | ExprKind::Subquery(_) | ExprKind::NextValue(_) => true,
@@ -424,7 +426,12 @@ fn chain(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
         match (touched.next(), touched.next()) {
             (Some(only), None) if parts[only].outer.is_none() => own[only].push(condition),
             (None, _) => own[0].push(condition),
-            _ => joining.push(condition),
+            _ => {
+                for i in (0..parts.len()).filter(|i| parts[*i].outer.is_none()) {
+                    own[i].extend(disjunction::restriction(&condition, &columns[i]));
+                }
+                joining.push(condition);
+            }
         }
     }
     for (part, conditions) in parts.iter_mut().zip(own) {

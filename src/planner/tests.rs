@@ -352,3 +352,15 @@ fn joins_begin_where_few_rows_are() {
     let chosen = plan(shop(), semi);
     assert!(!chosen.contains("Seq Scan") && chosen.contains("Semi Join"), "{chosen}");
 }
+
+#[test]
+fn what_all_arms_of_an_or_share_joins() {
+    let text = "select * from line, part where (p_key = l_part and p_name = 'a' and l_number < 3)
+                or (l_number > 5 and p_key = l_part and p_name = 'b')";
+    let chosen = plan(shop(), text);
+    assert!(!chosen.contains("Nested Loop\n") && chosen.contains("p_name = 'a'"), "{chosen}");
+    assert!(chosen.contains("Hash Cond") || chosen.contains("Index Cond"), "{chosen}");
+    // The third arm demands nothing of part alone.
+    let text = text.to_owned() + " or (p_key = l_part and l_number = 4)";
+    assert!(!plan(shop(), &text).contains("Filter: ((p_name"), "{text}");
+}
