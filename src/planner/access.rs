@@ -8,7 +8,7 @@
 
 use super::columns::{ColumnSet, is_volatile, used_by};
 use super::estimate::{Estimator, table_rows};
-use super::imply::{self, mirrored};
+use super::imply;
 use crate::catalog::image::{Index, IndexKey, Relation};
 use crate::executor::row::expr::operator_of;
 use crate::executor::row::prefix;
@@ -187,7 +187,7 @@ impl Finder {
                 let backward = !forward && left.iter().all(|value| self.known(value));
                 let (operands, values, op) = match (forward, backward) {
                     (true, _) => (left, right, *op),
-                    (_, true) => (right, left, mirrored(*op)),
+                    (_, true) => (right, left, op.mirrored()),
                     _ => return,
                 };
                 if let Some(first) = operands.first() {
@@ -224,7 +224,7 @@ impl Finder {
         let (op, [left, right]) = (operator_of(function).or(mixed)?, &args[..]) else { return None };
         match (self.known(right), self.known(left)) {
             (true, false) => Some((left, op, right)),
-            (false, true) => Some((right, mirrored(op), left)),
+            (false, true) => Some((right, op.mirrored(), left)),
             _ => None,
         }
     }

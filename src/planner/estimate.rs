@@ -5,7 +5,6 @@
 //! table) counts as an average one: plans are kept for all values.
 
 use super::columns::{ColumnSet, used_by};
-use super::imply::mirrored;
 use super::physical::conjuncts;
 use crate::catalog::image::{ColumnStatistics, Relation, TableStatistics};
 use crate::executor::row::expr::operator_of;
@@ -232,7 +231,7 @@ impl Estimator {
         let ExprKind::Call(Call { function, args }) = &condition.kind else { return None };
         let (op, [left, right]) = (operator_of(function)?, &args[..]) else { return None };
         let swapped = self.known(left).is_none() && self.known(right).is_some();
-        Some(if swapped { (right, mirrored(op), left) } else { (left, op, right) })
+        Some(if swapped { (right, op.mirrored(), left) } else { (left, op, right) })
     }
 
     fn equal(&self, left: &Expr, right: &Expr) -> f64 {

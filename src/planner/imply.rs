@@ -83,24 +83,13 @@ fn bound(expr: &Expr) -> Option<Bound<'_>> {
             let (op, [left, right]) = (operator_of(function)?, &args[..]) else { return None };
             match (&left.kind, &right.kind) {
                 (_, ExprKind::Const(value)) => Some(Bound { operand: left, op, value }),
-                (ExprKind::Const(value), _) => Some(Bound { operand: right, op: mirrored(op), value }),
+                (ExprKind::Const(value), _) => Some(Bound { operand: right, op: op.mirrored(), value }),
                 _ => None,
             }
         }
         ExprKind::Not(inner) => Some(Bound { operand: inner, op: RowOp::Eq, value: FALSE }),
         ExprKind::Column(_) => Some(Bound { operand: expr, op: RowOp::Eq, value: TRUE }),
         _ => None,
-    }
-}
-
-/// The comparison with its sides exchanged.
-pub(super) fn mirrored(op: RowOp) -> RowOp {
-    match op {
-        RowOp::Lt => RowOp::Gt,
-        RowOp::Le => RowOp::Ge,
-        RowOp::Gt => RowOp::Lt,
-        RowOp::Ge => RowOp::Le,
-        RowOp::Eq | RowOp::Ne => op,
     }
 }
 

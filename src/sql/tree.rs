@@ -548,6 +548,19 @@ pub enum RowOp {
     Ge,
 }
 
+impl RowOp {
+    /// The comparison with its sides exchanged.
+    pub fn mirrored(self) -> RowOp {
+        match self {
+            RowOp::Lt => RowOp::Gt,
+            RowOp::Le => RowOp::Ge,
+            RowOp::Gt => RowOp::Lt,
+            RowOp::Ge => RowOp::Le,
+            RowOp::Eq | RowOp::Ne => self,
+        }
+    }
+}
+
 /// SQL's value functions without parentheses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -32,6 +32,7 @@ pub(super) struct Translated {
 }
 
 const BOOL: Form = Form::Stored(Type::new(oid::BOOL));
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A call of a function of ours.
 pub(super) fn call(function: impl ScalarUDFImpl + 'static, args: Vec<DfExpr>) -> DfExpr {
@@ -92,6 +93,26 @@ fn like_of(symbol: &str) -> Option<bool> {
         "textnlike" | "namenlike" => Some(true),
         _ => None,
     }
+}
+
+/// A comparison of a date with a timestamp: the operator from the date's side, the date, the timestamp.
+fn of_dates_and_stamps<'e>(symbol: &str, left: &'e Expr, right: &'e Expr) -> Option<(RowOp, &'e Expr, &'e Expr)> {
+    let op = |text: &str| {
+        Some(match text {
+            "eq" => RowOp::Eq,
+            "ne" => RowOp::Ne,
+            "lt" => RowOp::Lt,
+            "le" => RowOp::Le,
+            "gt" => RowOp::Gt,
+            "ge" => RowOp::Ge,
+            _ => return None,
+        })
+    };
+    if let Some(text) = symbol.strip_prefix("date_").and_then(|rest| rest.strip_suffix("_timestamp")) {
+        return Some((op(text)?, left, right));
+    }
+    let text = symbol.strip_prefix("timestamp_")?.strip_suffix("_date")?;
+    Some((op(text)?.mirrored(), right, left))
 }
 
 fn comparison(op: RowOp) -> Operator {
@@ -158,6 +179,11 @@ impl Translator<'_> {
                 [left, right] => {
                     if let Some(op) = operator_of(function)
                         && let Some(translated) = self.comparison(op, left, right)?
+                    {
+                        return Ok(translated);
+                    }
+                    if let Some((op, date, stamp)) = of_dates_and_stamps(function.symbol, left, right)
+                        && let Some(translated) = self.date_comparison(op, date, stamp)?
                     {
                         return Ok(translated);
                     }
@@ -255,6 +281,28 @@ impl Translator<'_> {
         Ok(self
             .comparable(left, right)
             .map(|(left, right)| Translated { expr: binary(left, comparison(op), right), form: BOOL }))
+    }
+
+    /// A date's comparison with a constant timestamp, as one with the date that it falls on: `shipped <= date '1998-12-01' -
+    /// interval '90 days'`. `None`: not that.
+    fn date_comparison(&self, op: RowOp, date: &Expr, stamp: &Expr) -> Result<Option<Translated>, Refused> {
+        let (date, stamp) = (self.expr(date)?, self.expr(stamp)?);
+        let DfExpr::Literal(ScalarValue::Int64(Some(stamp)), _) = stamp.expr else { return Ok(None) };
+        let day = match stamp {
+            i64::MIN => i32::MIN,
+            i64::MAX => i32::MAX,
+            _ => stamp.div_euclid(DAY_MICROS) as i32,
+        };
+        let whole = stamp.rem_euclid(DAY_MICROS) == 0 || matches!(stamp, i64::MIN | i64::MAX);
+        // Days up to that of a time within it are before the time, those after it behind.
+        let op = match op {
+            _ if whole => op,
+            RowOp::Lt | RowOp::Le => RowOp::Le,
+            RowOp::Gt | RowOp::Ge => RowOp::Gt,
+            RowOp::Eq | RowOp::Ne => return Ok(None),
+        };
+        let day = literal(ScalarValue::Int32(Some(day)));
+        Ok(Some(Translated { expr: binary(date.expr, comparison(op), day), form: BOOL }))
     }
 
     /// Both sides in one form whose Arrow order is the type's.

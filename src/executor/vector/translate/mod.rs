@@ -84,7 +84,11 @@ impl<'a> Translator<'a> {
             Rel::Scan { relation, columns } => self.scan(relation, columns, &needed),
             Rel::Project { input, exprs } => {
                 let plan = self.rel(input, &needed)?;
-                self.project(plan, exprs, &needed)
+                let streaming = self.streaming;
+                self.streaming = streaming && !is_single(input);
+                let projected = self.project(plan, exprs, &needed);
+                self.streaming = streaming;
+                projected
             }
             Rel::Filter { input, predicate } => {
                 let mut plan = self.rel(input, &needed)?;
@@ -292,6 +296,15 @@ impl<'a> Translator<'a> {
             _ => self.rel(input, needed)?,
         };
         Ok(LogicalPlanBuilder::from(plan).limit(skip, fetch)?.build()?)
+    }
+}
+
+/// Whether a relation gives one row at most: nothing is given before an error in what is computed of it.
+fn is_single(rel: &Rel) -> bool {
+    match rel {
+        Rel::Aggregate { keys, sets, .. } => keys.is_empty() && sets.is_none(),
+        Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Sort { input, .. } => is_single(input),
+        _ => false,
     }
 }
 
