@@ -184,6 +184,7 @@ sqlstates! {
     ObjectNotInPrerequisiteState = "55000";
     ObjectInUse = "55006";
     CantChangeRuntimeParam = "55P02";
+    UnsafeNewEnumValueUsage = "55P04";
     LockNotAvailable = "55P03";
     QueryCanceled = "57014";
     AdminShutdown = "57P01";
@@ -303,6 +304,14 @@ impl Error {
     pub fn table(mut self, schema: impl Into<String>, table: impl Into<String>) -> Error {
         self.0.schema = Some(schema.into());
         self.0.table = Some(table.into());
+        self
+    }
+
+    /// The type that it is about.
+    #[must_use]
+    pub fn data_type(mut self, schema: impl Into<String>, name: impl Into<String>) -> Error {
+        self.0.schema = Some(schema.into());
+        self.0.data_type = Some(name.into());
         self
     }
 

@@ -19,3 +19,4 @@ mod session;
 mod support;
 mod tpcc;
 mod tpch;
+mod user_types;

@@ -68,7 +68,7 @@ async fn explain_says_which_road_and_why_and_what_each_operator_did() {
     assert_eq!(scan["Actual Rows"], 30000, "{plan}");
     assert!(scan["Actual Total Time"].as_f64().is_some_and(|time| time > 0.0), "{plan}");
     let sort = "explain (analyze, format json) select v, count(*) from t group by v order by count(*), v";
-    let plan = json(&client, &format!("set work_mem = '64kB'; {sort}")).await;
+    let plan = json(&client, &format!("set work_mem = '32MB'; {sort}")).await;
     assert!(operator(&plan["Plan"], "SortExec").is_some(), "{plan}");
 }
 

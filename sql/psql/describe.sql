@@ -70,6 +70,25 @@
 \df no_such_function
 \da sum
 \dT
+\dT+
+\dT app.*
+\dT+ app.*
+\dT hue
+\dD
+\dD+
+\dD app.*
+\dD+ app.*
+\d app.moods
+\d+ app.moods
+\d app.by_feeling
+\d+ app.moody
+\sv app.moody
+\df+
+\da
+\da+ max
+\do
+\df enum_*
+\df+ enum_range
 \dT pg_catalog.int*
 \dT+ pg_catalog.bool
 \dC bool

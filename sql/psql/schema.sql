@@ -65,3 +65,16 @@ comment on column app.parent.code is 'the code
 of two lines';
 comment on index app.by_code is 'an index';
 comment on constraint positive on app.parent is 'never less';
+
+create type app.feeling as enum ('sad', 'so so', 'it''s fine');
+alter type app.feeling add value 'great' after 'so so';
+create type hue as enum ('red', 'green');
+create domain app.positive as int check (value > 0);
+create domain label as varchar(20) collate "C" default 'none' not null constraint short check (length(value) < 10) constraint lower check (value = lower(value));
+create domain app.tiny as app.positive default 1 check (value < 10);
+create table app.moods (id app.tiny primary key, f app.feeling default 'so so', fs app.feeling[] default '{sad}', h hue check (h <> 'red'), l label, ls label[]);
+create index by_feeling on app.moods (f desc, l);
+create view app.moody as select id, f, f::text as t, 'sad'::app.feeling as k from app.moods where f > 'sad';
+comment on type app.feeling is 'how one feels';
+comment on domain label is 'a label';
+comment on constraint short on domain label is 'not long';

@@ -13,6 +13,7 @@
 //! | any file's rows | [`rows`], for pg_catalog |
 
 use crate::executor::functions::{Function, FunctionKind, Volatility, registry};
+use crate::types::shape::{self, Shape};
 use crate::types::{Oid, Type, oid};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -376,6 +377,12 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
         types.by_name.insert((ty.schema, ty.name), types.all.len());
         types.all.push(ty);
     });
+    // information_schema's domains.
+    for ty in types.all.iter().filter(|ty| ty.kind == b'd') {
+        shape::register(ty.array, Shape::Array { element: ty.oid });
+        let base = Type::with_typmod(ty.base, ty.base_typmod);
+        shape::register(ty.oid, Shape::Domain { base, array: ty.array, collation: ty.collation });
+    }
     types
 });
 
@@ -405,23 +412,63 @@ pub fn type_by_name(name: &str) -> Option<&'static BuiltinType> {
 
 /// What a domain is over, with the domain's modifier; other types are themselves.
 pub fn base_type(ty: Type) -> Type {
-    // The types that PostgreSQL numbers by hand have no domain among them.
-    if ty.oid.0 < 10_000 {
-        return ty;
+    let _ = &*TYPES;
+    shape::base(ty)
+}
+
+/// The built-in type as which PostgreSQL lays out values of a type: int4 for an enum's, which are oids there, the base type for a
+/// domain's. `None` for row types.
+pub fn laid_out_as(ty: Oid) -> Option<&'static BuiltinType> {
+    match shape::of(ty) {
+        Some(Shape::Enum { .. }) => type_by_oid(oid::INT4),
+        Some(Shape::Domain { .. }) => laid_out_as(shape::base(Type::new(ty)).oid),
+        Some(Shape::Array { element }) => match laid_out_as(element)?.align {
+            b'd' => type_by_oid(oid::INT8_ARRAY),
+            _ => type_by_oid(oid::INT4_ARRAY),
+        },
+        None => type_by_oid(ty),
     }
-    match type_by_oid(ty.oid) {
-        Some(row) if row.kind == b'd' => base_type(Type::with_typmod(row.base, row.base_typmod)),
-        _ => ty,
+}
+
+/// typtype
+pub fn kind(ty: Oid) -> u8 {
+    match shape::of(ty) {
+        Some(Shape::Enum { .. }) => b'e',
+        Some(Shape::Domain { .. }) => b'd',
+        Some(Shape::Array { .. }) => b'b',
+        None => type_by_oid(ty).map_or(b'c', |row| row.kind),
     }
+}
+
+/// typcategory
+pub fn category(ty: Oid) -> u8 {
+    match shape::of(ty) {
+        Some(Shape::Enum { .. }) => b'E',
+        Some(Shape::Domain { .. }) => category(shape::base(Type::new(ty)).oid),
+        Some(Shape::Array { .. }) => b'A',
+        None => type_by_oid(ty).map_or(b'C', |row| row.category),
+    }
+}
+
+/// typcollation
+pub fn collation(ty: Oid) -> Oid {
+    let of = shape::element_of(ty).unwrap_or(ty);
+    if let Some(Shape::Domain { collation, .. }) = shape::of(of) {
+        return collation;
+    }
+    laid_out_as(of).map_or(Oid::NONE, |row| row.collation)
 }
 
 /// The array type over a type; `None` when it has none.
 pub fn array_of(element: Oid) -> Option<Oid> {
-    type_by_oid(element).map(|ty| ty.array).filter(|array| *array != Oid::NONE)
+    shape::array_of(element).or_else(|| type_by_oid(element).map(|ty| ty.array).filter(|array| *array != Oid::NONE))
 }
 
 /// The element type of a true array type.
 pub fn element_of(array: Oid) -> Option<Oid> {
+    if let Some(element) = shape::element_of(array) {
+        return Some(element);
+    }
     let ty = type_by_oid(array)?;
     (ty.element != Oid::NONE && ty.length == -1 && ty.category == b'A').then_some(ty.element)
 }
@@ -543,15 +590,16 @@ pub fn comparison_base(ty: Oid) -> Option<Oid> {
         | oid::REGNAMESPACE
         | oid::REGCOLLATION => oid::OID,
         oid::INT2VECTOR | oid::RECORD_ARRAY => oid::ANYARRAY,
-        _ => {
-            let row = type_by_oid(ty);
-            if row.is_none_or(|row| row.kind == b'c') {
-                // Row types of user tables are not built in.
-                oid::RECORD
-            } else {
-                row.filter(|row| row.category == b'A').map(|_| oid::ANYARRAY)?
+        _ => match (kind(ty), category(ty)) {
+            (b'e', _) => oid::ANYENUM,
+            (b'c', _) => oid::RECORD,
+            (b'd', _) => {
+                let base = shape::base(Type::new(ty)).oid;
+                comparison_base(base).unwrap_or(base)
             }
-        }
+            (_, b'A') => oid::ANYARRAY,
+            _ => return None,
+        },
     })
 }
 

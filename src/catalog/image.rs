@@ -4,11 +4,12 @@
 //! Built-in types, functions, operators and casts are static data (`catalog::builtin`); the image holds what users can change.
 
 use crate::types::format::FormatSettings;
+use crate::types::shape::{self, Shape};
 use crate::types::text_io::{self, Names, TextContext};
 use crate::types::{Datum, Oid, Text, Type};
 use lightning_storage::ObjectId;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
@@ -29,6 +30,14 @@ pub struct Image {
     pub relation_names: HashMap<(Oid, Text), Oid>,
     /// Users' row types to relations.
     pub row_types: HashMap<Oid, Oid>,
+    /// Users' enums and domains by oid; the array types over them are theirs.
+    pub types: HashMap<Oid, Arc<UserType>>,
+    /// (schema, name) to an enum or domain, or the array type over one.
+    pub type_names: HashMap<(Oid, Text), Oid>,
+    /// A hash of all rows of `types`: of committed images, to tell whether all types are as they were.
+    pub types_stamp: u64,
+    /// Labels that this transaction has added to enums that were there before it: not to be used before its commit.
+    pub new_labels: HashSet<Oid>,
     /// Roles (shared by all databases) by oid.
     pub roles: HashMap<Oid, Arc<Role>>,
     /// All databases (shared).
@@ -145,6 +154,73 @@ impl Names for NoNames {
     fn show(&self, _: Oid, _: Oid) -> Option<String> {
         None
     }
+}
+
+/// A type that a user has made, with the array type over it. What never changes of it is in `types::shape` too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct UserType {
+    pub oid: Oid,
+    pub schema: Oid,
+    pub name: String,
+    pub owner: Oid,
+    /// The array type over it.
+    pub array: Oid,
+    /// `_name`, or what was free.
+    pub array_name: String,
+    pub kind: TypeKind,
+}
+
+/// What a user's type is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum TypeKind {
+    /// Labels in their order.
+    Enum(Vec<EnumLabel>),
+    /// A domain.
+    Domain(Domain),
+}
+
+/// A label of an enum.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnumLabel {
+    /// pg_enum.oid
+    pub oid: Oid,
+    /// The label.
+    pub name: String,
+    /// What values with this label are stored and compared as: never another one (see `types::shape::place`).
+    pub place: String,
+    /// pg_enum.enumsortorder, for catalogs: PostgreSQL's numbers.
+    pub order: f32,
+}
+
+/// A domain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Domain {
+    /// What it is over: a domain perhaps.
+    pub base: Type,
+    /// pg_type.typcollation: COLLATE's, or the base type's.
+    pub collation: Oid,
+    /// pg_type.typndims: how many dimensions were written.
+    pub dimensions: i32,
+    /// NOT NULL.
+    pub not_null: bool,
+    /// DEFAULT expression as text.
+    pub default: Option<String>,
+    /// CHECKs.
+    pub checks: Vec<DomainCheck>,
+}
+
+/// A domain's CHECK.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DomainCheck {
+    /// pg_constraint.oid
+    pub oid: Oid,
+    /// Name.
+    pub name: String,
+    /// The expression's text, over VALUE.
+    pub expression: String,
+    /// False for NOT VALID.
+    pub validated: bool,
 }
 
 /// pg_class.relkind.
@@ -411,6 +487,84 @@ pub enum ReferentialAction {
     SetDefault,
 }
 
+impl UserType {
+    /// Makes known what it is made of.
+    pub fn register(&self) {
+        let array = self.array;
+        shape::register(array, Shape::Array { element: self.oid });
+        shape::register(
+            self.oid,
+            match &self.kind {
+                TypeKind::Enum(_) => Shape::Enum { array },
+                TypeKind::Domain(domain) => Shape::Domain { base: domain.base, array, collation: domain.collation },
+            },
+        );
+    }
+
+    /// An enum's labels.
+    pub fn labels(&self) -> &[EnumLabel] {
+        match &self.kind {
+            TypeKind::Enum(labels) => labels,
+            TypeKind::Domain(_) => &[],
+        }
+    }
+
+    /// What is special of a domain.
+    pub fn domain(&self) -> Option<&Domain> {
+        match &self.kind {
+            TypeKind::Enum(_) => None,
+            TypeKind::Domain(domain) => Some(domain),
+        }
+    }
+}
+
+impl Domain {
+    /// A domain that demands nothing.
+    pub fn over(base: Type) -> Domain {
+        Domain { base, collation: Oid::NONE, dimensions: 0, not_null: false, default: None, checks: Vec::new() }
+    }
+
+    /// The row that its checks are over: VALUE alone.
+    pub fn row(&self) -> Relation {
+        let value = Attribute {
+            number: 1,
+            name: "value".to_owned(),
+            ty: self.base,
+            not_null: false,
+            default: None,
+            generated: false,
+            identity: None,
+            dropped: false,
+            storage: 0,
+            steering: Steering::default(),
+            missing: None,
+        };
+        Relation {
+            oid: Oid::NONE,
+            schema: Oid::NONE,
+            schema_name: String::new(),
+            name: "value".to_owned(),
+            kind: RelationKind::Table,
+            owner: Oid::NONE,
+            row_type: Oid::NONE,
+            temporary: false,
+            attributes: vec![value],
+            constraints: Vec::new(),
+            referenced_by: Vec::new(),
+            indexes: Vec::new(),
+            body: Body::View { text: String::new(), search_path: Vec::new(), check: None },
+            row_estimate: -1.0,
+        }
+    }
+}
+
+impl IndexKey {
+    /// The type that its values are compared as: operators see what a domain is over.
+    pub fn compared(&self) -> Type {
+        shape::base(self.ty)
+    }
+}
+
 impl Index {
     /// Whether it reads values that are computed of a row: expressions, or a predicate.
     pub fn is_derived(&self) -> bool {
@@ -432,11 +586,12 @@ impl Relation {
 
 impl Image {
     /// A hash of all that a plan over these relations depends on: the relations with their indexes and the tables that foreign
-    /// keys tie to them, their schemas, what their names mean on the search path, and the user's rights. Of committed images only.
+    /// keys tie to them, their schemas, what their names mean on the search path, the user's rights, and all users' types. Of committed
+    /// images only.
     pub fn fingerprint(&self, relations: &[Oid], path: &[Oid], user: Oid) -> u64 {
         let mut hasher = DefaultHasher::new();
         let owner = self.databases.get(&self.database).map(|database| database.owner);
-        (path, user, self.is_superuser(user), owner).hash(&mut hasher);
+        (path, user, self.is_superuser(user), owner, self.types_stamp).hash(&mut hasher);
         let stamp = |oid: &Oid| self.stamps.get(oid).copied();
         for oid in relations {
             (oid, stamp(oid)).hash(&mut hasher);
@@ -455,6 +610,19 @@ impl Image {
             }
         }
         hasher.finish()
+    }
+
+    /// The user's type of an oid, and whether the oid is that of the array type over it.
+    pub fn user_type(&self, ty: Oid) -> Option<(&Arc<UserType>, bool)> {
+        match shape::of(ty)? {
+            Shape::Array { element } => self.types.get(&element).map(|found| (found, true)),
+            Shape::Enum { .. } | Shape::Domain { .. } => self.types.get(&ty).map(|found| (found, false)),
+        }
+    }
+
+    /// The user's type of this schema and name: an enum, a domain, the array type over one.
+    pub fn type_named(&self, schema: Oid, name: &str) -> Option<Oid> {
+        self.type_names.get(&(schema, name.into())).copied()
     }
 
     /// The relation of this schema and name.

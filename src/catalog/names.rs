@@ -1,10 +1,12 @@
 //! Types and other objects by name and by oid, over one catalog image and search path: `format_type`, visibility, quoting.
 
 use super::builtin::{self, BuiltinType};
-use super::image::{Image, Relation};
+use super::image::{EnumLabel, Image, Relation, UserType};
 use super::store::fixed;
 use super::system;
-use crate::types::{Oid, interval, oid, typmod};
+use crate::error::{Error, Result, SqlState};
+use crate::types::text_io::Names;
+use crate::types::{Oid, Text, interval, oid, typmod};
 use std::sync::Arc;
 
 /// A catalog and the order in which its schemas are searched, implicit ones included.
@@ -25,6 +27,10 @@ enum Known {
     Row(Arc<Relation>),
     /// The array type over a row type.
     RowArray(Arc<Relation>),
+    /// An enum or a domain.
+    User(Arc<UserType>),
+    /// The array type over one.
+    UserArray(Arc<UserType>),
 }
 
 impl Image {
@@ -37,6 +43,23 @@ impl Image {
             Some(built_in) => self.relations.get(&built_in.relation),
             None => self.relations.get(self.row_types.get(&ty)?),
         }
+    }
+}
+
+/// The labels alone.
+impl Names for Image {
+    fn label(&self, ty: Oid, place: &str) -> Option<Text> {
+        let label = self.types.get(&ty)?.labels().iter().find(|label| label.place == place)?;
+        Some(Text::from(label.name.as_str()))
+    }
+    fn place(&self, ty: Oid, label: &str) -> Result<Text> {
+        Namespace { image: self, path: &[] }.place(ty, label)
+    }
+    fn read(&self, _: Oid, text: &str) -> Result<Oid> {
+        Err(Error::unsupported(format!("looking up the name \"{text}\" here")))
+    }
+    fn show(&self, _: Oid, _: Oid) -> Option<String> {
+        None
     }
 }
 
@@ -69,6 +92,9 @@ impl Namespace<'_> {
         if let Some(row) = builtin::type_by_oid(ty) {
             return Some(Known::BuiltIn(row));
         }
+        if let Some((found, array)) = self.image.user_type(ty) {
+            return Some(if array { Known::UserArray(found.clone()) } else { Known::User(found.clone()) });
+        }
         if let Some(relation) = self.image.relation_of_row_type(ty) {
             return Some(Known::Row(relation.clone()));
         }
@@ -81,8 +107,12 @@ impl Namespace<'_> {
         let row_type = |relation: &Arc<Relation>| Some(relation.row_type).filter(|ty| *ty != Oid::NONE);
         match schema {
             Some(schema) => builtin::type_in_schema(schema, name).map(|ty| ty.oid).or_else(|| {
-                let schema = self.image.schema_names.get(schema)?;
-                self.image.relation(*schema, name).and_then(row_type)
+                let schema = match (schema, self.temporary_schema()) {
+                    ("pg_temp", Some(temporary)) => temporary,
+                    _ => *self.image.schema_names.get(schema)?,
+                };
+                let user = self.image.type_named(schema, name);
+                user.or_else(|| self.image.relation(schema, name).and_then(row_type))
             }),
             None => self.searched().find_map(|schema| {
                 let built_in = match schema {
@@ -90,7 +120,8 @@ impl Namespace<'_> {
                     fixed::INFORMATION_SCHEMA => builtin::type_in_schema("information_schema", name),
                     _ => None,
                 };
-                built_in.map(|ty| ty.oid).or_else(|| self.image.relation(schema, name).and_then(row_type))
+                let found = built_in.map(|ty| ty.oid).or_else(|| self.image.type_named(schema, name));
+                found.or_else(|| self.image.relation(schema, name).and_then(row_type))
             }),
         }
     }
@@ -101,6 +132,8 @@ impl Namespace<'_> {
             Known::BuiltIn(row) => self.find_type(None, row.name) == Some(ty),
             Known::Row(relation) => self.find_type(None, &relation.name) == Some(ty),
             Known::RowArray(relation) => self.path.contains(&relation.schema),
+            Known::User(found) => self.find_type(None, &found.name) == Some(ty),
+            Known::UserArray(found) => self.find_type(None, &found.array_name) == Some(ty),
         })
     }
 
@@ -123,7 +156,40 @@ impl Namespace<'_> {
                 self.qualified(visible, &relation.schema_name, &relation.name)
             }
             Known::RowArray(relation) => array(relation.row_type),
+            Known::User(found) => {
+                let schema = self.image.schemas.get(&found.schema).map_or("", |schema| &schema.name);
+                self.qualified(self.type_is_visible(ty) == Some(true), schema, &found.name)
+            }
+            Known::UserArray(found) => array(found.oid),
         }
+    }
+
+    /// The place of an enum's label, for a new value.
+    ///
+    /// # Errors
+    /// 22P02 when the enum has no such label, 55P04 when this transaction has added it.
+    pub fn place(&self, ty: Oid, label: &str) -> Result<Text> {
+        let known = self.image.types.get(&ty).and_then(|ty| ty.labels().iter().find(|known| known.name == label));
+        let Some(known) = known else {
+            let message = format!("invalid input value for enum {}: \"{label}\"", self.format_type(ty, None));
+            return Err(Error::new(SqlState::InvalidTextRepresentation, message));
+        };
+        self.check_label(ty, known)?;
+        Ok(known.place.as_str().into())
+    }
+
+    /// 55P04 for a label that the transaction has added: values with it would outlive the label in indexes if the transaction
+    /// were rolled back.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn check_label(&self, ty: Oid, label: &EnumLabel) -> Result<()> {
+        if !self.image.new_labels.contains(&label.oid) {
+            return Ok(());
+        }
+        let message = format!("unsafe use of new value \"{}\" of enum type {}", label.name, self.format_type(ty, None));
+        Err(Error::new(SqlState::UnsafeNewEnumValueUsage, message)
+            .hint("New enum values must be committed before they can be used."))
     }
 
     fn qualified(&self, visible: bool, schema: &str, name: &str) -> String {

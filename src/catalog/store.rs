@@ -6,7 +6,9 @@
 //! ([`Catalog::publish`]; all else is shared with the image before), and only then its locks go: who waited for one finds the new image. Names that are given hold a lock each, so that two transactions cannot give the same one.
 //! Roles and databases are shared: their rows have database 0.
 
-use super::image::{Body, ConstraintKind, Database, Image, Relation, RelationKind, Role, Schema, TableStatistics};
+use super::image::{
+    Body, ConstraintKind, Database, Image, Relation, RelationKind, Role, Schema, TableStatistics, UserType,
+};
 use crate::error::{Error, Result};
 use crate::types::Oid;
 use lightning_storage::{
@@ -42,6 +44,8 @@ pub mod fixed {
     pub const CLASS_RELATION: Oid = Oid(1259);
     /// pg_namespace in pg_class
     pub const CLASS_SCHEMA: Oid = Oid(2615);
+    /// pg_type in pg_class
+    pub const CLASS_TYPE: Oid = Oid(1247);
     /// pg_constraint in pg_class
     pub const CLASS_CONSTRAINT: Oid = Oid(2606);
     /// pg_authid in pg_class
@@ -79,11 +83,13 @@ enum Kind {
     Database = 4,
     Comment = 5,
     Statistics = 6,
+    Type = 7,
 }
 
 impl Kind {
     fn of(number: i16) -> Result<Kind> {
-        let kinds = [Kind::Schema, Kind::Relation, Kind::Role, Kind::Database, Kind::Comment, Kind::Statistics];
+        let kinds =
+            [Kind::Schema, Kind::Relation, Kind::Role, Kind::Database, Kind::Comment, Kind::Statistics, Kind::Type];
         let found = kinds.into_iter().find(|kind| *kind as i16 == number);
         found.ok_or_else(|| Error::internal(format!("catalog rows of kind {number} are unknown")))
     }
@@ -325,6 +331,7 @@ impl Catalog {
         if base.version != change.base {
             let mut image = (*base).clone();
             self.rows.read_into(tx, &mut image, &change.written)?;
+            image.new_labels.clone_from(&change.image.new_labels);
             image.version = private_version();
             change.image = Arc::new(image);
             change.base = base.version;
@@ -501,6 +508,10 @@ impl Image {
                 self.relations.insert(oid, Arc::new(relation));
                 self.stamp(oid, body);
             }
+            k if k == Kind::Type as i16 => {
+                self.put_type(decode(body)?);
+                self.stamp(oid, body);
+            }
             k if k == Kind::Role as i16 => {
                 self.roles.insert(oid, Arc::new(decode(body)?));
             }
@@ -519,10 +530,29 @@ impl Image {
         Ok(())
     }
 
-    fn stamp(&mut self, relation: Oid, body: &[u8]) {
+    /// Notes what stands in the row of a relation or a type.
+    fn stamp(&mut self, object: Oid, body: &[u8]) {
         let mut hasher = std::hash::DefaultHasher::new();
-        body.hash(&mut hasher);
-        self.stamps.insert(relation, hasher.finish());
+        (object, body).hash(&mut hasher);
+        let before = self.stamps.insert(object, hasher.finish());
+        if self.types.contains_key(&object) {
+            self.types_stamp ^= before.unwrap_or_default() ^ hasher.finish();
+        }
+    }
+
+    fn put_type(&mut self, ty: UserType) {
+        self.remove_type(ty.oid);
+        ty.register();
+        self.type_names.insert((ty.schema, ty.name.as_str().into()), ty.oid);
+        self.type_names.insert((ty.schema, ty.array_name.as_str().into()), ty.array);
+        self.types.insert(ty.oid, Arc::new(ty));
+    }
+
+    fn remove_type(&mut self, oid: Oid) {
+        if let Some(old) = self.types.remove(&oid) {
+            self.type_names.remove(&(old.schema, old.name.as_str().into()));
+            self.type_names.remove(&(old.schema, old.array_name.as_str().into()));
+        }
     }
 
     /// Takes out what a row defined that is gone.
@@ -535,6 +565,10 @@ impl Image {
             Kind::Relation => {
                 self.stamps.remove(&oid);
                 self.remove_relation(oid);
+            }
+            Kind::Type => {
+                self.types_stamp ^= self.stamps.remove(&oid).unwrap_or_default();
+                self.remove_type(oid);
             }
             Kind::Role => _ = self.roles.remove(&oid),
             Kind::Database => _ = self.databases.remove(&oid),
@@ -724,6 +758,34 @@ impl Change {
         Ok(())
     }
 
+    /// Adds or replaces a user's type. `new_label`: one that may not be used before the transaction commits.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn put_type(&mut self, tx: &mut Transaction, ty: UserType, new_label: Option<Oid>) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.put(tx, &snapshot, (Kind::Type, self.image.database, ty.oid, 0), &ty)?;
+        let image = Arc::make_mut(&mut self.image);
+        image.put_type(ty);
+        image.new_labels.extend(new_label);
+        image.version = private_version();
+        Ok(())
+    }
+
+    /// Removes a user's type.
+    ///
+    /// # Errors
+    /// As [`Change::put_relation`].
+    pub fn remove_type(&mut self, tx: &mut Transaction, oid: Oid) -> Result<()> {
+        let snapshot = tx.snapshot();
+        self.remove(tx, &snapshot, (Kind::Type, self.image.database, oid, 0))?;
+        self.remove_comments(tx, oid)?;
+        let image = Arc::make_mut(&mut self.image);
+        image.remove_type(oid);
+        image.version = private_version();
+        Ok(())
+    }
+
     /// Adds or replaces what ANALYZE has found about a table.
     ///
     /// # Errors
@@ -840,6 +902,9 @@ impl Change {
         for relation in image.relations.values().filter(|relation| !matches!(relation.body, Body::System(_))) {
             self.put(tx, &snapshot, (Kind::Relation, image.database, relation.oid, 0), &**relation)?;
         }
+        for ty in image.types.values() {
+            self.put(tx, &snapshot, (Kind::Type, image.database, ty.oid, 0), &**ty)?;
+        }
         for (table, statistics) in &image.statistics {
             self.put(tx, &snapshot, (Kind::Statistics, image.database, *table, 0), &**statistics)?;
         }
@@ -889,17 +954,36 @@ impl Change {
         for pass in 0.. {
             let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
             let name = make_name(first, second, &label);
-            let constraint_taken = || {
-                self.image
-                    .relations
-                    .values()
-                    .any(|r| r.schema == schema && r.constraints.iter().any(|c| c.name == name))
-            };
-            if self.image.relation(schema, &name).is_none() && !constraint_taken() {
+            if self.image.relation(schema, &name).is_none() && !self.constraint_taken(schema, &name) {
                 return name;
             }
         }
         unreachable!("some number is free")
+    }
+
+    /// A name for a domain's constraint that none in the schema has: PostgreSQL's `ChooseConstraintName`; `taken` knows more.
+    pub fn choose_constraint_name(
+        &self,
+        schema: Oid,
+        first: &str,
+        label: &str,
+        taken: &dyn Fn(&str) -> bool,
+    ) -> String {
+        for pass in 0.. {
+            let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
+            let name = make_name(first, None, &label);
+            if !taken(&name) && !self.constraint_taken(schema, &name) {
+                return name;
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    fn constraint_taken(&self, schema: Oid, name: &str) -> bool {
+        let mut relations = self.image.relations.values().filter(|relation| relation.schema == schema);
+        let mut domains = self.image.types.values().filter(|ty| ty.schema == schema).filter_map(|ty| ty.domain());
+        relations.any(|relation| relation.constraints.iter().any(|constraint| constraint.name == name))
+            || domains.any(|domain| domain.checks.iter().any(|check| check.name == name))
     }
 
     /// The kind of relation that has a name, for messages.

@@ -299,6 +299,11 @@ fn write_value(value: &Datum, out: &mut impl Write) -> Io<()> {
         Datum::Padded(v) => write_bytes(22, v.as_bytes(), out),
         Datum::Bytea(v) => write_bytes(11, v, out),
         Datum::Jsonb(v) => write_bytes(23, v.bytes(), out),
+        Datum::Enum(ty, place) => {
+            write_fixed(24, ty.0.to_le_bytes(), out)?;
+            out.write_all(&(place.len() as u32).to_le_bytes())?;
+            out.write_all(place.as_bytes())
+        }
         Datum::Date(v) => write_fixed(12, v.to_le_bytes(), out),
         Datum::Time(v) => write_fixed(13, v.to_le_bytes(), out),
         Datum::TimeTz(v, west) => {
@@ -380,6 +385,10 @@ fn read_value(input: &mut impl Read) -> Io<Datum> {
         22 => Datum::Padded(String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into()),
         11 => Datum::Bytea(bytes_of(input)?.into()),
         23 => Datum::Jsonb(Jsonb::from_bytes(&bytes_of(input)?).ok_or_else(damaged)?),
+        24 => {
+            let ty = Oid(u32_of(input)?);
+            Datum::Enum(ty, String::from_utf8(bytes_of(input)?).map_err(|_| damaged())?.into())
+        }
         12 => Datum::Date(i32_of(input)?),
         13 => Datum::Time(i64_of(input)?),
         14 => Datum::TimeTz(i64_of(input)?, i32_of(input)?),
@@ -421,6 +430,7 @@ mod tests {
             Datum::Null,
             Datum::Bool(true),
             Datum::Int4(-5),
+            Datum::Enum(Oid(20_000), "0001".into()),
             Datum::Text("a text longer than what fits inline, certainly".into()),
             Datum::Numeric(Numeric::parse("-12345678901234567890.5000").unwrap()),
             Datum::TimeTz(7, -3600),

@@ -415,7 +415,7 @@ impl<'s> Scan<'s> {
         let follows = |(i, (operand, value)): &(usize, &(&Expr, &Expr))| {
             keys.get(at + i).is_some_and(|key| {
                 key.descending == keys[at].descending
-                    && fits(value.ty.oid, key.ty.oid)
+                    && fits(value.ty.oid, key.compared().oid)
                     && candidate.is_key(at + i, operand, self.columns)
             })
         };
@@ -460,10 +460,10 @@ impl<'s> Scan<'s> {
 /// Whether a term's values fit a key.
 fn term_fits(term: &Term<'_>, key: &IndexKey) -> bool {
     match term {
-        Term::Compare(_, value) => fits(value.ty.oid, key.ty.oid),
-        Term::OneOf(array) => oid::element_of(array.ty.oid).is_some_and(|element| fits(element, key.ty.oid)),
-        Term::Prefix(..) => is_text(key.ty.oid),
-        Term::Row(_, pairs) => pairs.first().is_some_and(|(_, value)| fits(value.ty.oid, key.ty.oid)),
+        Term::Compare(_, value) => fits(value.ty.oid, key.compared().oid),
+        Term::OneOf(array) => oid::element_of(array.ty.oid).is_some_and(|element| fits(element, key.compared().oid)),
+        Term::Prefix(..) => is_text(key.compared().oid),
+        Term::Row(_, pairs) => pairs.first().is_some_and(|(_, value)| fits(value.ty.oid, key.compared().oid)),
         Term::IsNull | Term::NotNull => true,
     }
 }

@@ -426,9 +426,10 @@ impl TextRow {
 }
 
 fn put_binary(execution: &Execution, columns: &[OutputColumn], out: &mut BytesMut) {
+    let names = execution.context().call.text().names;
     out.put_i16(columns.len() as i16);
     for (i, column) in columns.iter().enumerate() {
-        binary_io::send_sized(execution.output(i), column.ty, out);
+        binary_io::send_sized(execution.output(i), column.ty, names, out);
     }
 }
 
@@ -506,7 +507,9 @@ impl Incoming {
         let ctx = call.text();
         let value = |field: Option<&[u8]>, ty: Type| match field {
             None => Ok(Datum::Null),
-            Some(bytes) if self.binary => typmod::apply(binary_io::receive(bytes, Type::new(ty.oid))?, ty, false),
+            Some(bytes) if self.binary => {
+                typmod::apply(binary_io::receive(bytes, Type::new(ty.oid), ctx.names)?, ty, false)
+            }
             Some(bytes) => typmod::apply(text_io::input_plain(utf8(bytes)?, ty, &ctx)?, ty, false),
         };
         let mut values = Vec::with_capacity(expected);

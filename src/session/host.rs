@@ -11,7 +11,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::executor::SharedTransaction;
 use crate::executor::functions::{AdvisoryAction, AdvisoryRequest, Host};
 use crate::types::text_io::Names;
-use crate::types::{Datum, Oid};
+use crate::types::{Datum, Oid, Text};
 use lightning_storage::{LockMode, LockScope, LockTag, SessionId, WaitPolicy};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -207,6 +207,18 @@ impl SessionHost {
 }
 
 impl Names for SessionHost {
+    fn label(&self, ty: Oid, place: &str) -> Option<Text> {
+        // Another session may have committed a label, and rows with it, since the statement looked at the catalog.
+        let image = self.image.lock().clone();
+        image.label(ty, place).or_else(|| self.server.catalog.image(self.database).ok()?.label(ty, place))
+    }
+
+    fn place(&self, ty: Oid, label: &str) -> Result<Text> {
+        let image = self.image.lock().clone();
+        let path = self.resolve_path(&image, true);
+        Namespace { image: &image, path: &path }.place(ty, label)
+    }
+
     fn read(&self, ty: Oid, text: &str) -> Result<Oid> {
         self.names_read.fetch_add(1, Ordering::Relaxed);
         let image = self.image.lock().clone();

@@ -76,7 +76,7 @@ impl RowWriter {
                 if value.is_null() {
                     out.put_i32(-1);
                 } else if binary.get(i).copied().unwrap_or(false) {
-                    binary_io::send_sized(value, column.ty, out);
+                    binary_io::send_sized(value, column.ty, ctx.names, out);
                 } else {
                     self.text.clear();
                     text_io::output(value, column.ty, &ctx, &mut self.text);

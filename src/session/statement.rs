@@ -374,7 +374,9 @@ impl Session {
             let place = |shown: &str| parameter_context(&bind.portal, i, shown);
             params.push(match value {
                 None => Datum::Null,
-                Some(bytes) if binary => binary_io::receive(bytes, *ty).map_err(|error| error.context(place("")))?,
+                Some(bytes) if binary => {
+                    binary_io::receive(bytes, *ty, context.names).map_err(|error| error.context(place("")))?
+                }
                 Some(bytes) => {
                     let text = utf8(bytes).map_err(|error| error.context(place("")))?;
                     text_io::input(text, *ty, &context).map_err(|error| error.context(place(" = '...'")))?

@@ -13,7 +13,7 @@ use crate::sql::ast::utility::{
 };
 use crate::sql::ast::{self, Statement};
 use crate::sql::tree::{ColumnId, OutputColumn};
-use crate::types::{Type, oid};
+use crate::types::{Type, oid, shape};
 use crate::wire::stream::Stream;
 use lightning_storage::{LockMode, LockTag, WaitPolicy};
 use std::sync::Arc;
@@ -479,7 +479,7 @@ impl Session {
         self.evaluate(&execute.params, &prepared.params).map(Into::into)
     }
 
-    /// Constant expressions, as values of the given types.
+    /// Constant expressions, as values of the given types; of what domains are over, since the plan tests its parameters.
     fn evaluate(&mut self, exprs: &[ast::Expr], types: &[Type]) -> Result<Vec<crate::types::Datum>> {
         let image = self.image()?;
         let call = self.call_context(&image);
@@ -487,7 +487,7 @@ impl Session {
         let mut values = Vec::with_capacity(exprs.len());
         for (number, (expr, ty)) in (1..).zip(exprs.iter().zip(types)) {
             // The parameters stand in the client's text.
-            let bound = crate::sql::bind::Binder::new(&ctx, "execute").parameter(number, expr, *ty)?;
+            let bound = crate::sql::bind::Binder::new(&ctx, "execute").parameter(number, expr, plain(*ty))?;
             values.push(match bound.kind {
                 crate::sql::tree::ExprKind::Const(value) => value,
                 _ => return Err(Error::unsupported("EXECUTE with a parameter that is not constant")),
@@ -699,4 +699,11 @@ fn interval_zone(text: &str, call: &crate::executor::functions::CallContext) -> 
         Datum::Interval(interval) => Ok((interval.micros as f64 / 3.6e9).to_string()),
         _ => Err(Error::internal("an interval's text gave no interval")),
     }
+}
+
+/// What a domain, or an array of a domain's values, is over.
+fn plain(ty: Type) -> Type {
+    let element = shape::element_of(ty.oid).filter(|element| shape::is_domain(*element));
+    let array = element.and_then(|element| oid::array_of(shape::base(Type::new(element)).oid));
+    array.map_or_else(|| shape::base(ty), Type::new)
 }

@@ -1,7 +1,8 @@
 //! The binary forms of all types: PostgreSQL's send and receive functions, big endian.
 
 use super::numeric::Numeric;
-use super::{Array, ArrayDim, Datum, Interval, Oid, Type, datetime, json, jsonb, oid, physical, typmod};
+use super::text_io::Names;
+use super::{Array, ArrayDim, Datum, Interval, Oid, Type, datetime, json, jsonb, oid, physical, shape, typmod};
 use crate::error::{Error, Result, SqlState};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 const JSONB_VERSION: u8 = 1;
 
 /// Appends the binary form of a value that is not NULL (its length is the caller's).
-pub fn send(value: &Datum, ty: Type, out: &mut BytesMut) {
+pub fn send(value: &Datum, ty: Type, names: &dyn Names, out: &mut BytesMut) {
     match value {
         Datum::Null => {}
         Datum::Bool(v) => out.put_u8(u8::from(*v)),
@@ -45,31 +46,32 @@ pub fn send(value: &Datum, ty: Type, out: &mut BytesMut) {
             out.put_i32(v.months);
         }
         Datum::Uuid(v) => out.put_slice(v),
+        Datum::Enum(ty, place) => out.put_slice(names.label(*ty, place).unwrap_or_default().as_bytes()),
         Datum::Oid(v) => out.put_u32(v.0),
-        Datum::Array(v) => send_array(v, ty, out),
+        Datum::Array(v) => send_array(v, ty, names, out),
         Datum::Record(fields) => {
             out.put_i32(fields.len() as i32);
             for (ty, field) in fields.iter() {
                 out.put_u32(ty.oid.0);
-                send_sized(field, *ty, out);
+                send_sized(field, *ty, names, out);
             }
         }
     }
 }
 
 /// Appends a value with its length in front; NULL is length -1.
-pub fn send_sized(value: &Datum, ty: Type, out: &mut BytesMut) {
+pub fn send_sized(value: &Datum, ty: Type, names: &dyn Names, out: &mut BytesMut) {
     if value.is_null() {
         return out.put_i32(-1);
     }
     let start = out.len();
     out.put_i32(0);
-    send(value, ty, out);
+    send(value, ty, names, out);
     let len = (out.len() - start - 4) as i32;
     out[start..start + 4].copy_from_slice(&len.to_be_bytes());
 }
 
-fn send_array(array: &Array, ty: Type, out: &mut BytesMut) {
+fn send_array(array: &Array, ty: Type, names: &dyn Names, out: &mut BytesMut) {
     out.put_i32(array.dims.len() as i32);
     out.put_i32(i32::from(array.items.iter().any(Datum::is_null)));
     let element = super::array_element(array, ty);
@@ -79,7 +81,7 @@ fn send_array(array: &Array, ty: Type, out: &mut BytesMut) {
         out.put_i32(dim.lower);
     }
     let element = Type::with_typmod(element, ty.typmod);
-    array.items.iter().for_each(|item| send_sized(item, element, out));
+    array.items.iter().for_each(|item| send_sized(item, element, names, out));
 }
 
 fn incorrect(ty: Type) -> Error {
@@ -94,15 +96,18 @@ fn too_short() -> Error {
 ///
 /// # Errors
 /// 22P03, 08P01 for a wrong length, 22021 for text that is not UTF-8, 22008 for a date out of range.
-pub fn receive(mut bytes: &[u8], ty: Type) -> Result<Datum> {
-    let value = receive_plain(&mut bytes, ty)?;
+pub fn receive(mut bytes: &[u8], ty: Type, names: &dyn Names) -> Result<Datum> {
+    let value = receive_plain(&mut bytes, ty, names)?;
     if bytes.has_remaining() {
         return Err(incorrect(ty));
     }
     typmod::apply(value, ty, true)
 }
 
-fn receive_plain(bytes: &mut &[u8], ty: Type) -> Result<Datum> {
+fn receive_plain(bytes: &mut &[u8], ty: Type, names: &dyn Names) -> Result<Datum> {
+    if shape::is_domain(ty.oid) {
+        return receive(std::mem::take(bytes), shape::base(ty), names);
+    }
     let need = |bytes: &[u8], len: usize| if bytes.len() < len { Err(too_short()) } else { Ok(()) };
     let i64_of = |bytes: &mut &[u8]| need(bytes, 8).map(|()| bytes.get_i64());
     let i32_of = |bytes: &mut &[u8]| need(bytes, 4).map(|()| bytes.get_i32());
@@ -160,9 +165,13 @@ fn receive_plain(bytes: &mut &[u8], ty: Type) -> Result<Datum> {
                 _ => oid::element_of(other),
             };
             match element {
-                Some(element) => receive_array(bytes, Type::with_typmod(element, ty.typmod))?,
+                Some(element) => receive_array(bytes, Type::with_typmod(element, ty.typmod), names)?,
                 None => {
-                    let text = crate::wire::frontend::utf8(std::mem::take(bytes))?.into();
+                    let text = crate::wire::frontend::utf8(std::mem::take(bytes))?;
+                    if shape::is_enum(other) {
+                        return Ok(Datum::Enum(other, names.place(other, text)?));
+                    }
+                    let text = text.into();
                     if other == oid::BPCHAR { Datum::bpchar(text) } else { Datum::Text(text) }
                 }
             }
@@ -170,7 +179,7 @@ fn receive_plain(bytes: &mut &[u8], ty: Type) -> Result<Datum> {
     })
 }
 
-fn receive_array(bytes: &mut &[u8], element: Type) -> Result<Datum> {
+fn receive_array(bytes: &mut &[u8], element: Type, names: &dyn Names) -> Result<Datum> {
     let invalid = |what: String| Error::new(SqlState::InvalidBinaryRepresentation, what);
     let next = |bytes: &mut &[u8]| if bytes.len() < 4 { Err(too_short()) } else { Ok(bytes.get_i32()) };
     let count = next(bytes)?;
@@ -207,7 +216,7 @@ fn receive_array(bytes: &mut &[u8], element: Type) -> Result<Datum> {
         let len = usize::try_from(len).map_err(|_| too_short())?;
         let (item, rest) = bytes.split_at_checked(len).ok_or_else(too_short)?;
         *bytes = rest;
-        items.push(receive(item, element)?);
+        items.push(receive(item, element, names)?);
     }
     if items.is_empty() {
         dims.clear();
@@ -218,6 +227,7 @@ fn receive_array(bytes: &mut &[u8], element: Type) -> Result<Datum> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::text_io::NoNames;
 
     #[test]
     fn no_prefix_of_a_value_is_taken_or_panics() {
@@ -231,10 +241,10 @@ mod tests {
         for (value, ty) in values {
             let ty = Type::new(ty);
             let mut out = BytesMut::new();
-            send(&value, ty, &mut out);
-            assert_eq!(format!("{:?}", receive(&out, ty).unwrap()), format!("{value:?}"));
+            send(&value, ty, &NoNames, &mut out);
+            assert_eq!(format!("{:?}", receive(&out, ty, &NoNames).unwrap()), format!("{value:?}"));
             for end in 0..out.len() {
-                assert!(receive(&out[..end], ty).is_err());
+                assert!(receive(&out[..end], ty, &NoNames).is_err());
             }
         }
     }

@@ -31,6 +31,7 @@ pub fn compare(left: &Datum, right: &Datum) -> Ordering {
         (Interval(a), Interval(b)) => interval::comparison_value(*a).cmp(&interval::comparison_value(*b)),
         (Uuid(a), Uuid(b)) => a.cmp(b),
         (Oid(a), Oid(b)) => a.cmp(b),
+        (Enum(_, a), Enum(_, b)) => a.as_bytes().cmp(b.as_bytes()),
         (Array(a), Array(b)) => arrays(a, b),
         (Record(a), Record(b)) => {
             let fields = a.iter().zip(b.iter()).map(|((_, x), (_, y))| nullable(x, y));
@@ -95,7 +96,7 @@ pub fn hash(value: &Datum) -> u64 {
         Float4(v) => float_hash(f64::from(*v)),
         Float8(v) => float_hash(*v),
         Numeric(v) => v.hash64(),
-        Text(v) => bytes_hash(v.as_bytes()),
+        Text(v) | Enum(_, v) => bytes_hash(v.as_bytes()),
         Padded(v) => bytes_hash(blanks(v)),
         Bytea(v) => bytes_hash(v),
         Jsonb(v) => bytes_hash(v.key()),

@@ -57,6 +57,8 @@ pub enum Datum {
     Uuid([u8; 16]),
     /// oid, xid, cid and the reg types.
     Oid(Oid),
+    /// A value of an enum: the enum's oid, and the place of the label ([`super::shape::place`]), which the catalog knows by it.
+    Enum(Oid, Text),
     /// An array of any element type; int2vector and oidvector too (lower bound 0).
     Array(Arc<Array>),
     /// A row value: ROW(…), a whole-row reference, a composite.

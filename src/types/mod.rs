@@ -16,6 +16,7 @@ pub mod numeric;
 pub mod oid;
 pub mod physical;
 pub mod plain;
+pub mod shape;
 pub mod text_io;
 pub mod timezone;
 pub mod typmod;

@@ -52,19 +52,19 @@ macro_rules! oids {
             )?
         )*
 
-        /// The array type over `element`, for built-in types.
-        pub const fn array_of(element: Oid) -> Option<Oid> {
+        /// The array type over `element`, a built-in type or one of [`super::shape`].
+        pub fn array_of(element: Oid) -> Option<Oid> {
             match element.0 {
                 $($($number => Some(Oid($array_number)),)?)*
-                _ => None,
+                _ => super::shape::array_of(element),
             }
         }
 
-        /// The element type of the built-in array type `array`.
-        pub const fn element_of(array: Oid) -> Option<Oid> {
+        /// The element type of the array type `array`, a built-in one or one of [`super::shape`].
+        pub fn element_of(array: Oid) -> Option<Oid> {
             match array.0 {
                 $($($array_number => Some(Oid($number)),)?)*
-                _ => None,
+                _ => super::shape::element_of(array),
             }
         }
     };

@@ -5,10 +5,11 @@
 //! timetz is Keyed: UTC time and zone in order. jsonb is Keyed by itself (see `types::jsonb`). Arrays are Keyed: every item as a key column, then the array's own binary form.
 //! The date/time types are their numbers, uuid is 16 bytes, oid an Int64, text and bytea their bytes,
 //! char(n) without the blanks at its end. bpchar without a length is Keyed: the same, then how many blanks there were.
+//! An enum's value is the place of its label (see `shape::place`), a domain's what its base type's is.
 
 use super::jsonb::Jsonb;
 use super::numeric::Numeric;
-use super::{Array, ArrayDim, Datum, Interval, Oid, Type, interval, oid, typmod};
+use super::{Array, ArrayDim, Datum, Interval, Oid, Type, interval, oid, shape, typmod};
 use crate::error::{Error, Result, SqlState};
 use bytes::Bytes;
 use lightning_storage::key::{KeyEncoder, keyed_part, keyed_value};
@@ -23,6 +24,7 @@ pub(super) fn scaled(ty: Type) -> Option<u16> {
 
 /// The storage form of a type.
 pub fn column_type(ty: Type) -> ColumnType {
+    let ty = shape::base(ty);
     match ty.oid {
         oid::BOOL => ColumnType::Bool,
         oid::INT2 | oid::CHAR => ColumnType::Int16,
@@ -70,6 +72,7 @@ pub fn is_oid(ty: Oid) -> bool {
 /// # Errors
 /// 0A000 for types that cannot be stored.
 pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Result<Value<'a>> {
+    let ty = shape::base(ty);
     Ok(match value {
         Datum::Null => Value::Null,
         Datum::Bool(v) => Value::Bool(*v),
@@ -86,7 +89,7 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
             keyed(counts.as_bytes(), &((v.len() - counts.len()) as u32).to_le_bytes(), scratch)
         }
         Datum::Text(v) | Datum::Padded(v) if ty.oid == oid::BPCHAR => Value::Bytes(v.trim_end_matches(' ').as_bytes()),
-        Datum::Text(v) | Datum::Padded(v) => Value::Bytes(v.as_bytes()),
+        Datum::Text(v) | Datum::Padded(v) | Datum::Enum(_, v) => Value::Bytes(v.as_bytes()),
         Datum::Bytea(v) => Value::Bytes(v),
         Datum::Jsonb(v) => Value::Bytes(v.bytes()),
         Datum::Numeric(v) => match scaled(ty) {
@@ -160,6 +163,7 @@ fn scaled_int(v: &Numeric, scale: u16) -> Result<i64> {
 /// The value of a stored cell of type `ty`.
 #[inline]
 pub fn from_value(cell: Value<'_>, ty: Type) -> Result<Datum> {
+    let ty = shape::base(ty);
     Ok(match cell {
         Value::Null => Datum::Null,
         Value::Bool(v) => Datum::Bool(v),
@@ -218,7 +222,10 @@ fn from_bytes(bytes: &[u8], ty: Type) -> Option<Datum> {
             })
         }
         oid::BPCHAR => std::str::from_utf8(bytes).ok().map(|text| typmod::padded(text, (ty.typmod - 4) as usize)),
-        _ => std::str::from_utf8(bytes).ok().map(|text| Datum::Text(text.into())),
+        other => {
+            let text = std::str::from_utf8(bytes).ok()?.into();
+            Some(if shape::is_enum(other) { Datum::Enum(other, text) } else { Datum::Text(text) })
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::format::FormatSettings;
 use super::numeric::Numeric;
-use super::{Array, ArrayDim, Datum, Oid, Type, datetime, interval, json, jsonb, oid, physical, typmod};
+use super::{Array, ArrayDim, Datum, Oid, Text, Type, datetime, interval, json, jsonb, oid, physical, shape, typmod};
 use crate::error::{Error, Result, SqlState};
 use bytes::Bytes;
 use datetime::InputSettings;
@@ -10,8 +10,20 @@ use jiff::tz::TimeZone;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Names behind oids: what the reg types read and show.
+/// Names behind oids and enum values: what the reg types and enums read and show.
 pub trait Names {
+    /// The label of an enum's value, by the label's place; `None`: the enum has none there.
+    fn label(&self, _ty: Oid, _place: &str) -> Option<Text> {
+        None
+    }
+    /// The place of an enum's label.
+    ///
+    /// # Errors
+    /// 22P02 for a label that the enum has not, 55P04 for one that may not be used yet.
+    fn place(&self, _ty: Oid, label: &str) -> Result<Text> {
+        Err(Error::unsupported(format!("looking up the enum label \"{label}\" here")))
+    }
+
     /// The oid that a reg type's text stands for.
     ///
     /// # Errors
@@ -46,6 +58,12 @@ pub struct TextContext<'a> {
     pub now: i64,
     /// For the reg types.
     pub names: &'a dyn Names,
+}
+
+/// A context for values that depend on no setting.
+pub fn bare<'a>(format: &'a FormatSettings, names: &'a dyn Names) -> TextContext<'a> {
+    static UTC: TimeZone = TimeZone::UTC;
+    TextContext { format, time_zone: &UTC, now: 0, names }
 }
 
 impl TextContext<'_> {
@@ -83,8 +101,17 @@ pub fn output(value: &Datum, ty: Type, ctx: &TextContext<'_>, out: &mut String) 
         Datum::Interval(v) => interval::interval_out(*v, ctx.format.interval_style, out),
         Datum::Uuid(v) => uuid_out(v, out),
         Datum::Oid(v) => oid_out(*v, ty.oid, ctx, out),
+        Datum::Enum(ty, place) => label_out(*ty, place, ctx, out),
         Datum::Array(v) => array_out(v, ty, ctx, out),
         Datum::Record(fields) => record_out(fields, ctx, out),
+    }
+}
+
+/// Appends the label at a place: every place that is stored has one, for as long as the enum lives.
+fn label_out(ty: Oid, place: &str, ctx: &TextContext<'_>, out: &mut String) {
+    match ctx.names.label(ty, place) {
+        Some(label) => out.push_str(&label),
+        None => out.push_str("???"),
     }
 }
 
@@ -357,6 +384,10 @@ pub fn input(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum> {
 
 /// Reads a value of type `ty` without applying a length; date/time types take their precision here.
 pub fn input_plain(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum> {
+    if shape::is_domain(ty.oid) {
+        let base = shape::base(ty);
+        return typmod::apply(input_plain(text, base, ctx)?, base, false);
+    }
     Ok(match ty.oid {
         oid::BOOL => Datum::Bool(bool_in(text).ok_or_else(|| invalid("boolean", text))?),
         oid::CHAR => Datum::Char(char_in(text)),
@@ -396,6 +427,7 @@ pub fn input_plain(text: &str, ty: Type, ctx: &TextContext<'_>) -> Result<Datum>
             None if matches!(other, oid::RECORD) => {
                 return Err(Error::unsupported("input of anonymous composite types"));
             }
+            None if shape::is_enum(other) => Datum::Enum(other, ctx.names.place(other, text)?),
             None => Datum::Text(text.into()),
         },
     })

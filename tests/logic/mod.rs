@@ -174,6 +174,11 @@ async fn ask_binary(client: &Client, text: &str) -> String {
                 answer.push('\n');
                 for i in 0..row.len() {
                     match row.get::<_, Option<Raw>>(i) {
+                        // So does the element type in an array's bytes.
+                        Some(Raw(mut bytes)) if is_users_array(&row.columns()[i]) && bytes.len() >= 12 => {
+                            bytes[8..12].fill(0);
+                            bytes.iter().for_each(|byte| write!(answer, "{byte:02x}").expect("text"));
+                        }
                         Some(Raw(bytes)) => bytes.iter().for_each(|byte| write!(answer, "{byte:02x}").expect("text")),
                         None => answer += "NULL",
                     }
@@ -183,6 +188,11 @@ async fn ask_binary(client: &Client, text: &str) -> String {
         }
     }
     answer
+}
+
+/// Whether a column holds arrays of a user's type.
+fn is_users_array(column: &tokio_postgres::Column) -> bool {
+    column.type_().oid() >= 16_384 && matches!(column.type_().kind(), tokio_postgres::types::Kind::Array(_))
 }
 
 /// Whether a query can be run again without changing anything.

@@ -255,7 +255,7 @@ fn system_columns(relation: Oid, rows: &mut Vec<Vec<Datum>>) {
 }
 
 fn column(relation: Oid, attribute: &Attribute) -> Vec<Datum> {
-    let ty = builtin::type_by_oid(attribute.ty.oid);
+    let ty = builtin::laid_out_as(attribute.ty.oid);
     let dropped = attribute.dropped;
     let array = builtin::element_of(attribute.ty.oid).is_some();
     let name =
@@ -286,7 +286,7 @@ fn column(relation: Oid, attribute: &Attribute) -> Vec<Datum> {
         dropped,
         true,
         0,
-        if dropped { Oid::NONE } else { ty.map_or(Oid::NONE, |ty| ty.collation) },
+        if dropped { Oid::NONE } else { builtin::collation(attribute.ty.oid) },
         NULL,
         NULL,
         NULL,
@@ -340,8 +340,7 @@ pub(super) fn pg_index(
 fn index_row(index: &Index, image: &Image) -> Vec<Datum> {
     let table = image.relations.get(&index.table);
     let keys: Vec<i16> = index.keys.iter().map(|key| key.attribute).chain(index.include.iter().copied()).collect();
-    let collations: Vec<Oid> =
-        index.keys.iter().map(|key| builtin::type_by_oid(key.ty.oid).map_or(Oid::NONE, |ty| ty.collation)).collect();
+    let collations: Vec<Oid> = index.keys.iter().map(|key| builtin::collation(key.ty.oid)).collect();
     let classes: Vec<Oid> = index.keys.iter().map(|key| operator_class(key.ty.oid)).collect();
     let options: Vec<i16> =
         index.keys.iter().map(|key| i16::from(key.descending) | i16::from(key.nulls_first) << 1).collect();
@@ -427,6 +426,7 @@ pub(super) fn pg_type(
         rows.push(row_type(relation));
         rows.push(row_array_type(relation));
     }
+    rows.extend(super::types::rows(&image, ctx, key));
     Ok(and_built_in(relation, key, rows))
 }
 

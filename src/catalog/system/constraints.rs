@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 /// Oids of the catalogs that dependencies name.
 pub(crate) const PG_CLASS: Oid = Oid(1259);
-const PG_TYPE: Oid = Oid(1247);
-const PG_CONSTRAINT: Oid = Oid(2606);
+pub(super) const PG_TYPE: Oid = Oid(1247);
+pub(super) const PG_CONSTRAINT: Oid = Oid(2606);
 const PG_ATTRDEF: Oid = Oid(2604);
-const PG_NAMESPACE: Oid = Oid(2615);
+pub(super) const PG_NAMESPACE: Oid = Oid(2615);
 const PG_REWRITE: Oid = Oid(2618);
 
 pub(super) fn pg_constraint(
@@ -28,6 +28,7 @@ pub(super) fn pg_constraint(
 ) -> Result<SystemRows> {
     let image = ctx.host.catalog();
     let constraints: Vec<Arc<Constraint>> = match key.map(|key| key.name) {
+        Some("contypid") => Vec::new(),
         Some("confrelid") => chosen(&image, key, "confrelid").iter().flat_map(|r| r.referenced_by.clone()).collect(),
         _ => chosen(&image, key, "conrelid").iter().flat_map(|r| r.constraints.clone()).collect(),
     };
@@ -35,7 +36,9 @@ pub(super) fn pg_constraint(
         Some(Key { name: "oid", value: Datum::Oid(oid), .. }) => constraint.oid == *oid,
         _ => true,
     };
-    let rows = constraints.iter().filter(by_oid).map(|constraint| constraint_row(constraint, &image)).collect();
+    let mut rows: Vec<_> =
+        constraints.iter().filter(by_oid).map(|constraint| constraint_row(constraint, &image)).collect();
+    rows.extend(super::types::checks(&image, key));
     Ok(and_built_in(relation, key, rows))
 }
 
@@ -164,7 +167,7 @@ pub(super) fn pg_rewrite(_: &'static SystemRelation, ctx: &CallContext, key: Opt
 }
 
 /// An end of a dependency: class, object, column.
-type End = (Oid, Oid, i32);
+pub(super) type End = (Oid, Oid, i32);
 
 pub(super) fn pg_depend(_: &'static SystemRelation, ctx: &CallContext, key: Option<Key<'_>>) -> Result<SystemRows> {
     let image = ctx.host.catalog();
@@ -172,6 +175,7 @@ pub(super) fn pg_depend(_: &'static SystemRelation, ctx: &CallContext, key: Opti
     for relation in chosen(&image, None, "") {
         depends(&relation, &image, &mut found);
     }
+    super::types::depends(&image, &mut found);
     let rows = found.into_iter().map(|((class, object, sub), (ref_class, ref_object, ref_sub), kind)| {
         row![class, object, sub, ref_class, ref_object, ref_sub, kind]
     });
@@ -197,6 +201,9 @@ fn depends(relation: &Relation, image: &Image, found: &mut Vec<(End, End, char)>
         Body::Index(index) => index_depends(index, image, found),
         Body::View { .. } => found.push(((PG_REWRITE, relation.oid, 0), own, 'i')),
         Body::Table { .. } | Body::System(_) => {}
+    }
+    for attribute in relation.live_attributes().filter(|attribute| attribute.ty.oid >= Oid::FIRST_USER) {
+        found.push(((PG_CLASS, relation.oid, i32::from(attribute.number)), (PG_TYPE, attribute.ty.oid, 0), 'n'));
     }
     for attribute in relation.live_attributes() {
         let Some(default) = &attribute.default else { continue };

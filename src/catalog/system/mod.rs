@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `classes` | pg_class, pg_attribute, pg_attrdef, pg_index, pg_type, pg_sequence |
 //! | `constraints` | pg_constraint, pg_depend, pg_rewrite |
+//! | `types` | pg_enum, users' rows of pg_type |
 //! | `shared` | pg_authid, pg_database, pg_namespace, pg_tablespace, pg_description |
 //! | `keys` | the keys of system relations, for their definitions |
 //! | `statistics` | pg_statistic |
@@ -23,6 +24,7 @@ pub(crate) mod files;
 mod keys;
 mod shared;
 mod statistics;
+mod types;
 
 use super::builtin;
 use super::image::{Attribute, Body, Relation, RelationKind};
@@ -104,10 +106,11 @@ static GENERATORS: &[(&str, &[&str], Generator)] = &[
     ("pg_cast", &["castsource", "casttarget"], files::rows),
     ("pg_class", &["oid", "relname"], classes::pg_class),
     ("pg_collation", &["oid", "collname"], files::rows),
-    ("pg_constraint", &["oid", "conrelid", "confrelid"], constraints::pg_constraint),
+    ("pg_constraint", &["oid", "conrelid", "confrelid", "contypid"], constraints::pg_constraint),
     ("pg_database", &["oid", "datname"], shared::pg_database),
     ("pg_depend", &[], constraints::pg_depend),
     ("pg_description", &["objoid"], shared::pg_description),
+    ("pg_enum", &["enumtypid"], types::pg_enum),
     ("pg_index", &["indexrelid", "indrelid"], classes::pg_index),
     ("pg_language", &["oid"], files::rows),
     ("pg_namespace", &["oid", "nspname"], shared::pg_namespace),

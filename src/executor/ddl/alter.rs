@@ -199,7 +199,7 @@ impl DdlContext<'_> {
         };
         let relation = self.table(table)?;
         let ty = self.attribute_of(&relation, name)?.ty;
-        let own = crate::catalog::builtin::type_by_oid(ty.oid).map_or(b'x', |ty| ty.storage);
+        let own = crate::catalog::builtin::laid_out_as(ty.oid).map_or(b'x', |ty| ty.storage);
         if mode != b'p' && own == b'p' {
             let ty = self.binder(|binder| Ok(binder.type_name(Type::new(ty.oid))))?;
             let message = format!("column data type {ty} can only have storage PLAIN");

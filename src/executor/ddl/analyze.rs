@@ -233,7 +233,7 @@ impl DdlContext<'_> {
             text_io::output(value, column.ty, &self.bind.call.text(), &mut out);
             out
         };
-        let fixed = crate::catalog::builtin::type_by_oid(column.ty.oid).map_or(-1, |ty| ty.length);
+        let fixed = crate::catalog::builtin::laid_out_as(column.ty.oid).map_or(-1, |ty| ty.length);
         let (mut kept, mut nulls, mut wide, mut bytes) = (Vec::new(), 0usize, 0usize, 0usize);
         for (at, value) in values.into_iter().enumerate() {
             if value.is_null() {

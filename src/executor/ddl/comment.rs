@@ -18,6 +18,7 @@ impl DdlContext<'_> {
             ObjectKind::Index => self.commented_relation(name, RelationKind::Index)?,
             ObjectKind::Sequence => self.commented_relation(name, RelationKind::Sequence)?,
             ObjectKind::Column => self.commented_column(name)?,
+            ObjectKind::Constraint if comment.on_domain => self.commented_check(name, comment.on.as_ref())?,
             ObjectKind::Constraint => self.commented_constraint(name, comment.on.as_ref())?,
             ObjectKind::Schema => {
                 let Some(oid) = self.image().schema_names.get(name.name()).copied() else {
@@ -45,6 +46,7 @@ impl DdlContext<'_> {
                 self.check_role_right(&role, &format!("must be member of role \"{}\"", role.name))?;
                 (role.oid, fixed::CLASS_ROLE, 0)
             }
+            ObjectKind::Type | ObjectKind::Domain => (self.owned_type(name, comment.kind)?.oid, fixed::CLASS_TYPE, 0),
             other => return Err(Error::unsupported(format!("COMMENT ON {}", format!("{other:?}").to_uppercase()))),
         };
         let text = comment.text.as_deref().filter(|text| !text.is_empty());
@@ -77,6 +79,18 @@ impl DdlContext<'_> {
         };
         self.lock(relation.oid, LockMode::ShareUpdateExclusive)?;
         Ok((relation.oid, fixed::CLASS_RELATION, i32::from(attribute.number)))
+    }
+
+    fn commented_check(&self, name: &ObjectName, on: Option<&ObjectName>) -> Result<(Oid, Oid, i32)> {
+        let Some(on) = on else { return Err(Error::internal("a constraint's comment names no domain")) };
+        let ty = self.owned_type(on, ObjectKind::Domain)?;
+        let mut checks = ty.domain().into_iter().flat_map(|domain| &domain.checks);
+        let Some(check) = checks.find(|check| check.name == name.name()) else {
+            let shown = self.type_name(ty.oid);
+            let message = format!("constraint \"{}\" for domain {shown} does not exist", name.name());
+            return Err(Error::new(SqlState::UndefinedObject, message));
+        };
+        Ok((check.oid, fixed::CLASS_CONSTRAINT, 0))
     }
 
     fn commented_constraint(&self, name: &ObjectName, on: Option<&ObjectName>) -> Result<(Oid, Oid, i32)> {

@@ -5,7 +5,7 @@
 
 use super::{DdlContext, not_owner};
 use crate::catalog::image::{
-    Body, Constraint, ConstraintKind, Database, Image, Index, Relation, Schema, Sequence, TableStatistics,
+    Body, Constraint, ConstraintKind, Database, Image, Index, Relation, Schema, Sequence, TableStatistics, UserType,
 };
 use crate::catalog::store::{TEMPORARY_SCHEMA, fixed};
 use crate::error::{Error, Result, SqlState};
@@ -120,6 +120,11 @@ impl DdlContext<'_> {
         for relation in relations {
             let relation = copied.relation(relation);
             image.relations.insert(relation.oid, Arc::new(relation));
+        }
+        // Types keep their oids: stored arrays tell their elements' type by it.
+        for ty in source.types.values() {
+            let copy = UserType { schema: copied.oid(ty.schema), ..(**ty).clone() };
+            image.types.insert(ty.oid, Arc::new(copy));
         }
         for (table, statistics) in &source.statistics {
             // The copy's row ids are given out anew.

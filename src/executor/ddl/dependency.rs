@@ -7,6 +7,7 @@
 //! | view | | views over it |
 //! | sequence | | defaults that call it |
 //! | schema | | everything in it |
+//! | type | | columns of it and of arrays of it, domains over it, expressions and views that name it |
 //!
 //! Dependencies are not stored: those of views and defaults are found by binding their texts.
 
@@ -15,7 +16,7 @@ use crate::catalog::image::{Body, Constraint, ConstraintKind, Relation, Relation
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::string::quote_identifier;
 use crate::types::{Oid, oid};
-use lightning_storage::LockMode;
+use lightning_storage::{LockMode, LockTag};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(super) enum Target {
     /// Table and attribute number.
     Column(Oid, i16),
     Schema(Oid),
+    /// An enum or a domain, or the array type over one, which goes with it.
+    Type(Oid),
 }
 
 /// What a drop has found, dependents before what they depend on.
@@ -53,7 +56,7 @@ impl Found {
             Target::Constraint(table, _) | Target::Column(table, _) => {
                 self.silent.contains_key(&Target::Relation(table))
             }
-            Target::Relation(_) | Target::Schema(_) => false,
+            Target::Relation(_) | Target::Schema(_) | Target::Type(_) => false,
         }
     }
 }
@@ -90,11 +93,19 @@ impl DdlContext<'_> {
             return Ok(());
         }
         found.silent.insert(target, silent);
-        if let Target::Relation(oid) = target {
-            self.lock(oid, LockMode::AccessExclusive)?;
+        match target {
+            Target::Relation(oid) | Target::Constraint(oid, _) | Target::Default(oid, _) | Target::Column(oid, _) => {
+                self.lock(oid, LockMode::AccessExclusive)?;
+            }
+            Target::Type(oid) => self.lock_tag(LockTag::Object(oid.0), LockMode::AccessExclusive)?,
+            Target::Schema(_) => {}
         }
         let mut dependents = self.dependents(target, found)?;
-        dependents.sort_by_key(|(target, _)| std::cmp::Reverse(age(*target)));
+        dependents.sort_by_key(|(target, _)| match *target {
+            // Columns of one table in their order.
+            Target::Column(table, number) => (std::cmp::Reverse(table), number),
+            target => (std::cmp::Reverse(age(target).0), -age(target).1),
+        });
         for (dependent, silent) in dependents {
             self.collect(dependent, Some(target), silent, found)?;
         }
@@ -122,7 +133,10 @@ impl DdlContext<'_> {
                 let inside = image.relations.values().filter(|relation| relation.schema == schema);
                 let named = inside.filter(|relation| relation.kind != RelationKind::Index);
                 list.extend(named.map(|relation| (Target::Relation(relation.oid), false)));
+                let types = image.types.values().filter(|ty| ty.schema == schema);
+                list.extend(types.map(|ty| (Target::Type(ty.oid), false)));
             }
+            Target::Type(oid) => list = self.dependents_of_type(oid),
             Target::Relation(oid) => {
                 let relation = self.table(oid)?;
                 list.extend(relation.indexes.iter().map(|index| (Target::Relation(index.oid), true)));
@@ -245,6 +259,7 @@ impl DdlContext<'_> {
         };
         match target {
             Target::Relation(oid) => relation(oid),
+            Target::Type(oid) => format!("type {}", self.type_name(oid)),
             Target::Schema(oid) => format!("schema {}", image.schemas.get(&oid).map_or("", |schema| &schema.name)),
             Target::Constraint(table, oid) => {
                 let constraints = image.relations.get(&table).map(|table| &table.constraints);
@@ -278,6 +293,10 @@ impl DdlContext<'_> {
     fn remove(&mut self, target: Target) -> Result<()> {
         match target {
             Target::Schema(oid) => self.change(|change, tx| change.remove_schema(tx, oid)),
+            Target::Type(oid) if self.image().types.contains_key(&oid) => {
+                self.change(|change, tx| change.remove_type(tx, oid))
+            }
+            Target::Type(_) => Ok(()),
             Target::Constraint(table, oid) => {
                 let Some(relation) = self.image().relations.get(&table) else { return Ok(()) };
                 let mut changed = (**relation).clone();
@@ -329,7 +348,7 @@ const LINES_MAX: usize = 100;
 /// Objects made later have higher numbers.
 fn age(target: Target) -> (Oid, i16) {
     match target {
-        Target::Relation(oid) | Target::Constraint(_, oid) | Target::Schema(oid) => (oid, 0),
+        Target::Relation(oid) | Target::Constraint(_, oid) | Target::Schema(oid) | Target::Type(oid) => (oid, 0),
         Target::Default(table, number) | Target::Column(table, number) => (table, number),
     }
 }

@@ -20,6 +20,7 @@ impl DdlContext<'_> {
             ObjectKind::Sequence => (RelationKind::Sequence, "DROP SEQUENCE"),
             ObjectKind::Schema => return self.drop_schemas(drop),
             ObjectKind::Role => return self.drop_roles(drop),
+            ObjectKind::Type | ObjectKind::Domain => return self.drop_types(drop),
             other => return Err(Error::unsupported(format!("DROP {}", format!("{other:?}").to_uppercase()))),
         };
         let mut targets = Vec::new();

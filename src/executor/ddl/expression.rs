@@ -10,7 +10,7 @@ use crate::sql::bind::coerce::Coercion;
 use crate::sql::bind::scope::Clause;
 use crate::sql::columns::{ColumnSet, for_parts, used_by};
 use crate::sql::tree::{Expr, ExprKind};
-use crate::types::{Type, oid};
+use crate::types::{Type, oid, shape};
 
 /// A column's DEFAULT or generation expression as written.
 pub(super) struct ColumnExpr {
@@ -97,7 +97,9 @@ pub(super) fn is_mutable(expr: &Expr) -> bool {
 
 /// Types whose output function is not immutable.
 fn is_written_by_settings(ty: Type) -> bool {
+    // An enum's labels can be renamed.
     matches!(ty.oid, oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL | oid::REGCLASS)
+        || shape::is_enum(shape::base(ty).oid)
 }
 
 /// Types whose input function is not immutable.

@@ -10,6 +10,7 @@ mod create_as;
 mod create_table;
 mod database;
 mod dependency;
+mod domain;
 mod drop;
 mod expression;
 mod index;
@@ -22,6 +23,7 @@ mod schema;
 mod sequence;
 mod temporary;
 mod text;
+mod user_type;
 mod validate;
 mod view;
 
@@ -77,6 +79,9 @@ pub fn execute(ctx: &mut DdlContext<'_>, utility: &Utility) -> Result<Option<&'s
         Utility::CreateSchema(create) => ctx.create_schema(create)?,
         Utility::CreateSequence(create) => ctx.create_sequence(create)?,
         Utility::CreateView(create) => ctx.create_view(create)?,
+        Utility::CreateEnum { name, labels } => ctx.create_enum(name, labels)?,
+        Utility::CreateDomain(create) => ctx.create_domain(create)?,
+        Utility::AlterType(alter) => ctx.alter_user_type(alter)?,
         Utility::AlterTable(alter) if alter.kind == ObjectKind::Table => ctx.alter_table(alter)?,
         Utility::AlterTable(alter) => ctx.alter_relation(alter)?,
         Utility::AlterSequence(alter) => ctx.alter_sequence(alter)?,
@@ -120,6 +125,7 @@ impl<'a> DdlContext<'a> {
         let old = before.relations.get(&relation.oid);
         if old.is_none_or(|old| (old.schema, &old.name) != (relation.schema, &relation.name)) {
             self.claim("relation", relation.schema, &relation.name)?;
+            self.claim_row_type(&relation, old.is_some())?;
         }
         self.make_canonical(&mut relation, old);
         let renamed = old.is_some_and(|old| text::is_renamed(old, &relation));
@@ -127,6 +133,27 @@ impl<'a> DdlContext<'a> {
         let before = Some(before).filter(|_| renamed);
         self.change(|change, tx| change.put_relation(tx, relation))?;
         before.map_or(Ok(()), |before| self.follow_names(&before))
+    }
+
+    /// 42710 when the row type that has a relation's name would be the second type of this name.
+    fn claim_row_type(&mut self, relation: &Relation, renamed: bool) -> Result<()> {
+        if relation.row_type == Oid::NONE {
+            return Ok(());
+        }
+        self.claim("type", relation.schema, &relation.name)?;
+        self.make_way(relation.schema, &relation.name)?;
+        if self.image().type_named(relation.schema, &relation.name).is_none() {
+            return Ok(());
+        }
+        let taken = Error::new(SqlState::DuplicateObject, format!("type \"{}\" already exists", relation.name));
+        Err(if renamed {
+            taken
+        } else {
+            taken.hint(
+                "A relation has an associated type of the same name, so you must use a name that doesn't conflict with any \
+                 existing type.",
+            )
+        })
     }
 
     fn remove_relation(&mut self, oid: Oid) -> Result<()> {
@@ -201,8 +228,13 @@ impl<'a> DdlContext<'a> {
         }
     }
 
+    /// A type's name as the type, which stays for the transaction.
     fn bind_type(&self, name: &crate::sql::ast::TypeName) -> Result<Type> {
-        self.binder_of(CLIENT_TEXT, |mut binder| binder.bind_type(name))
+        let ty = self.binder_of(CLIENT_TEXT, |mut binder| binder.bind_type(name))?;
+        if let Some((found, _)) = self.image().user_type(ty.oid) {
+            self.lock_tag(LockTag::Object(found.oid.0), LockMode::Share)?;
+        }
+        Ok(ty)
     }
 
     /// The schema that a new object goes to, and its name; `temporary`: written TEMP.

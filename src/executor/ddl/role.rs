@@ -5,7 +5,7 @@
 
 use super::dependency::Target;
 use super::{DdlContext, missing_role};
-use crate::catalog::image::{Database, Image, Relation, RelationKind, Role, Schema};
+use crate::catalog::image::{Database, Image, Relation, RelationKind, Role, Schema, UserType};
 use crate::catalog::store::fixed;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::utility::{AlterRole, CreateRole, Drop, RoleOption, RoleSpec};
@@ -182,6 +182,9 @@ impl DdlContext<'_> {
         for relation in image.relations.values().filter(|relation| owns(role, relation)) {
             lines.push((relation.oid, format!("owner of {}", self.describe(Target::Relation(relation.oid)))));
         }
+        for ty in image.types.values().filter(|ty| ty.owner == role.oid) {
+            lines.push((ty.oid, format!("owner of {}", self.describe(Target::Type(ty.oid)))));
+        }
         for schema in image.schemas.values().filter(|schema| schema.owner == role.oid) {
             lines.push((schema.oid, format!("owner of schema {}", schema.name)));
         }
@@ -219,6 +222,9 @@ impl DdlContext<'_> {
         for relation in image.relations.values().filter(|relation| from.contains(&relation.owner)) {
             self.give(relation.oid, to)?;
         }
+        for ty in image.types.values().filter(|ty| from.contains(&ty.owner)) {
+            self.put_type(UserType { owner: to, ..(**ty).clone() }, None)?;
+        }
         for schema in image.schemas.values().filter(|schema| from.contains(&schema.owner)) {
             let given = Schema { owner: to, ..(**schema).clone() };
             self.change(|change, tx| change.put_schema(tx, given))?;
@@ -239,6 +245,8 @@ impl DdlContext<'_> {
             image.relations.values().filter(own).map(|relation| Target::Relation(relation.oid)).collect();
         let schemas = image.schemas.values().filter(|schema| from.contains(&schema.owner));
         targets.extend(schemas.map(|schema| Target::Schema(schema.oid)));
+        let types = image.types.values().filter(|ty| from.contains(&ty.owner));
+        targets.extend(types.map(|ty| Target::Type(ty.oid)));
         self.drop_all(targets, cascade, false)?;
         Ok("DROP OWNED")
     }
@@ -342,6 +350,7 @@ fn owns(role: &Role, relation: &crate::catalog::image::Relation) -> bool {
 fn owned_in(role: &Role, image: &Image) -> usize {
     image.relations.values().filter(|relation| owns(role, relation)).count()
         + image.schemas.values().filter(|schema| schema.owner == role.oid).count()
+        + image.types.values().filter(|ty| ty.owner == role.oid).count()
 }
 
 fn refused(message: &str) -> Error {

@@ -7,7 +7,7 @@
 //! A text that the deparser cannot read is kept as it was written: it works as long as nothing that it names is renamed.
 
 use super::DdlContext;
-use crate::catalog::image::{Body, ConstraintKind, Image, Index, Relation};
+use crate::catalog::image::{Body, ConstraintKind, Image, Index, Relation, TypeKind, UserType};
 use crate::error::Result;
 use crate::sql::deparse;
 use crate::types::{Oid, Type, oid};
@@ -118,6 +118,26 @@ impl DdlContext<'_> {
                 changes.push(changed);
             }
         }
+        let mut domains: Vec<UserType> = Vec::new();
+        for ty in after.types.values() {
+            let mut changed = (**ty).clone();
+            let TypeKind::Domain(domain) = &mut changed.kind else { continue };
+            let row = domain.row();
+            let checks = domain.checks.iter_mut().map(|check| (&mut check.expression, Some(&row)));
+            let mut differs = false;
+            for (text, row) in checks.chain(domain.default.iter_mut().map(|text| (text, None))) {
+                if let Ok(written) = deparse::renamed_expression(before, &after, call, text, row)
+                    && written != *text
+                {
+                    *text = written;
+                    differs = true;
+                }
+            }
+            if differs {
+                domains.push(changed);
+            }
+        }
+        domains.into_iter().try_for_each(|ty| self.change(|change, tx| change.put_type(tx, ty, None)))?;
         changes.sort_by_key(|relation| relation.oid);
         changes.into_iter().try_for_each(|relation| self.change(|change, tx| change.put_relation(tx, relation)))
     }

@@ -53,6 +53,7 @@ fn type_of(value: &Datum) -> Oid {
         Datum::Interval(_) => oid::INTERVAL,
         Datum::Uuid(_) => oid::UUID,
         Datum::Oid(_) => oid::OID,
+        Datum::Enum(ty, _) => *ty,
         Datum::Array(array) => array.element,
         Datum::Record(_) => oid::RECORD,
     }

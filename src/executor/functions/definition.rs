@@ -170,8 +170,18 @@ fn constraint_by_oid(ctx: &CallContext, constraint: Oid, pretty: bool) -> Result
     let mut found = found.filter(|(_, each)| each.oid == constraint);
     match found.next() {
         Some((table, constraint)) => constraint_text(ctx, &image, table, constraint, pretty).map(Some),
-        None => Ok(None),
+        None => Ok(domain_check(ctx, &image, constraint, pretty)),
     }
+}
+
+/// A domain's check.
+fn domain_check(ctx: &CallContext, image: &Image, constraint: Oid, pretty: bool) -> Option<String> {
+    image.types.values().filter_map(|ty| ty.domain()).find_map(|domain| {
+        let check = domain.checks.iter().find(|check| check.oid == constraint)?;
+        let shown = deparse::shown_check(ctx, &check.expression, domain, Layout::of(pretty));
+        let shown = shown.unwrap_or_else(|_| check.expression.clone());
+        Some(format!("CHECK ({shown}){}", if check.validated { "" } else { " NOT VALID" }))
+    })
 }
 
 fn constraint_text(

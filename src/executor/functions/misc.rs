@@ -4,7 +4,7 @@ use super::CallContext;
 use super::inline::functions;
 use super::macros::strict;
 use crate::error::{Error, Result, SqlState};
-use crate::types::{Datum, Type, binary_io, oid};
+use crate::types::{Datum, Type, binary_io, oid, text_io};
 use bytes::BytesMut;
 
 fn setseed(ctx: &CallContext, seed: f64) -> Result<Datum> {
@@ -41,10 +41,10 @@ fn pg_sleep(ctx: &CallContext, seconds: f64) -> Result<Datum> {
     Ok(void())
 }
 
-/// A value in its type's binary form, which is what a send function gives.
+/// A value in its type's binary form (an enum's is not among them), which is what a send function gives.
 fn send(value: &Datum, ty: Type) -> Datum {
     let mut out = BytesMut::new();
-    binary_io::send(value, ty, &mut out);
+    binary_io::send(value, ty, &text_io::NoNames, &mut out);
     Datum::Bytea(out.freeze())
 }
 

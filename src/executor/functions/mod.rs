@@ -18,6 +18,8 @@ mod comparison;
 pub mod concat;
 mod datetime;
 pub(in crate::executor) mod definition;
+mod domains;
+pub(crate) mod enums;
 mod formatting;
 mod hash;
 mod inline;

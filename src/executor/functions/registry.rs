@@ -15,6 +15,8 @@ static TABLES: &[&[Implementation]] = &[
     super::concat::ROWS,
     super::concat::TABLE,
     super::definition::TABLE,
+    super::domains::TABLE,
+    super::enums::TABLE,
     super::json::build::TABLE,
     super::json::build::ROWS,
     super::json::cast::TABLE,

@@ -9,6 +9,7 @@ use super::plan::{KeyEnd, KeyRange, Kind, Node, Plan, Road, RowReason, Slot, Sor
 use super::prefix;
 use super::subquery::{SubqueryPlan, SubqueryUse};
 use crate::catalog::image::{Index, Relation};
+use crate::catalog::names::Namespace;
 use crate::executor::StatementContext;
 use crate::executor::functions::Function;
 use crate::executor::vector::{self, Operator};
@@ -675,10 +676,20 @@ impl<'a> Explainer<'a> {
         codes.iter().map(|code| self.code(code)).collect::<Vec<_>>().join(between)
     }
 
+    /// An enum's value, as far as the catalog is at hand.
+    fn label(&self, ty: Oid, place: &str) -> String {
+        let Some(ctx) = self.ctx else { return format!("'{place}'") };
+        let host = &ctx.call.host;
+        let names = Namespace { image: &ctx.catalog, path: &host.search_path(true) };
+        let label = host.label(ty, place).unwrap_or_default().replace('\'', "''");
+        format!("'{label}'::{}", names.format_type(ty, None))
+    }
+
     /// An expression as text.
     fn code(&self, code: &Code) -> String {
         match code {
             Code::Slot(slot) => self.slot(*slot),
+            Code::Const(Datum::Enum(ty, place)) => self.label(*ty, place),
             Code::Const(value) => constant(value),
             Code::Param(n) => format!("${}", n + 1),
             Code::Call1(function, _, arg) => self.call(function, std::slice::from_ref(&**arg)),

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::executor::functions::batch;
 use crate::types::numeric::Numeric;
-use crate::types::{Datum, Oid, Type, oid, typmod};
+use crate::types::{Datum, Oid, Type, oid, shape, typmod};
 use arrow_array::builder::Decimal128Builder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
@@ -96,6 +96,8 @@ impl Form {
                             | oid::UUID
                     )
                     || crate::types::physical::is_oid(ty.oid)
+                    // Places of labels, whose bytes are in the labels' order.
+                    || shape::is_enum(ty.oid)
             }
         }
     }
@@ -109,7 +111,7 @@ impl Form {
                 && other.oid() != oid::BPCHAR
     }
 
-    /// Whether values of a type can lie in an array: row values cannot, nor arrays of them.
+    /// Whether values of a type can lie in an array: row values cannot, nor arrays of them; domains' values stay on the row road.
     pub(crate) fn holds(ty: Type) -> bool {
         let scalar = |ty: Oid| {
             matches!(
@@ -137,6 +139,7 @@ impl Form {
                     | oid::INTERVAL
                     | oid::UUID
             ) || crate::types::physical::is_oid(ty)
+                || shape::is_enum(ty)
         };
         scalar(ty.oid) || oid::element_of(ty.oid).is_some_and(scalar)
     }

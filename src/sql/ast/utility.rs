@@ -15,6 +15,14 @@ pub enum Utility {
     CreateSchema(CreateSchema),
     CreateSequence(CreateSequence),
     CreateDatabase(CreateDatabase),
+    /// CREATE TYPE … AS ENUM
+    CreateEnum {
+        name: ObjectName,
+        labels: Vec<String>,
+    },
+    CreateDomain(CreateDomain),
+    /// ALTER TYPE and DOMAIN.
+    AlterType(AlterType),
     CreateRole(CreateRole),
     AlterTable(AlterTable),
     AlterSequence(AlterSequence),
@@ -82,6 +90,63 @@ pub enum Utility {
         what: String,
         pos: u32,
     },
+}
+
+/// CREATE DOMAIN.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct CreateDomain {
+    pub name: ObjectName,
+    pub ty: TypeName,
+    pub collation: Option<ObjectName>,
+    /// DEFAULT, \[NOT\] NULL and CHECK are right; what else stands there is refused.
+    pub constraints: Vec<ConstraintDef>,
+}
+
+/// ALTER TYPE or ALTER DOMAIN.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct AlterType {
+    /// Type or Domain.
+    pub kind: ObjectKind,
+    pub name: ObjectName,
+    pub action: AlterTypeAction,
+}
+
+/// What ALTER TYPE and ALTER DOMAIN change.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum AlterTypeAction {
+    /// ADD VALUE; `place`: whether BEFORE, and which label.
+    AddValue {
+        if_not_exists: bool,
+        label: String,
+        place: Option<(bool, String)>,
+    },
+    RenameValue {
+        from: String,
+        to: String,
+    },
+    Rename(Ident),
+    Owner(RoleSpec),
+    SetSchema(Ident),
+    /// SET DEFAULT, DROP DEFAULT.
+    Default(Option<ExprText>),
+    /// SET NOT NULL, DROP NOT NULL.
+    NotNull(bool),
+    AddConstraint(ConstraintDef),
+    DropConstraint {
+        if_exists: bool,
+        name: Ident,
+        cascade: bool,
+    },
+    ValidateConstraint(Ident),
+    RenameConstraint {
+        from: Ident,
+        to: Ident,
+    },
+    /// A form that is refused by name.
+    Unsupported(String),
 }
 
 /// An expression with its text.
@@ -686,8 +751,10 @@ pub struct Comment {
     pub kind: ObjectKind,
     /// The object; for columns `[schema.]table.column`, for constraints and triggers the bare name.
     pub name: ObjectName,
-    /// The table of a constraint or trigger.
+    /// The table of a constraint or trigger, or a constraint's domain.
     pub on: Option<ObjectName>,
+    /// ON DOMAIN
+    pub on_domain: bool,
     /// `None`: IS NULL
     pub text: Option<String>,
 }

@@ -6,7 +6,7 @@ use super::overload::{Candidate, Match, matching, select};
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::json::takes_types;
-use crate::executor::functions::{Function, FunctionKind};
+use crate::executor::functions::{Function, FunctionKind, enums};
 use crate::sql::ast::{self, FunctionCall};
 use crate::sql::parse;
 use crate::sql::tree::{Call, Expr, ExprKind};
@@ -99,6 +99,10 @@ impl Binder<'_> {
                 if function.symbol == "pg_typeof" {
                     let ty = Datum::Oid(args[0].ty.oid);
                     return Ok(Expr { kind: ExprKind::Const(ty), ty: Type::new(oid::REGTYPE) });
+                }
+                if enums::takes_type(function.symbol) {
+                    let ty = args[0].ty.oid;
+                    args.push(super::coerce::constant(Datum::Oid(ty), oid::OID));
                 }
                 if let Some(body) = sql_body(function) {
                     return self.inline(body, args, ty, pos);

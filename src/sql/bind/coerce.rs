@@ -7,7 +7,7 @@ use crate::executor::functions::Function;
 use crate::executor::functions::concat::{TextArgument, takes_text};
 use crate::sql::tree::{Call, Expr, ExprKind};
 use crate::types::text_io::{self, TextContext};
-use crate::types::{Datum, Oid, Type, oid};
+use crate::types::{Datum, Oid, Type, oid, shape};
 
 /// Why a value is cast: decides which casts may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ pub(in crate::sql) fn is_polymorphic(ty: Oid) -> bool {
 
 /// typcategory.
 pub(super) fn category(ty: Oid) -> u8 {
-    builtin::type_by_oid(ty).map_or(b'C', |row| row.category)
+    builtin::category(ty)
 }
 
 /// typispreferred.
@@ -63,14 +63,11 @@ pub(super) fn preferred(ty: Oid) -> bool {
 
 /// What a domain is over; other types are themselves.
 pub(in crate::sql) fn base_type(ty: Oid) -> Oid {
-    match builtin::type_by_oid(ty) {
-        Some(row) if row.kind == b'd' => base_type(row.base),
-        _ => ty,
-    }
+    builtin::base_type(Type::new(ty)).oid
 }
 
 fn is_composite(ty: Oid) -> bool {
-    builtin::type_by_oid(ty).is_none_or(|row| row.kind == b'c')
+    builtin::kind(ty) == b'c'
 }
 
 /// Types with one kind of [`Datum`] are alike: oids are no int4s, and char(n) is kept without its padding.
@@ -124,7 +121,8 @@ pub(in crate::sql) fn pathway(from: Oid, to: Oid, why: Coercion) -> Option<Path>
     if !matches!(to, oid::OIDVECTOR | oid::INT2VECTOR)
         && let (Some(a), Some(b)) = (builtin::element_of(from), builtin::element_of(to))
     {
-        return pathway(a, b, why).map(|path| if matches!(path, Path::Relabel) { Path::Relabel } else { Path::Array });
+        let alike = |path: Path| matches!(path, Path::Relabel) && !shape::is_domain(b);
+        return pathway(a, b, why).map(|path| if alike(path) { Path::Relabel } else { Path::Array });
     }
     let text = |ty: Oid| category(ty) == b'S';
     if (why >= Coercion::Assignment && text(to)) || (why == Coercion::Explicit && text(from)) {
@@ -144,6 +142,7 @@ pub(in crate::sql) fn can_coerce(from: Oid, to: Oid, why: Coercion) -> bool {
             return from == oid::ANYARRAY || builtin::element_of(from).is_some();
         }
         oid::ANYNONARRAY | oid::ANYCOMPATIBLENONARRAY => return builtin::element_of(from).is_none(),
+        oid::ANYENUM => return shape::is_enum(from),
         _ if is_polymorphic(to) => return false,
         oid::RECORD if is_composite(from) => return true,
         _ => {}
@@ -195,7 +194,35 @@ impl Binder<'_> {
         if is_polymorphic(to) && from != oid::UNKNOWN {
             return Ok(expr);
         }
+        if shape::is_domain(to) && builtin::type_by_oid(to).is_none() {
+            let base = shape::base(ty);
+            let value = match expr.kind {
+                // The parameter's type is the domain; its text is read as the base type's.
+                ExprKind::Param(index) if from == oid::UNKNOWN => {
+                    Expr { kind: ExprKind::Relabel(Box::new(self.decide_param(index, to, pos)?)), ty: base }
+                }
+                kind => {
+                    let value = self.coerce(Expr { kind, ty: expr.ty }, base, why, pos)?;
+                    self.apply_typmod(value, base, why)?
+                }
+            };
+            return self.coerce_to_domain(value, to);
+        }
         if from == oid::UNKNOWN {
+            // Elements are read as the base type's, and tested one by one.
+            if let Some(element) = shape::element_of(to).filter(|element| shape::is_domain(*element))
+                && let Some(array) = builtin::array_of(shape::base(Type::new(element)).oid)
+                && matches!(expr.kind, ExprKind::Const(_) | ExprKind::Param(_))
+            {
+                let read = match expr.kind {
+                    ExprKind::Param(index) => {
+                        let param = self.decide_param(index, to, pos)?;
+                        Expr { kind: ExprKind::Relabel(Box::new(param)), ty: Type::new(array) }
+                    }
+                    kind => self.coerce(Expr { kind, ty: expr.ty }, Type::new(array), why, pos)?,
+                };
+                return self.coerce_array(read, ty, why, pos);
+            }
             match expr.kind {
                 ExprKind::Const(value) => return self.read_literal(value, ty, pos),
                 ExprKind::Param(index) => return self.decide_param(index, to, pos),

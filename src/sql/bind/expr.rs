@@ -9,7 +9,7 @@ use crate::sql::ast::{self, BooleanTest, ExprKind as Ast, Indirection, LikeKind,
 use crate::sql::tree::{Call, Expr, ExprKind, OutputColumn, Rel, RowOp, SqlValue, Subquery, SubqueryKind, Subscript};
 use crate::sql::visit;
 use crate::types::text_io::{self, TextContext};
-use crate::types::{Datum, Oid, Type, oid};
+use crate::types::{Datum, Oid, Type, oid, shape};
 
 fn boolean(kind: ExprKind) -> Expr {
     Expr { kind, ty: Type::new(oid::BOOL) }
@@ -295,7 +295,13 @@ impl Binder<'_> {
             self.params.resize(index + 1, None);
         }
         let ty = *self.params[index].get_or_insert(Type::new(oid::UNKNOWN));
-        Ok(Expr { kind: ExprKind::Param(index), ty })
+        let param = Expr { kind: ExprKind::Param(index), ty };
+        if shape::is_domain(ty.oid) {
+            // What comes is the base type's: the plan tests it, by what the domain is then.
+            let base = shape::base(ty);
+            return self.coerce_to_domain(Expr { kind: ExprKind::Relabel(Box::new(param)), ty: base }, ty.oid);
+        }
+        Ok(param)
     }
 
     fn sql_value(&mut self, value: SqlValue, precision: Option<i32>) -> Result<Expr> {

@@ -124,13 +124,14 @@ impl Binder<'_> {
         let operand = operand.map(|(column, expr)| (column, Box::new(self.fold(*expr))));
         let mut left = Vec::new();
         let mut otherwise = otherwise;
+        // The simple form over a constant: its conditions are of that constant, and so are a domain's values.
+        let known = |expr: Expr| match &operand {
+            Some((column, constant)) if value(constant).is_some() => put_in(expr, *column, constant),
+            _ => expr,
+        };
+        otherwise = otherwise.map(|expr| Box::new(known(*expr)));
         for (when, then) in arms {
-            // The simple form over a constant: its conditions are of that constant.
-            let when = match &operand {
-                Some((column, constant)) if value(constant).is_some() => put_in(when, *column, constant),
-                _ => when,
-            };
-            let when = self.fold(when);
+            let when = self.fold(known(when));
             match value(&when) {
                 Some(Datum::Bool(true)) => {
                     otherwise = Some(Box::new(then));

@@ -327,7 +327,10 @@ impl Binder<'_> {
         }
         match &attribute.default {
             Some(text) => self.stored_expression(text, target, &[], Clause::Default, Some(attribute.ty)),
-            None => Ok(Expr { kind: ExprKind::Const(Datum::Null), ty: attribute.ty }),
+            None => match self.domain_default(attribute.ty, target)? {
+                Some(value) => Ok(value),
+                None => Ok(Expr { kind: ExprKind::Const(Datum::Null), ty: attribute.ty }),
+            },
         }
     }
 

@@ -15,6 +15,7 @@ mod call;
 pub mod coerce;
 pub(crate) mod cte;
 pub(crate) mod delete;
+mod domain;
 mod expr;
 mod fold;
 pub(crate) mod from;

@@ -7,7 +7,7 @@ use crate::catalog::builtin::{self, Operator};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Function;
 use crate::sql::ast::OperatorName;
-use crate::types::{Oid, Type, oid};
+use crate::types::{Oid, Type, oid, shape};
 
 /// A candidate with the argument types that the call would have.
 #[derive(Clone, Debug)]
@@ -105,6 +105,9 @@ fn consistent(given: &[Oid], declared: &[Oid]) -> bool {
         if !fits {
             return false;
         }
+    }
+    if declared.contains(&oid::ANYENUM) && !shape::is_enum(element) {
+        return false;
     }
     element == Oid::NONE || array == Oid::NONE || array == oid::ANYARRAY || builtin::element_of(array) == Some(element)
 }

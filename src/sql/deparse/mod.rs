@@ -20,7 +20,7 @@ mod print;
 mod tree;
 mod visit;
 
-use crate::catalog::image::{Image, Relation};
+use crate::catalog::image::{Domain, Image, Relation};
 use crate::catalog::store::fixed;
 use crate::error::{Error, Result};
 use crate::executor::functions::CallContext;
@@ -117,6 +117,22 @@ pub(crate) fn shown_expression(
     let (node, level) = Analyzer::new(&ctx, false).whole_expression(&expr, relation, None)?;
     let function = print::looks_like_function(&node);
     Ok((Printer::new(&image, &path, layout).expression(&node, &level), function))
+}
+
+/// A domain's check as users are shown it: the value that it is about is VALUE.
+pub(crate) fn shown_check(call: &CallContext, text: &str, domain: &Domain, layout: Layout) -> Result<String> {
+    let (shown, _) = shown_expression(call, text, Some(&domain.row()), layout)?;
+    let mut out = String::with_capacity(shown.len());
+    let mut at = 0;
+    for word in parse::words(&shown)? {
+        if &shown[word.clone()] == "value" {
+            out.push_str(&shown[at..word.start]);
+            out.push_str("VALUE");
+            at = word.end;
+        }
+    }
+    out.push_str(&shown[at..]);
+    Ok(out)
 }
 
 /// A stored query as users are shown it; `columns` are the view's names for its columns.

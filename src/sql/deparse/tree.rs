@@ -32,6 +32,9 @@ pub(super) enum Constant {
     Null,
     /// The text of its type's output function.
     Text(String),
+    /// The text of an enum's value, or an array of them, with the labels' places for labels: shown under the names that
+    /// the labels have then.
+    Places(String),
     /// An object of a reg type: shown under the name that it has then.
     Object(Oid),
 }

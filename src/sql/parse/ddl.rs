@@ -47,10 +47,12 @@ impl Parser<'_> {
             "database" if !prefix.or_replace => self.create_database(),
             "role" | "user" | "group" if !prefix.or_replace => self.create_role(),
             "materialized" => self.create_materialized_view(),
-            word @ ("function" | "procedure" | "trigger" | "type" | "domain" | "extension" | "rule" | "policy"
-            | "aggregate" | "operator" | "cast" | "collation" | "conversion" | "language" | "statistics"
-            | "publication" | "subscription" | "tablespace" | "server" | "foreign" | "text" | "transform"
-            | "access" | "event" | "constraint" | "trusted" | "procedural") => {
+            "type" if !prefix.or_replace => self.create_type(),
+            "domain" if !prefix.or_replace => self.create_domain(),
+            word @ ("function" | "procedure" | "trigger" | "extension" | "rule" | "policy" | "aggregate"
+            | "operator" | "cast" | "collation" | "conversion" | "language" | "statistics" | "publication"
+            | "subscription" | "tablespace" | "server" | "foreign" | "text" | "transform" | "access"
+            | "event" | "constraint" | "trusted" | "procedural") => {
                 let what = match (word, self.word_at(1)) {
                     ("operator", second @ ("class" | "family")) => format!("CREATE OPERATOR {}", second.to_uppercase()),
                     ("foreign", second) => format!("CREATE FOREIGN {}", second.to_uppercase()),
@@ -67,11 +69,11 @@ impl Parser<'_> {
         }
     }
 
-    fn if_not_exists(&mut self) -> bool {
+    pub(super) fn if_not_exists(&mut self) -> bool {
         self.take_words(&["if", "not", "exists"])
     }
 
-    fn if_exists(&mut self) -> bool {
+    pub(super) fn if_exists(&mut self) -> bool {
         self.take_words(&["if", "exists"])
     }
 
@@ -285,7 +287,7 @@ impl Parser<'_> {
     }
 
     /// The next column constraint or attribute of one, if there is one.
-    fn column_constraint(&mut self, column: &mut ColumnDef) -> Result<bool> {
+    pub(super) fn column_constraint(&mut self, column: &mut ColumnDef) -> Result<bool> {
         let pos = self.pos();
         let name = if self.take_word("constraint") { Some(self.name()?) } else { None };
         let named = name.is_some();
@@ -529,7 +531,7 @@ impl Parser<'_> {
     }
 
     /// A table constraint, CONSTRAINT name included.
-    fn table_constraint(&mut self) -> Result<ConstraintDef> {
+    pub(super) fn table_constraint(&mut self) -> Result<ConstraintDef> {
         let pos = self.pos();
         let name = if self.take_word("constraint") { Some(self.name()?) } else { None };
         let kind = match self.word() {
@@ -1018,10 +1020,11 @@ impl Parser<'_> {
                 let name = self.object_name()?;
                 self.rename_or_owner(ObjectKind::Schema, name)
             }
-            "system" | "type" | "domain" | "function" | "procedure" | "routine" | "aggregate" | "operator"
-            | "collation" | "conversion" | "language" | "extension" | "trigger" | "rule" | "policy" | "statistics"
-            | "publication" | "subscription" | "tablespace" | "server" | "foreign" | "text" | "event" | "default"
-            | "large" => {
+            "type" => self.alter_user_type(ObjectKind::Type),
+            "domain" => self.alter_user_type(ObjectKind::Domain),
+            "system" | "function" | "procedure" | "routine" | "aggregate" | "operator" | "collation" | "conversion"
+            | "language" | "extension" | "trigger" | "rule" | "policy" | "statistics" | "publication"
+            | "subscription" | "tablespace" | "server" | "foreign" | "text" | "event" | "default" | "large" => {
                 let what = match word {
                     "default" => "ALTER DEFAULT PRIVILEGES".to_owned(),
                     "text" => "ALTER TEXT SEARCH".to_owned(),
@@ -1472,10 +1475,12 @@ impl Parser<'_> {
             "role" => ObjectKind::Role,
             "column" => ObjectKind::Column,
             "constraint" => ObjectKind::Constraint,
-            "function" | "procedure" | "type" | "domain" | "extension" | "trigger" | "aggregate" | "cast"
-            | "operator" | "language" | "collation" | "policy" | "rule" | "tablespace" | "access" | "text"
-            | "event" | "large" | "routine" | "conversion" | "foreign" | "server" | "statistics" | "publication"
-            | "subscription" | "transform" | "procedural" => {
+            "type" => ObjectKind::Type,
+            "domain" => ObjectKind::Domain,
+            "function" | "procedure" | "extension" | "trigger" | "aggregate" | "cast" | "operator" | "language"
+            | "collation" | "policy" | "rule" | "tablespace" | "access" | "text" | "event" | "large" | "routine"
+            | "conversion" | "foreign" | "server" | "statistics" | "publication" | "subscription" | "transform"
+            | "procedural" => {
                 return self.refuse_statement(&format!("COMMENT ON {}", word.to_uppercase()));
             }
             _ => return Err(self.syntax_error()),
@@ -1485,17 +1490,15 @@ impl Parser<'_> {
             self.expect_word("view")?;
         }
         let name = self.object_name()?;
-        let mut on = None;
+        let (mut on, mut on_domain) = (None, false);
         if kind == ObjectKind::Constraint {
             self.expect_word("on")?;
-            if self.is_word("domain") {
-                return self.refuse_statement("COMMENT ON CONSTRAINT … ON DOMAIN");
-            }
+            on_domain = self.take_word("domain");
             on = Some(self.object_name()?);
         }
         self.expect_word("is")?;
         let text = if self.take_word("null") { None } else { Some(self.string()?) };
-        Ok(Utility::Comment(Comment { kind, name, on, text }))
+        Ok(Utility::Comment(Comment { kind, name, on, on_domain, text }))
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `parser` | the token cursor, names, lists, syntax errors |
 //! | `expr`, `types` | expressions by precedence climbing; type names |
 //! | `query` | SELECT, VALUES, FROM, WITH, INSERT, UPDATE, DELETE |
-//! | `ddl`, `utility` | everything else |
+//! | `ddl`, `user_type`, `utility` | everything else |
 //! | `template` | a text apart from its literals, for the plan cache |
 //!
 //! Invariants:
@@ -24,6 +24,7 @@ mod parser;
 mod query;
 pub(crate) mod template;
 mod types;
+mod user_type;
 mod utility;
 
 use crate::error::{Error, Result, SqlState};
@@ -57,6 +58,13 @@ pub fn expression(text: &str) -> Result<Expr> {
     let expr = parser.expr()?;
     parser.expect_end()?;
     Ok(expr)
+}
+
+/// Where the unquoted words of a text stand.
+pub fn words(text: &str) -> Result<Vec<std::ops::Range<usize>>> {
+    let is_word = |token: &lexer::Token| matches!(token.kind, lexer::Kind::Word | lexer::Kind::Keyword(_));
+    let words = lexer::tokens(text)?.into_iter().filter(is_word);
+    Ok(words.map(|token| token.start as usize..token.end as usize).collect())
 }
 
 /// Parses a type's name, as `regtype` and `format_type` users write it.

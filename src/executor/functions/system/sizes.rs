@@ -149,7 +149,7 @@ fn column_size(value: &Datum) -> Option<i32> {
         Datum::Null => return None,
         Datum::Bool(_) | Datum::Char(_) => 1,
         Datum::Int2(_) => 2,
-        Datum::Int4(_) | Datum::Float4(_) | Datum::Date(_) | Datum::Oid(_) => 4,
+        Datum::Int4(_) | Datum::Float4(_) | Datum::Date(_) | Datum::Oid(_) | Datum::Enum(..) => 4,
         Datum::Int8(_) | Datum::Float8(_) | Datum::Time(_) | Datum::Timestamp(_) | Datum::TimestampTz(_) => 8,
         Datum::TimeTz(..) => 12,
         Datum::Interval(_) | Datum::Uuid(_) => 16,

@@ -9,11 +9,29 @@ use crate::sql::tree::{Expr, ExprKind};
 use crate::sql::{ast, parse};
 use crate::types::format::FormatSettings;
 use crate::types::text_io::{self, TextContext};
-use crate::types::{Datum, Oid, Type, oid};
+use crate::types::{Datum, Oid, Text, Type, oid, shape};
 
 /// Types whose values are shown by name.
 fn names_objects(ty: Oid) -> bool {
     matches!(ty, oid::REGCLASS | oid::REGTYPE | oid::REGROLE | oid::REGNAMESPACE)
+}
+
+/// Enum values whose labels are their places.
+pub(in crate::sql::deparse) struct Places;
+
+impl text_io::Names for Places {
+    fn label(&self, _: Oid, place: &str) -> Option<Text> {
+        Some(place.into())
+    }
+    fn place(&self, _: Oid, label: &str) -> Result<Text> {
+        Ok(label.into())
+    }
+    fn read(&self, _: Oid, text: &str) -> Result<Oid> {
+        Err(unexpected(text))
+    }
+    fn show(&self, _: Oid, _: Oid) -> Option<String> {
+        None
+    }
 }
 
 /// The type of two set operation operands' columns.
@@ -34,6 +52,12 @@ impl Analyzer<'_> {
         let constant = match value {
             Datum::Null => Constant::Null,
             Datum::Oid(object) if names_objects(ty.oid) => Constant::Object(*object),
+            value if shape::is_enum(oid::element_of(ty.oid).unwrap_or(ty.oid)) => {
+                let format = FormatSettings::default();
+                let mut text = String::new();
+                text_io::output(value, ty, &text_io::bare(&format, &Places), &mut text);
+                Constant::Places(text)
+            }
             value => {
                 let call = self.binder.ctx.call;
                 let fixed = FormatSettings { extra_float_digits: 1, ..FormatSettings::default() };
@@ -92,7 +116,15 @@ impl Analyzer<'_> {
             |node: Node, how: CastHow, ty: Type| Node { kind: Kind::Cast { arg: Box::new(node), form, how }, ty };
         if from == oid::UNKNOWN {
             return match node.kind {
-                Kind::Const(constant) => self.read(constant, ty),
+                // A literal is the base type's, and only then the domain's; an array of a domain's values bears its own type.
+                Kind::Const(constant) if shape::is_domain(to) => {
+                    let base = self.read(constant, shape::base(ty))?;
+                    Ok(cast(base, CastHow::Relabel, Type::new(to)))
+                }
+                Kind::Const(constant) => match array_of_bases(to) {
+                    Some(array) => self.read(constant, Type::new(array)).map(|read| Node { ty: Type::new(to), ..read }),
+                    None => self.read(constant, ty),
+                },
                 _ => Ok(cast(node, CastHow::Text, Type::new(to))),
             };
         }
@@ -170,6 +202,12 @@ impl Analyzer<'_> {
         let nodes = nodes.into_iter().map(|node| self.implicit(node, common)).collect::<Result<_>>()?;
         Ok((nodes, if same { Type::with_typmod(common, typmod) } else { Type::new(common) }))
     }
+}
+
+/// The array type over what a domain is over, for an array type over the domain.
+fn array_of_bases(array: Oid) -> Option<Oid> {
+    let element = shape::element_of(array).filter(|element| shape::is_domain(*element))?;
+    builtin::array_of(shape::base(Type::new(element)).oid)
 }
 
 /// The inner one of two casts that were written as one.

@@ -4,7 +4,7 @@
 //! places. The text is one that the binder has taken before: what does not fit is an internal error, no message for users.
 
 mod call;
-mod coerce;
+pub(super) mod coerce;
 mod expr;
 mod from;
 mod query;

@@ -1,11 +1,14 @@
 //! Expressions (`get_rule_expr` and what it calls).
 
+use super::super::analyze::coerce::Places;
 use super::super::tree::{CastHow, Constant, Form, Kind, Node, Place, SublinkKind};
 use super::super::visit::has_test;
 use super::{Layout, Printer, VAR, type_name};
 use crate::catalog::builtin;
 use crate::executor::functions::string::quote_literal_plain;
 use crate::sql::ast::{BooleanTest, SqlValue};
+use crate::types::format::FormatSettings;
+use crate::types::text_io;
 use crate::types::{Oid, Type, oid};
 
 /// How a constant bears its type.
@@ -266,6 +269,7 @@ impl<'a> Printer<'a> {
             }
             Constant::Text(text) => text.clone(),
             Constant::Object(object) => self.object(node.ty.oid, *object),
+            Constant::Places(text) => self.labels(node.ty, text),
         };
         let mut needed = false;
         match node.ty.oid {
@@ -284,6 +288,16 @@ impl<'a> Printer<'a> {
         if label == Label::Always || (needed && label == Label::IfNeeded) {
             self.label(node.ty);
         }
+    }
+
+    /// The text of an enum's value or an array of them that is given with places for labels.
+    fn labels(&self, ty: Type, places: &str) -> String {
+        let format = FormatSettings::default();
+        let mut text = String::new();
+        if let Ok(value) = text_io::input_plain(places, ty, &text_io::bare(&format, &Places)) {
+            text_io::output(&value, ty, &text_io::bare(&format, self.image), &mut text);
+        }
+        text
     }
 
     /// The name of an object of a reg type.

@@ -3,7 +3,7 @@
 use super::super::quote;
 use crate::catalog::builtin;
 use crate::catalog::image::Image;
-use crate::types::{Oid, Type, interval, oid, typmod};
+use crate::types::{Oid, Type, interval, oid, shape, typmod};
 
 /// A type's name as SQL has it: `character varying(10)`, `numeric(8,2)[]`; qualified when the search path does not find it.
 /// With `exact` a modifier of -1 is told apart from none (`bpchar`, not `character`).
@@ -55,6 +55,7 @@ fn named(image: &Image, path: &[Oid], ty: Oid) -> String {
             let visible = path.iter().any(|schema| image.schemas.get(schema).is_some_and(|s| s.name == row.schema));
             if visible { quote(row.name) } else { format!("{}.{}", quote(row.schema), quote(row.name)) }
         }
+        None if shape::of(ty).is_some() => crate::catalog::names::Namespace { image, path }.format_type(ty, None),
         None => match image.relations.values().find(|relation| relation.row_type == ty) {
             Some(relation) => super::relation_name(image, path, relation),
             None => "???".to_owned(),
