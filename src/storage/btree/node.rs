@@ -350,7 +350,8 @@ fn compact(page: &mut Bytes) {
 ///
 /// `wanted` is the key that needs room. At the right end of a page everything stays, and the new key begins a page of its own:
 /// ascending insertion leaves full pages behind. Else the middle by bytes. A leaf's separator is the shortest that separates.
-pub(crate) fn split_point(page: &Bytes, wanted: &[u8]) -> (usize, Vec<u8>) {
+/// `None`: there are not two parts, others have emptied the page meanwhile.
+pub(crate) fn split_point(page: &Bytes, wanted: &[u8]) -> Option<(usize, Vec<u8>)> {
     let count = count(page);
     let at = search(page, wanted).unwrap_or_else(|at| at);
     // Row trees alone have keys of 8 bytes; their pages are filled at many right ends, one per run of row ids.
@@ -362,8 +363,11 @@ pub(crate) fn split_point(page: &Bytes, wanted: &[u8]) -> (usize, Vec<u8>) {
         let shared = lower.iter().zip(&separator).take_while(|(a, b)| a == b).count();
         let saved = count * (shared - get16(page, PREFIX));
         if separator.len() <= free_bytes(page) + upper_bytes(page) + saved {
-            return (count, separator);
+            return Some((count, separator));
         }
+    }
+    if count < 2 {
+        return None;
     }
     let total: usize = (0..count).map(|i| slot(page, i).1 + slot(page, i).2).sum();
     let (mut sum, mut middle) = (0, 0);
@@ -374,9 +378,9 @@ pub(crate) fn split_point(page: &Bytes, wanted: &[u8]) -> (usize, Vec<u8>) {
     let middle = middle.clamp(1, count - 1);
     let right = key(page, middle);
     if level(page) > 0 {
-        return (middle, right);
+        return Some((middle, right));
     }
-    (middle, separator(&key(page, middle - 1), &right))
+    Some((middle, separator(&key(page, middle - 1), &right)))
 }
 
 /// The shortest key above `left` and not above `right`.
@@ -484,11 +488,25 @@ mod tests {
             let entries: Vec<_> = (0..count(&page)).map(|i| (key(&page, i), value(&page, i).to_vec())).collect();
             assert_eq!(entries, model.into_iter().collect::<Vec<_>>());
             let mut right = Box::new([0; PAGE_SIZE]);
-            let (middle, separator) = split_point(&page, b"pre\0");
+            let (middle, separator) = split_point(&page, b"pre\0").unwrap();
             split(&mut page, &mut right, middle, &separator);
             assert_eq!((damage(&page), damage(&right)), (None, None));
             assert_eq!(count(&page) + count(&right), entries.len());
             assert!(covers(&right, &key(&right, 0)) && !covers(&page, &key(&right, 0)));
         }
+    }
+
+    #[test]
+    fn less_than_two_entries_are_not_split() {
+        let mut page = Box::new([0; PAGE_SIZE]);
+        init(&mut page, 7, 0, b"a", Some(b"b"));
+        assert_eq!(split_point(&page, b"a1"), None);
+        assert!(insert(&mut page, 0, b"a2", b"value"));
+        assert_eq!(split_point(&page, b"a1"), None);
+        assert_eq!(split_point(&page, b"a3"), None);
+        // The right end of a row tree's page: the new key begins a page.
+        init(&mut page, 7, 0, &[], None);
+        assert!(insert(&mut page, 0, &[0, 0, 0, 0, 0, 0, 0, 1], b"value"));
+        assert_eq!(split_point(&page, &[0, 0, 0, 0, 0, 0, 0, 2]), Some((1, vec![0, 0, 0, 0, 0, 0, 0, 2])));
     }
 }

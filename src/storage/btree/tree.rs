@@ -196,7 +196,7 @@ impl Tree {
     }
 
     /// Splits the topmost page on the way to `key` that has no room for a split below it, or the leaf if `is_due` says so;
-    /// `true`: none.
+    /// `true`: none, or others have emptied it meanwhile.
     fn split_step(&self, pool: &Pool, key: &[u8], is_due: impl Fn(&Bytes) -> bool) -> Result<bool> {
         let mut parent: Option<PageId> = None;
         let mut id = self.root;
@@ -205,11 +205,10 @@ impl Tree {
             let level = node::level(&page);
             if if level == 0 { is_due(&page) } else { node::free_bytes(&page) < inner_room(&page, key) } {
                 drop(page);
-                match parent {
-                    None => self.grow_root(pool)?,
-                    Some(parent) => self.split_child(pool, parent, id, key)?,
-                }
-                return Ok(false);
+                return match parent {
+                    None => self.grow_root(pool).map(|()| false),
+                    Some(parent) => self.split_child(pool, parent, id, key).map(|split| !split),
+                };
             }
             if level == 0 {
                 return Ok(true);
@@ -238,8 +237,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Splits `id`, whose parent has room for another entry of the usual size.
-    fn split_child(&self, pool: &Pool, parent: PageId, id: PageId, key: &[u8]) -> Result<()> {
+    /// Splits `id`, whose parent has room for another entry of the usual size; `false`: others have emptied it meanwhile.
+    fn split_child(&self, pool: &Pool, parent: PageId, id: PageId, key: &[u8]) -> Result<bool> {
         let mut right = pool.allocate()?;
         let latched = pool.write(parent).and_then(|parent| Ok((parent, pool.write(id)?)));
         let (mut parent, mut page) = match latched {
@@ -249,13 +248,11 @@ impl Tree {
                 return Err(error);
             }
         };
-        if node::count(&page) < 2 && node::search(&page, key) != Err(node::count(&page)) {
-            // Others have emptied the leaf meanwhile.
+        let Some((middle, separator)) = node::split_point(&page, key) else {
             drop((parent, page));
             free_unused(pool, right);
-            return Ok(());
-        }
-        let (middle, separator) = node::split_point(&page, key);
+            return Ok(false);
+        };
         let at = match node::search(&parent, &separator) {
             Ok(_) => return Err(Error::CorruptPage { page: id, what: "its separator is in the parent already" }),
             Err(at) => at,
@@ -269,13 +266,13 @@ impl Tree {
         }
         node::split(&mut page, &mut right, middle, &separator);
         drop(parent); // rule 3
-        Ok(())
+        Ok(true)
     }
 
     /// Splits the inner page `id` on the way to `key`.
-    fn split_inner(&self, pool: &Pool, id: PageId, key: &[u8]) -> Result<()> {
+    fn split_inner(&self, pool: &Pool, id: PageId, key: &[u8]) -> Result<bool> {
         if id == self.root {
-            return self.grow_root(pool);
+            return self.grow_root(pool).map(|()| true);
         }
         let mut parent = self.root;
         loop {
