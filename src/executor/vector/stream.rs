@@ -9,7 +9,7 @@ use super::measure::{Operator, Run};
 use super::memory::Account;
 use super::rules;
 use super::translate::{Refused, Translator};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::executor::StatementContext;
 use crate::executor::row::plan::{Slot, VectorPlan};
 use crate::executor::spill::Folder;
@@ -23,6 +23,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures_util::StreamExt as _;
 use lightning_storage::Waiter;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -68,6 +69,17 @@ impl Bell {
     }
 }
 
+/// Rows that are held back at most; with more, the relation begins again on the row road.
+const HELD_ROWS: usize = 16_384;
+
+/// Batches of a relation whose last rows may still raise an error: none is given before all are there.
+#[derive(Default)]
+struct Held {
+    batches: VecDeque<RecordBatch>,
+    rows: usize,
+    is_whole: bool,
+}
+
 /// A running query.
 pub(crate) struct Stream {
     batches: mpsc::Receiver<std::result::Result<RecordBatch, Failure>>,
@@ -76,6 +88,7 @@ pub(crate) struct Stream {
     columns: Vec<(Slot, Form)>,
     batch: Option<RecordBatch>,
     at: usize,
+    held: Option<Held>,
     /// For EXPLAIN ANALYZE.
     pub(crate) run: Run,
 }
@@ -102,6 +115,8 @@ struct Logical {
     columns: Vec<(Slot, Form)>,
     /// Partitions that it may run in.
     threads: usize,
+    /// See [`Held`].
+    held: bool,
 }
 
 /// A relation's logical plan, or why there is none.
@@ -124,7 +139,8 @@ fn logical(
         None => Err(Refused::because("a column that is not there")),
     });
     let columns = columns.collect::<std::result::Result<_, _>>()?;
-    Ok(Logical { plan: logical, columns, threads: if translator.in_order { 1 } else { threads } })
+    let threads = if translator.in_order { 1 } else { threads };
+    Ok(Logical { plan: logical, columns, threads, held: translator.held })
 }
 
 /// The physical plan.
@@ -164,6 +180,7 @@ impl Stream {
         let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
         let mut logical = logical(plan, params, ctx, analytics.threads)?;
         let columns = std::mem::take(&mut logical.columns);
+        let held = logical.held.then(Held::default);
         let (sender, batches) = mpsc::channel(2);
         let bell = Arc::new(Bell::default());
         let run = Run::default();
@@ -183,7 +200,7 @@ impl Stream {
             drop(end);
             finished.ring();
         });
-        Ok(Stream { batches, bell, task, columns, batch: None, at: 0, run })
+        Ok(Stream { batches, bell, task, columns, batch: None, at: 0, held, run })
     }
 
     /// Puts the next row into its slots. `Err` may be a wait: call again when the waiter is ready.
@@ -199,7 +216,7 @@ impl Stream {
                 }
                 self.batch = None;
             }
-            match self.receive()? {
+            match self.supply()? {
                 Some(Ok(batch)) => {
                     self.batch = Some(batch);
                     self.at = 0;
@@ -209,6 +226,39 @@ impl Stream {
                 None => return Ok(Given::End),
             }
         }
+    }
+
+    /// The next batch to give rows of.
+    fn supply(&mut self) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
+        let Some(mut held) = self.held.take() else { return self.receive() };
+        let supplied = self.hold(&mut held);
+        self.held = Some(held);
+        supplied
+    }
+
+    /// Gathers all batches, then gives one after the other. An error is the row road's to raise: it computes in PostgreSQL's
+    /// order, and no row more than is asked for.
+    fn hold(&mut self, held: &mut Held) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
+        while !held.is_whole {
+            match self.receive()? {
+                Some(Ok(batch)) if held.rows + batch.num_rows() <= HELD_ROWS => {
+                    held.rows += batch.num_rows();
+                    held.batches.push_back(batch);
+                }
+                Some(Ok(_)) => {
+                    let error = Error::internal("rows were given before the last was known to be right");
+                    return Ok(Some(Err(Failure::Again(error))));
+                }
+                Some(Err(Failure::Error(error)))
+                    if !matches!(error.code(), SqlState::QueryCanceled | SqlState::InternalError) =>
+                {
+                    return Ok(Some(Err(Failure::Again(error))));
+                }
+                None => held.is_whole = true,
+                failed => return Ok(failed),
+            }
+        }
+        Ok(held.batches.pop_front().map(Ok))
     }
 
     fn receive(&mut self) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {

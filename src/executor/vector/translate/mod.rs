@@ -64,12 +64,24 @@ pub(super) struct Translator<'a> {
     pub(super) streaming: bool,
     /// A result hangs on the order of rows: the relation runs in one partition.
     pub(super) in_order: bool,
+    /// What is computed above the last blocking operator may raise an error: rows are held back until all are there.
+    pub(super) held: bool,
     tables: usize,
 }
 
 impl<'a> Translator<'a> {
     pub(super) fn new(types: &'a [Type], slots: usize, params: Arc<[Datum]>, ctx: StatementContext) -> Translator<'a> {
-        Translator { forms: HashMap::new(), types, slots, params, ctx, streaming: true, in_order: false, tables: 0 }
+        Translator {
+            forms: HashMap::new(),
+            types,
+            slots,
+            params,
+            ctx,
+            streaming: true,
+            in_order: false,
+            held: false,
+            tables: 0,
+        }
     }
 
     /// A plan that gives the `needed` columns of `rel`.
@@ -85,7 +97,15 @@ impl<'a> Translator<'a> {
             Rel::Project { input, exprs } => {
                 let plan = self.rel(input, &needed)?;
                 let streaming = self.streaming;
-                self.streaming = streaming && !is_single(input);
+                if is_single(input) {
+                    self.streaming = false;
+                } else if streaming
+                    && is_blocking(input)
+                    && exprs.iter().any(|(column, expr)| needed.contains(*column) && can_raise(expr))
+                {
+                    self.streaming = false;
+                    self.held = true;
+                }
                 let projected = self.project(plan, exprs, &needed);
                 self.streaming = streaming;
                 projected
@@ -304,6 +324,15 @@ fn is_single(rel: &Rel) -> bool {
     match rel {
         Rel::Aggregate { keys, sets, .. } => keys.is_empty() && sets.is_none(),
         Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Sort { input, .. } => is_single(input),
+        _ => false,
+    }
+}
+
+/// Whether a relation gives its first row after it has read all of its input.
+fn is_blocking(rel: &Rel) -> bool {
+    match rel {
+        Rel::Aggregate { .. } | Rel::Sort { .. } | Rel::Distinct { .. } => true,
+        Rel::Project { input, .. } | Rel::Filter { input, .. } => is_blocking(input),
         _ => false,
     }
 }
