@@ -107,6 +107,8 @@ pub(crate) struct Planner<'a> {
     pub(super) scans: usize,
     /// WITH parts that hang on outer rows.
     correlated_ctes: Vec<bool>,
+    /// The outer columns that they read: no relation names those where it scans a part.
+    cte_columns: ColumnSet,
     depth: usize,
     deepest: usize,
     pub(super) scanned_rows: f64,
@@ -228,6 +230,7 @@ impl<'a> Planner<'a> {
             names: vec![None; statement.columns.len()],
             scans: 0,
             correlated_ctes: vec![false; statement.ctes.len()],
+            cte_columns: ColumnSet::new(),
             depth: 0,
             deepest: 0,
             scanned_rows: 0.0,
@@ -248,6 +251,14 @@ impl<'a> Planner<'a> {
                 CteBody::Write(_) => false,
             };
             self.correlated_ctes[cte.id.0 as usize] = correlated;
+            match &cte.body {
+                CteBody::Query(rel) => self.cte_columns.union(&free_columns(rel)),
+                CteBody::Recursive { seed, step, .. } => {
+                    self.cte_columns.union(&free_columns(seed));
+                    self.cte_columns.union(&free_columns(step));
+                }
+                CteBody::Write(_) => {}
+            }
         }
         let ctes = statement.ctes.iter().map(|cte| self.cte(cte).map(Arc::new)).collect::<Result<Vec<_>>>()?;
         let output: ColumnSet = statement.output.iter().map(|column| column.column).collect();
@@ -444,6 +455,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn rel_inner(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Node> {
         let mut needed = needed.clone();
+        needed.union(&self.cte_columns);
         columns::for_exprs(rel, &mut |expr| used_by(expr, &mut needed));
         match rel {
             Rel::Scan { relation, columns } => self.scan(relation, columns, &needed, &[]),
