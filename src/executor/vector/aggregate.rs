@@ -58,7 +58,7 @@ impl Sum {
     }
 
     fn states(&self) -> Groups {
-        Groups { of: self.clone(), sums: Vec::new(), counts: Vec::new() }
+        Groups { of: self.clone(), sums: Vec::new(), counts: Vec::new(), long: false }
     }
 
     fn wide_states(&self) -> WideGroups {
@@ -111,7 +111,12 @@ struct Groups {
     of: Sum,
     sums: Vec<i128>,
     counts: Vec<i64>,
+    /// A number of [`SHORT_BITS`] bits or more has been added.
+    long: bool,
 }
+
+/// Of numbers below 2 to this, no number of rows that there can be makes a sum of more than 38 digits.
+const SHORT_BITS: u32 = 90;
 
 /// A row's number, from any of the forms that can be summed.
 enum Numbers<'a> {
@@ -193,6 +198,15 @@ impl Groups {
                 }
             }
             Numbers::Decimal(v) => {
+                let bits = v.iter().fold(0, |bits, value| bits | (value ^ (value >> 127)).cast_unsigned());
+                self.long |= bits >= 1 << SHORT_BITS;
+                if !self.long {
+                    match valid {
+                        None => self.add(rows, group, |_| true, |row| v[row]),
+                        Some(_) => self.add(rows, group, counts, |row| v[row]),
+                    }
+                    return Ok(());
+                }
                 for (row, value) in v.iter().enumerate() {
                     if counts(row) {
                         self.add_long(group(row), *value)?;
@@ -236,6 +250,7 @@ impl GroupsAccumulator for Groups {
 
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.resize(total_num_groups);
+        self.long = true;
         let sums = values[0].as_primitive::<Decimal128Type>();
         let counts = values[1].as_primitive::<Int64Type>();
         for (row, group) in group_indices.iter().enumerate() {

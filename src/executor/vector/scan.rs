@@ -113,7 +113,7 @@ pub(crate) struct Scan {
     table: ObjectId,
     columns: Vec<Column>,
     schema: SchemaRef,
-    /// Conjuncts over `schema`, in order.
+    /// Conjuncts over `schema`, in order: those over numbers alone come first, texts are decoded for the rows that are left.
     filters: Vec<Arc<dyn PhysicalExpr>>,
     rows: usize,
     /// The next row id to be taken, and the end.
@@ -227,6 +227,10 @@ impl ExecutionPlan for Scan {
         let mut scan = self.clone();
         let all = vec![PushedDown::Yes; pushed.parent_filters.len()];
         scan.filters.extend(pushed.parent_filters.into_iter().map(|filter| filter.filter));
+        scan.filters.sort_by_key(|filter| {
+            let columns = collect_columns(filter);
+            columns.iter().filter(|column| !scan.schema.field(column.index()).data_type().is_primitive()).count()
+        });
         Ok(FilterPushdownPropagation::with_parent_pushdown_result(all).with_updated_node(Arc::new(scan)))
     }
 }

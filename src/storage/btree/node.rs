@@ -162,6 +162,22 @@ pub(crate) fn row_key(page: &Bytes, i: usize) -> u64 {
     u64::from_be_bytes(whole)
 }
 
+/// The rows of a row tree's leaf from entry `at` on: id and image.
+#[inline]
+pub(crate) fn rows(page: &Bytes, at: usize) -> impl Iterator<Item = (u64, &[u8])> {
+    let prefix = prefix(page);
+    let mut lowest = [0; 8];
+    lowest[..prefix.len()].copy_from_slice(prefix);
+    let lowest = u64::from_be_bytes(lowest);
+    let slots = SLOTS..SLOTS + count(page) * SLOT;
+    page[slots].chunks_exact(SLOT).skip(at).map(move |slot| {
+        let field = |at: usize| usize::from(u16::from_le_bytes([slot[at], slot[at + 1]]));
+        let (offset, key, value) = (field(0), field(2), field(4));
+        let (suffix, image) = page[offset..offset + key + value].split_at(key);
+        (lowest | suffix.iter().fold(0, |id, byte| id << 8 | u64::from(*byte)), image)
+    })
+}
+
 /// Page id in entry `i` of an inner page.
 pub(crate) fn child(page: &Bytes, i: usize) -> PageId {
     PageId(value(page, i).try_into().map_or(0, u32::from_le_bytes))
@@ -499,13 +515,13 @@ mod tests {
     #[test]
     fn less_than_two_entries_are_not_split() {
         let mut page = Box::new([0; PAGE_SIZE]);
-        init(&mut page, 7, 0, b"a", Some(b"b"));
+        init(&mut page, ObjectId(7), 0, b"a", Some(b"b"));
         assert_eq!(split_point(&page, b"a1"), None);
         assert!(insert(&mut page, 0, b"a2", b"value"));
         assert_eq!(split_point(&page, b"a1"), None);
         assert_eq!(split_point(&page, b"a3"), None);
         // The right end of a row tree's page: the new key begins a page.
-        init(&mut page, 7, 0, &[], None);
+        init(&mut page, ObjectId(7), 0, &[], None);
         assert!(insert(&mut page, 0, &[0, 0, 0, 0, 0, 0, 0, 1], b"value"));
         assert_eq!(split_point(&page, &[0, 0, 0, 0, 0, 0, 0, 2]), Some((1, vec![0, 0, 0, 0, 0, 0, 0, 2])));
     }

@@ -14,6 +14,27 @@ use std::cell::Cell;
 use std::ops::{Bound, Range};
 use version::Entry;
 
+/// Whether the rows that a scan is among are settled: asked once for those that share the answer.
+#[derive(Default)]
+struct Neighbours {
+    /// One past them; 0: none yet.
+    end: u64,
+    settled: bool,
+}
+
+impl Neighbours {
+    /// `ask` is asked of the last of the neighbours, for all: of their chains there is one counter, and a run that begins at or
+    /// before one may hold those behind it.
+    #[inline]
+    fn are_settled(&mut self, row: u64, ask: impl FnOnce(u64) -> bool) -> bool {
+        if row >= self.end {
+            self.end = (row | (version::NEIGHBOURS - 1)) + 1;
+            self.settled = ask(self.end - 1);
+        }
+        self.settled
+    }
+}
+
 impl Transaction {
     /// Appends the row as the snapshot sees it; `false`: it does not exist for it.
     ///
@@ -114,8 +135,8 @@ impl Transaction {
             }
             let mut external = false;
             let mut resume = node::upper_fence(&leaf).map(fence_row);
-            for at in node::lower_bound(&leaf, &key)..node::count(&leaf) {
-                let row = node::row_key(&leaf, at);
+            let mut neighbours = Neighbours::default();
+            for (row, image) in node::rows(&leaf, node::lower_bound(&leaf, &key)) {
                 if row >= end.0 {
                     return Ok(false);
                 }
@@ -123,7 +144,14 @@ impl Transaction {
                     resume = Some(row);
                     break;
                 }
-                let pushed = self.push_visible(s, &table, row, node::value(&leaf, at), rows).0;
+                let pushed = match neighbours.are_settled(row, |last| table.is_settled(&self.shared.versions, last)) {
+                    true if version::is_deleted(image) => false,
+                    true => {
+                        rows.push(row_id(row), image);
+                        true
+                    }
+                    false => self.push_visible(s, &table, row, image, rows).0,
+                };
                 if pushed && Cells::new(rows.raw(rows.len() - 1)).has_external() {
                     // The values are fetched without the latch; the scan goes on behind the row.
                     external = true;

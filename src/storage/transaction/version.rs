@@ -100,9 +100,11 @@ fn hash(key: RowKey) -> u64 {
     (key.1 ^ u64::from(key.0) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// Neighbours of a leaf share a counter, so that a scan touches few.
+/// Consecutive row ids, from a multiple on, that share a counter of the filter: a scan touches few.
+pub(crate) const NEIGHBOURS: u64 = 16;
+
 fn filter_at(key: RowKey) -> usize {
-    (hash((key.0, key.1 >> 4)) >> 48) as usize % FILTER
+    (hash((key.0, key.1 / NEIGHBOURS)) >> 48) as usize % FILTER
 }
 
 impl Versions {

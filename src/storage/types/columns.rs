@@ -4,13 +4,13 @@
 //! materialisation, Abadi et al. 2007). Physical types: integers, floats and bool as themselves, Fixed16 as
 //! FixedSizeBinary(16), Bytes and Keyed as BinaryView or, when the caller knows them to be text, Utf8View.
 
-use super::row::RowBuffer;
+use super::row::{RowBuffer, Uniform};
 use super::{ColumnNo, ColumnType, Value};
 use crate::error::{Error, Result};
 use arrow_array::builder::{BinaryViewBuilder, FixedSizeBinaryBuilder, StringViewBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray};
-use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, NullBufferBuilder};
 use std::sync::Arc;
 
 impl RowBuffer {
@@ -27,6 +27,14 @@ impl RowBuffer {
         let len = selection.map_or(self.len(), <[u32]>::len);
         let at = |i: usize| selection.map_or(i, |rows| rows[i] as usize);
         let value = |i: usize| self.row(at(i)).get(column);
+        let uniform = self.uniform(column);
+        let bytes = |i: usize| match (&uniform, at(i)) {
+            (Some(uniform), i) => uniform.bytes(i),
+            (None, i) => match self.row(i).get(column) {
+                Value::Bytes(bytes) => Some(bytes),
+                _ => None,
+            },
+        };
         Ok(match ty {
             ColumnType::Bool => {
                 let (mut values, mut nulls) = (BooleanBufferBuilder::new(len), NullBufferBuilder::new(len));
@@ -64,12 +72,10 @@ impl RowBuffer {
             ColumnType::Bytes if text => {
                 let mut builder = StringViewBuilder::with_capacity(len);
                 for i in 0..len {
-                    match value(i) {
-                        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                            Ok(text) => builder.append_value(text),
-                            Err(_) => return Err(Error::corrupt("a text is not UTF-8")),
-                        },
-                        _ => builder.append_null(),
+                    match bytes(i).map(std::str::from_utf8) {
+                        Some(Ok(text)) => builder.append_value(text),
+                        Some(Err(_)) => return Err(Error::corrupt("a text is not UTF-8")),
+                        None => builder.append_null(),
                     }
                 }
                 Arc::new(builder.finish())
@@ -77,9 +83,9 @@ impl RowBuffer {
             ColumnType::Bytes | ColumnType::Keyed => {
                 let mut builder = BinaryViewBuilder::with_capacity(len);
                 for i in 0..len {
-                    match value(i) {
-                        Value::Bytes(bytes) => builder.append_value(bytes),
-                        _ => builder.append_null(),
+                    match bytes(i) {
+                        Some(bytes) => builder.append_value(bytes),
+                        None => builder.append_null(),
                     }
                 }
                 Arc::new(builder.finish())
@@ -94,6 +100,12 @@ impl RowBuffer {
         selection: Option<&[u32]>,
         narrow: impl Fn(i64) -> T::Native,
     ) -> ArrayRef {
+        if let Some(column) = self.uniform(column) {
+            return match selection {
+                Some(rows) => uniform_integers::<T>(column, rows.len(), |i| rows[i] as usize, narrow),
+                None => uniform_integers::<T>(column, self.len(), |i| i, narrow),
+            };
+        }
         let len = selection.map_or(self.len(), <[u32]>::len);
         let (mut values, mut nulls) = (Vec::with_capacity(len), NullBufferBuilder::new(len));
         for i in 0..len {
@@ -103,6 +115,19 @@ impl RowBuffer {
         }
         Arc::new(PrimitiveArray::<T>::new(values.into(), nulls.finish()))
     }
+}
+
+#[inline]
+fn uniform_integers<T: ArrowPrimitiveType>(
+    column: Uniform<'_>,
+    len: usize,
+    at: impl Fn(usize) -> usize,
+    narrow: impl Fn(i64) -> T::Native,
+) -> ArrayRef {
+    let mut any_null = false;
+    let values: Vec<T::Native> = (0..len).map(|i| narrow(column.integer(at(i), &mut any_null))).collect();
+    let nulls = any_null.then(|| NullBuffer::new(BooleanBuffer::collect_bool(len, |i| !column.is_null(at(i)))));
+    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
 }
 
 fn primitive<T: ArrowPrimitiveType>(len: usize, value: impl Fn(usize) -> Option<T::Native>) -> ArrayRef {
@@ -125,6 +150,27 @@ mod tests {
 
     #[test]
     fn columns_are_what_the_rows_hold() {
+        [true, false].into_iter().for_each(columns_of);
+    }
+
+    #[test]
+    fn integers_at_the_very_end_of_the_rows() {
+        let columns =
+            vec![ColumnDef { no: ColumnNo(0), ty: ColumnType::Int32, default: OwnedValue::Null, dropped: false }];
+        let mut rows = RowBuffer::new();
+        rows.set_table(&Arc::new(TableDef { columns, ..TableDef::default() }));
+        let values = [Some(-3), Some(0), None, Some(i32::MIN), Some(300), Some(0), Some(7)];
+        for (i, value) in values.iter().enumerate() {
+            let mut bytes = Vec::new();
+            encode([Field::Value(value.map_or(Value::Null, Value::Int32))].into_iter(), &mut bytes);
+            rows.push(RowId(i as u64 + 1), &bytes);
+        }
+        let array = rows.column(ColumnNo(0), false, None).unwrap();
+        assert_eq!(array.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), values);
+    }
+
+    /// With all rows alike, or some older than the columns.
+    fn columns_of(alike: bool) {
         use ColumnType::*;
         let types = [Bool, Int16, Int32, Int64, Float32, Float64, Fixed16, Bytes, Keyed, Int32];
         let column = |(i, ty): (usize, &ColumnType)| ColumnDef {
@@ -149,10 +195,12 @@ mod tests {
         ];
         for i in 0..10u64 {
             let mut bytes = Vec::new();
-            let values: Vec<Value<'_>> = if i % 3 == 1 { vec![Value::Null; 9] } else { full.to_vec() };
+            let nulls = vec![Value::Null; if alike { 9 } else { 0 }];
+            let values: Vec<Value<'_>> = if i % 3 == 1 { nulls } else { full.to_vec() };
             encode(values.iter().map(|value| Field::Value(*value)), &mut bytes);
             rows.push(RowId(i + 1), &bytes);
         }
+        assert_eq!(rows.uniform(ColumnNo(8)).is_some(), alike);
         for selection in [None, Some(&[1u32, 2, 8][..])] {
             let picked: Vec<usize> = match selection {
                 None => (0..10).collect(),

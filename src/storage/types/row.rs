@@ -322,6 +322,8 @@ pub struct RowBuffer {
     bytes: Vec<u8>,
     rows: Vec<(RowId, usize)>,
     columns: Option<Arc<TableDef>>,
+    /// Columns in every row, if all have as many and none is wide: a column then lies at one place in all of them.
+    uniform: Option<usize>,
 }
 
 impl RowBuffer {
@@ -360,6 +362,13 @@ impl RowBuffer {
     pub fn row(&self, i: usize) -> RowView<'_> {
         let end = self.rows.get(i + 1).map_or(self.bytes.len(), |next| next.1);
         RowView::new(&self.bytes[self.rows[i].1..end], self.columns())
+    }
+
+    /// Where a column lies, if that is the same for all rows.
+    pub(crate) fn uniform(&self, column: ColumnNo) -> Option<Uniform<'_>> {
+        let (columns, column) = (self.uniform?, usize::from(column.0));
+        let uniform = Uniform { bytes: &self.bytes, rows: &self.rows, column, data: HEADER + 2 * columns };
+        (column < columns).then_some(uniform)
     }
 
     /// The integer in a column of row `i`; `None`: NULL. As `row(i).get(column)`, in one load where there is room for one.
@@ -402,6 +411,12 @@ impl RowBuffer {
             // One piece of memory for the few rows of most calls.
             self.bytes.reserve(bytes.len().max(256));
         }
+        let uniform = (bytes[0] & WIDE == 0).then(|| columns(bytes));
+        if self.rows.is_empty() {
+            self.uniform = uniform;
+        } else if self.uniform != uniform {
+            self.uniform = None;
+        }
         self.rows.push((row, self.bytes.len()));
         self.bytes.extend_from_slice(bytes);
     }
@@ -423,6 +438,60 @@ impl RowBuffer {
         if let Some(&(_, start)) = self.rows.last() {
             self.bytes.truncate(start);
             self.bytes.extend_from_slice(bytes);
+            self.uniform = None;
+        }
+    }
+}
+
+/// A column of a [`RowBuffer`] whose rows are alike: no row is asked for its form.
+#[derive(Clone, Copy)]
+pub(crate) struct Uniform<'a> {
+    bytes: &'a [u8],
+    rows: &'a [(RowId, usize)],
+    column: usize,
+    /// Where a row's values begin.
+    data: usize,
+}
+
+impl<'a> Uniform<'a> {
+    /// The end of the value of row `i`, with its flags, and where in the buffer it lies.
+    #[inline(always)]
+    fn place(&self, i: usize) -> (u16, usize, usize) {
+        let start = self.rows[i].1;
+        let ends = &self.bytes[start + HEADER..start + self.data];
+        let end = |at: usize| u16::from_le_bytes([ends[2 * at], ends[2 * at + 1]]);
+        let begin = if self.column == 0 { 0 } else { end(self.column - 1) & 0x3fff };
+        let raw = end(self.column);
+        (raw, start + self.data + usize::from(begin), start + self.data + usize::from(raw & 0x3fff))
+    }
+
+    /// Whether the value of row `i` is NULL.
+    #[inline(always)]
+    pub(crate) fn is_null(&self, i: usize) -> bool {
+        self.place(i).0 >> 15 == 1
+    }
+
+    /// The bytes of row `i`, none of NULL.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, i: usize) -> Option<&'a [u8]> {
+        let (raw, begin, end) = self.place(i);
+        (raw >> 15 == 0).then(|| &self.bytes[begin..end])
+    }
+
+    /// The integer of row `i`, 0 of NULL; `null` becomes true if it is NULL.
+    #[inline(always)]
+    pub(crate) fn integer(&self, i: usize, null: &mut bool) -> i64 {
+        let (raw, begin, end) = self.place(i);
+        *null |= raw >> 15 == 1;
+        match self.bytes.get(begin..begin + 8) {
+            Some(word) => {
+                let word = i64::from_le_bytes(word.try_into().expect("eight bytes"));
+                // In two steps: of no bytes nothing is left.
+                let spare = 64 - 8 * (end - begin).min(8) as u32;
+                let (one, other) = (spare / 2, spare - spare / 2);
+                word << one << other >> one >> other
+            }
+            None => decode_int(&self.bytes[begin..end]),
         }
     }
 }
