@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Lightning DB: transactions and analytics on one copy of the data, over PostgreSQL's protocol.
 #[derive(Debug, Parser)]
@@ -81,6 +82,9 @@ pub struct StartArgs {
     /// Session time zone [default: UTC].
     #[arg(long, env = "LIGHTNING_TIMEZONE")]
     pub timezone: Option<String>,
+    /// Seconds between two looks for tables that have changed enough to be analysed again; 0: never [default: 60].
+    #[arg(long, env = "LIGHTNING_ANALYZE_INTERVAL_SECONDS")]
+    pub analyze_interval_seconds: Option<u64>,
 }
 
 /// The resolved configuration of a server.
@@ -99,6 +103,8 @@ pub struct Config {
     /// Bytes.
     pub work_mem_bytes: usize,
     pub timezone: String,
+    /// Between two looks for tables to be analysed again; zero: never.
+    pub analyze_interval: Duration,
 }
 
 impl StartArgs {
@@ -127,6 +133,9 @@ impl StartArgs {
             statement_memory_bytes: self.statement_memory_mb.or(file.statement_memory_mb).unwrap_or(1024).max(16) << 20,
             work_mem_bytes: self.work_mem_kb.or(file.work_mem_kb).unwrap_or(65_536).max(64) << 10,
             timezone: self.timezone.or(file.timezone).unwrap_or_else(|| "UTC".to_owned()),
+            analyze_interval: Duration::from_secs(
+                self.analyze_interval_seconds.or(file.analyze_interval_seconds).unwrap_or(60),
+            ),
         };
         let insecure = config.tls.is_none() || config.auth == Auth::Trust;
         let allowed = self.allow_insecure_remote.or(file.allow_insecure_remote).unwrap_or(false);

@@ -368,3 +368,36 @@ async fn xmin_serves_as_a_concurrency_token() {
     assert_eq!(other.await.unwrap().unwrap(), 0);
     assert_eq!(a.query_one("select v from t", &[]).await.unwrap().get::<_, i32>(0), 2);
 }
+
+#[tokio::test]
+async fn statistics_follow_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), &["--analyze-interval-seconds", "1"]);
+    let client = server.connect().await;
+    let one = async |text: &str| client.query_one(text, &[]).await.unwrap().get::<_, String>(0);
+    assert_eq!(one("show autovacuum").await + &one("show autovacuum_naptime").await, "on1s");
+    let rows = "select coalesce((select reltuples from pg_class where relname = 't'), -1)::text";
+    let distinct =
+        "select coalesce((select n_distinct from pg_stats where tablename = 't' and attname = 'b'), 0)::text";
+    let becomes = async |text: &str, wanted: &str| {
+        for _ in 0..300 {
+            if one(text).await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{text} stays {} instead of {wanted}", one(text).await);
+    };
+    client.batch_execute("create table t (a int primary key, b int)").await.unwrap();
+    client.batch_execute("insert into t select g, g % 4 from generate_series(1, 1000) g").await.unwrap();
+    becomes(rows, "1000").await;
+    becomes(distinct, "4").await;
+    client.batch_execute("update t set b = 7").await.unwrap();
+    becomes(distinct, "1").await;
+    // Too little to matter.
+    client.batch_execute("update t set b = a where a <= 100").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(one(distinct).await, "1");
+    client.batch_execute("delete from t where a > 100").await.unwrap();
+    becomes(rows, "100").await;
+}

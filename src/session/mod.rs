@@ -18,6 +18,7 @@
 //! | `create_as` | CREATE TABLE AS |
 //! | `database` | CREATE and DROP DATABASE |
 //! | `copy`, `copy_format` | COPY |
+//! | `maintenance` | ANALYZE of what has changed |
 
 mod copy;
 pub mod copy_format;
@@ -26,6 +27,7 @@ mod cursor;
 mod database;
 mod host;
 mod identity;
+pub(crate) mod maintenance;
 mod names;
 mod notify;
 mod plans;
@@ -154,6 +156,10 @@ impl Session {
         settings.set_internal("is_superuser", if role.superuser { "on" } else { "off" });
         settings.set_internal("port", &server.config.listen.port().to_string());
         settings.set_internal("max_connections", &server.config.max_connections.to_string());
+        let interval = server.config.analyze_interval.as_secs();
+        settings.set_internal("autovacuum", if interval > 0 { "on" } else { "off" });
+        let shown = if interval % 60 == 0 { format!("{}min", interval / 60) } else { format!("{interval}s") };
+        settings.set_internal("autovacuum_naptime", &shown);
         settings.set_default("work_mem", &(server.config.work_mem_bytes >> 10).to_string())?;
         for (name, value) in parameters {
             match name.as_str() {

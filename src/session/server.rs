@@ -170,6 +170,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Whether it has begun to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Appends and syncs the log for all who wait.
     fn run_log(&self) {
         loop {

@@ -84,6 +84,8 @@ pub const SERVER_VERSION_NUM: &str = "150018";
 /// Sorted by name.
 static DEFINITIONS: &[Definition] = &[
     reported("application_name", "", Kind::Text, Context::User),
+    fixed("autovacuum", "on", Context::Postmaster),
+    fixed("autovacuum_naptime", "1min", Context::Postmaster),
     user("backend_flush_after", "0", Kind::Integer(0, 256, Unit::Blocks)),
     user("bytea_output", "hex", Kind::Choice(&["escape", "hex"])),
     user("check_function_bodies", "on", Kind::Bool),
@@ -155,9 +157,8 @@ static DEFINITIONS: &[Definition] = &[
     user("lc_monetary", "C.UTF-8", Kind::Fixed(&["C.UTF-8", "C", "POSIX"])),
     user("lc_numeric", "C.UTF-8", Kind::Fixed(&["C.UTF-8", "C", "POSIX"])),
     user("lc_time", "C.UTF-8", Kind::Fixed(&["C.UTF-8", "C", "POSIX"])),
-    user("lightning.road", "auto", Kind::Fixed(&["auto", "row"])),
-    fixed("listen_addresses", "localhost", Context::Postmaster),
     user("lightning.road", "auto", Kind::Choice(&["auto", "row", "vector"])),
+    fixed("listen_addresses", "localhost", Context::Postmaster),
     user("lock_timeout", "0", MILLISECONDS),
     user("log_duration", "off", Kind::Bool),
     user("log_min_duration_statement", "-1", Kind::Integer(-1, i32::MAX as i64, Unit::Milliseconds)),

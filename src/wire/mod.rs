@@ -12,17 +12,21 @@ mod workers;
 
 pub use workers::Workers;
 
-use crate::session::Server;
+use crate::session::{Server, maintenance};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Accepts connections, to be served by `workers`, until the task is dropped.
+/// Accepts connections, to be served by `workers`, until the task is dropped; sees to it that statistics follow the data.
 ///
 /// A cancel request is served here: the statement that it is for may keep its worker busy.
 pub async fn listen(listener: TcpListener, server: Arc<Server>, workers: &Workers) {
+    let interval = server.config.analyze_interval;
+    if !interval.is_zero() {
+        workers.spawn_apart(maintenance::run(Arc::downgrade(&server), interval));
+    }
     let mut opening = JoinSet::new();
     loop {
         tokio::select! {

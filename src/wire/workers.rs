@@ -41,6 +41,12 @@ impl Workers {
         (0..count).map(worker).collect::<io::Result<_>>().map(Workers)
     }
 
+    /// Runs what is no connection, beside those of one of the workers.
+    pub(super) fn spawn_apart(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let worker = self.0.last().expect("there is at least one processor");
+        worker.runtime.spawn(task);
+    }
+
     /// Serves a connection on the worker that has the fewest.
     pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let worker = self.0.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));

@@ -10,7 +10,7 @@ use crate::catalog::image::{Attribute, Body, ColumnStatistics, Relation, Relatio
 use crate::error::{Error, Report, Result, SqlState};
 use crate::sql::ast::utility::{Analyze, DefElem, DefValue, Vacuum};
 use crate::sql::ast::{Ident, ObjectName};
-use crate::types::{Datum, compare, physical, text_io};
+use crate::types::{Datum, Oid, compare, physical, text_io};
 use lightning_storage::{ColumnNo, LockMode, ObjectId, RowBuffer, RowId, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -43,6 +43,17 @@ impl DdlContext<'_> {
             self.analyze_table(&table, &columns)?;
         }
         Ok("ANALYZE")
+    }
+
+    /// ANALYZE of a table that is due; fine if it has gone.
+    ///
+    /// # Errors
+    /// PostgreSQL's; a wait.
+    pub fn analyze_automatically(&mut self, table: Oid) -> Result<()> {
+        match self.image().relations.get(&table).cloned() {
+            Some(relation) if matches!(relation.body, Body::Table { .. }) => self.analyze_table(&relation, &[]),
+            _ => Ok(()),
+        }
     }
 
     /// VACUUM, whose cleaning the caller does: names are checked, rows are counted.
@@ -135,6 +146,7 @@ impl DdlContext<'_> {
         let wanted = wanted_columns(table, columns)?;
         self.lock(table.oid, LockMode::ShareUpdateExclusive)?;
         let Body::Table { storage, .. } = table.body else { return Err(not_owner("table", &table.name)) };
+        let changes = self.with(|tx| Ok(tx.row_changes(storage)))?;
         let target: usize =
             self.bind.call.host.setting("default_statistics_target").and_then(|t| t.parse().ok()).unwrap_or(100);
         let sample = self.sample(storage, &wanted, target * ROWS_PER_TARGET)?;
@@ -150,7 +162,11 @@ impl DdlContext<'_> {
         }
         let oid = table.oid;
         self.change(|change, tx| change.put_statistics(tx, oid, statistics))?;
-        self.put_counts(table, sample.total)
+        self.put_counts(table, sample.total)?;
+        self.with(|tx| {
+            tx.forget_row_changes(storage, changes);
+            Ok(())
+        })
     }
 
     /// reltuples of a table and its indexes.
@@ -166,7 +182,7 @@ impl DdlContext<'_> {
 
     /// Up to `limit` rows: all of a small table, runs from random places of a large one.
     fn sample(&self, table: ObjectId, columns: &[Attribute], limit: usize) -> Result<Sample> {
-        let (bound, estimate) = self.with(|tx| Ok((tx.row_id_bound(table).0, tx.row_estimate(table))))?;
+        let bound = self.with(|tx| Ok(tx.row_id_bound(table)))?.0;
         let mut sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
         if bound <= limit as u64 + 1 {
             let mut next = Some(RowId(1));
@@ -178,17 +194,19 @@ impl DdlContext<'_> {
         }
         let mut places: Vec<u64> = (0..limit / RUN).map(|_| 1 + rand::random_range(0..bound - 1)).collect();
         places.sort_unstable();
-        let mut end = 0;
+        let (mut end, mut ids) = (1, 0);
         for place in places {
             // Runs do not overlap.
             let from = place.max(end);
-            if let Some(next) = self.take_run(table, RowId(from), RUN, columns, &mut sample)? {
-                end = next.0;
-            } else {
+            let next = self.take_run(table, RowId(from), RUN, columns, &mut sample)?;
+            end = next.map_or(bound, |next| next.0);
+            ids += end.saturating_sub(from);
+            if next.is_none() {
                 break;
             }
         }
-        sample.total = (estimate as f64).max(sample.rows as f64);
+        // All of the table's row ids are as densely taken as those that were looked at.
+        sample.total = (sample.rows as f64 / ids.max(1) as f64 * (bound - 1) as f64).round().max(sample.rows as f64);
         Ok(sample)
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Table {
     pub(crate) is_large: AtomicBool,
     /// Rows without a chain whose index may have entries for images that are gone: readers test every key meanwhile.
     pub(crate) unclean: AtomicU64,
+    /// Rows inserted, changed and deleted since [`Transaction::forget_row_changes`](crate::Transaction::forget_row_changes).
+    pub(crate) changes: AtomicU64,
 }
 
 /// An index.
@@ -100,6 +102,7 @@ impl Table {
             runs: Runs::new(),
             is_large: AtomicBool::new(false),
             unclean: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
         }
     }
 

@@ -11,6 +11,7 @@ use super::version::{self, is_deleted};
 use super::{Transaction, Undo, redo};
 use crate::btree::node;
 use crate::error::{Error, Result};
+use crate::sync::atomic::Ordering;
 use crate::table::{Index, ROW_BYTES_MAX, Table, fence_row, row_key};
 use crate::types::batch::RowBatch;
 use crate::types::key::KeyEncoder;
@@ -320,6 +321,7 @@ impl Transaction {
 
     /// Says, before rows are in their pages, that they are this transaction's.
     pub(super) fn add_to_run(&mut self, table: &Arc<Table>, start: u64, end: u64, command: u32) {
+        table.changes.fetch_add(end - start, Ordering::Relaxed);
         let mark = self.savepoints.last().map_or(0, |mark| mark.undo);
         let joined = match self.undo[mark..].last_mut() {
             Some(Undo::Inserted { table: last, end: last_end, .. }) if *last_end == start && last.id == table.id => {

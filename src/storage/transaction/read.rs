@@ -242,6 +242,19 @@ impl Transaction {
         self.reading(|| index.tree.estimate(&self.shared.pool, &lower, upper.as_deref()))
     }
 
+    /// How many rows of a table have been inserted, changed and deleted, by whomever and whatever came of it, since the engine was
+    /// opened or they were last forgotten. Statistics of the table are worth so much less.
+    pub fn row_changes(&self, table: ObjectId) -> u64 {
+        self.shared.table(table).map_or(0, |table| table.changes.load(Ordering::Relaxed))
+    }
+
+    /// Forgets so many changes of a table.
+    pub fn forget_row_changes(&self, table: ObjectId, changes: u64) {
+        if let Ok(table) = self.shared.table(table) {
+            table.changes.fetch_sub(changes, Ordering::Relaxed);
+        }
+    }
+
     /// Roughly how many rows a table has.
     pub fn row_estimate(&self, table: ObjectId) -> u64 {
         let table = self.shared.table(table);

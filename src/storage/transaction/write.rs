@@ -14,6 +14,7 @@ use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::space::Draw;
 use crate::sync::MutexGuard;
+use crate::sync::atomic::Ordering;
 use crate::table::row_ids::RowRun;
 use crate::table::{self, Index, Table, row_key};
 use crate::types::key::KeyEncoder;
@@ -257,6 +258,7 @@ impl Transaction {
                 Replaced::Again => continue,
             }
             self.undo.push(Undo::Changed { table: table.clone(), row });
+            table.changes.fetch_add(1, Ordering::Relaxed);
             self.finish_change(row, &keys, Ok(()))?;
             self.remember_unchecked(&keys, row);
             if !def.temporary {
@@ -306,6 +308,7 @@ impl Transaction {
                 Replaced::Again => continue,
             }
             self.undo.push(Undo::Changed { table: table.clone(), row });
+            table.changes.fetch_add(1, Ordering::Relaxed);
             if !table.def().temporary {
                 redo::delete(&mut self.redo, table.id, row);
                 // What is not written now is written later.
