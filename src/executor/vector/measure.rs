@@ -44,6 +44,10 @@ struct Measured {
 
 impl Operator {
     pub(super) fn of(plan: &dyn ExecutionPlan, measured: bool) -> Operator {
+        // It passes on what it is given.
+        if let ("CooperativeExec", [input]) = (plan.name(), &plan.children()[..]) {
+            return Operator::of(&***input, measured);
+        }
         Operator {
             name: plan.name().to_owned(),
             line: displayable(plan).one_line().to_string().trim().to_owned(),

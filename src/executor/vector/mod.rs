@@ -5,7 +5,7 @@
 //! 2. `scan` reads row pages as record batches, in morsels, at the statement's snapshot.
 //! 3. `functions`, `numeric`, `aggregate` and `whole` hold what runs over batches; `form` says how a column lies in an array.
 //! 4. `stream` runs the plan on the analytical threads and gives its rows to the row operator above it; `measure` shows EXPLAIN
-//!    its operators.
+//!    its operators; `watch` lets them see that the statement has ended.
 //!
 //! This folder and the planner alone name DataFusion.
 
@@ -21,6 +21,7 @@ mod rules;
 mod scan;
 mod stream;
 mod translate;
+mod watch;
 mod whole;
 
 pub(crate) use measure::{Operator, Run};

@@ -7,12 +7,13 @@
 //! | OptimizeProjections | operators carry only the columns that are read above them |
 //! | PushDownLimit | a scan under a LIMIT stops early |
 //!
-//! Of the physical rules all are on, and [`WholeGroups`] before them.
+//! Of the physical rules all are on, [`WholeGroups`] before them and [`YieldingJoins`] behind.
 //!
 //! The analyzer is empty: types are final when the typed tree is made. Off, because they answer otherwise than PostgreSQL or
 //! undo what was decided on the typed tree: TypeCoercion, SimplifyExpressions (CASE would no longer be lazy), EliminateCrossJoin
 //! (it orders joins anew), PushDownFilter (it merges conditions that guard each other), the decorrelation rules.
 
+use super::watch::YieldingJoins;
 use super::whole::WholeGroups;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -35,6 +36,7 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
     ];
     let mut physical = PhysicalOptimizer::new().rules;
     physical.insert(0, Arc::new(WholeGroups));
+    physical.push(Arc::new(YieldingJoins));
     let mut config = SessionConfig::new().with_target_partitions(threads).with_batch_size(8192);
     config.options_mut().optimizer.skip_failed_rules = false;
     SessionStateBuilder::new()

@@ -25,6 +25,7 @@ use lightning_storage::Waiter;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 /// Where DataFusion runs: threads of its own, apart from those that serve connections.
@@ -83,6 +84,8 @@ struct Held {
 /// A running query.
 pub(crate) struct Stream {
     batches: mpsc::Receiver<std::result::Result<RecordBatch, Failure>>,
+    /// Becomes true when nobody wants more rows, for those parts of the plan that do not yield.
+    stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
     task: tokio::task::AbortHandle,
     columns: Vec<(Slot, Form)>,
@@ -95,6 +98,7 @@ pub(crate) struct Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         self.task.abort();
     }
 }
@@ -178,6 +182,8 @@ impl Stream {
         ctx: &StatementContext,
     ) -> std::result::Result<Stream, Refused> {
         let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
+        let stop = Arc::new(AtomicBool::new(false));
+        let ctx = &StatementContext { cancel: stop.clone(), ..ctx.clone() };
         let mut logical = logical(plan, params, ctx, analytics.threads)?;
         let columns = std::mem::take(&mut logical.columns);
         let held = logical.held.then(Held::default);
@@ -200,7 +206,7 @@ impl Stream {
             drop(end);
             finished.ring();
         });
-        Ok(Stream { batches, bell, task, columns, batch: None, at: 0, held, run })
+        Ok(Stream { batches, stop, bell, task, columns, batch: None, at: 0, held, run })
     }
 
     /// Puts the next row into its slots. `Err` may be a wait: call again when the waiter is ready.

@@ -2,6 +2,7 @@
 
 use super::super::expression::{Translated, call, can_raise};
 use super::super::functions::OrderKey;
+use super::super::watch::Watched;
 use super::{Refused, Result, Translator, conjuncts};
 use crate::executor::row::expr::operator_of;
 use crate::sql::columns::{ColumnSet, free_columns, produced_in, used_by};
@@ -78,7 +79,7 @@ impl Translator<'_> {
                 None => rest.push(condition),
             }
         }
-        let filter = self.condition(&rest)?;
+        let filter = self.condition(&rest)?.map(|filter| call(Watched::new(&self.ctx.cancel), vec![filter]));
         let kind = match kind {
             JoinKind::Inner => JoinType::Inner,
             JoinKind::Left => JoinType::Left,
