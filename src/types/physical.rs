@@ -119,10 +119,6 @@ pub fn to_value<'a>(value: &'a Datum, ty: Type, scratch: &'a mut Vec<u8>) -> Res
         Datum::Array(v) => {
             let (mut key, mut rest) = (KeyEncoder::new(), Vec::new());
             encode_array(v, &mut key, &mut rest)?;
-            if rest.len() > usize::from(u16::MAX) {
-                // Too long to be an index key anyway: the key part carries the whole, its order is by bytes.
-                return Err(Error::unsupported(format!("an array of {} bytes", rest.len())));
-            }
             keyed(key.bytes(), &rest, scratch)
         }
         Datum::Record(_) => return Err(Error::unsupported("storing a row value")),

@@ -95,19 +95,28 @@ impl KeyEncoder {
     }
 }
 
+/// In place of the length of a Keyed value's second part: it stands before, in four bytes.
+pub const KEYED_LONG: u16 = u16::MAX;
+
 /// The part of a Keyed value that compares.
 pub fn keyed_part(value: &[u8]) -> &[u8] {
-    match value.split_last_chunk::<2>() {
-        Some((head, len)) => &head[..head.len().saturating_sub(u16::from_le_bytes(*len) as usize)],
-        None => value,
-    }
+    let Some((head, len)) = value.split_last_chunk::<2>() else { return value };
+    let (head, len) = match (u16::from_le_bytes(*len), head.split_last_chunk::<4>()) {
+        (KEYED_LONG, Some((head, len))) => (head, u32::from_le_bytes(*len) as usize),
+        (len, _) => (head, usize::from(len)),
+    };
+    &head[..head.len().saturating_sub(len)]
 }
 
-/// A Keyed value of its two parts.
+/// A Keyed value of its two parts, the second of less than 4 GiB.
 pub fn keyed_value(key: &[u8], rest: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     out.extend_from_slice(rest);
-    out.extend_from_slice(&(rest.len() as u16).to_le_bytes());
+    let len = u16::try_from(rest.len()).unwrap_or(KEYED_LONG);
+    if len == KEYED_LONG {
+        out.extend_from_slice(&(rest.len() as u32).to_le_bytes());
+    }
+    out.extend_from_slice(&len.to_le_bytes());
 }
 
 /// The smallest byte string above every string that begins with `prefix`; `None`: there is none.
@@ -153,6 +162,15 @@ mod tests {
         encoder.push(value, ty, descending, nulls_first);
         encoder.push(Value::Int32(7), ColumnType::Int32, false, false);
         encoder.bytes().to_vec()
+    }
+
+    #[test]
+    fn keyed_values_have_two_parts_of_any_length() {
+        for len in [0, 1, 65_534, 65_535, 65_536, 1 << 20] {
+            let mut value = Vec::new();
+            keyed_value(b"key", &vec![7; len], &mut value);
+            assert_eq!(keyed_part(&value), b"key", "{len}");
+        }
     }
 
     #[test]

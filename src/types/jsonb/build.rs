@@ -6,6 +6,7 @@ use super::{
 use super::{View, deep, key_order};
 use crate::error::{Error, Result, SqlState};
 use crate::types::numeric::Numeric;
+use lightning_storage::key::KEYED_LONG;
 use std::borrow::Cow;
 
 /// Bytes that a value may have (PostgreSQL's `JENTRY_OFFLENMASK`).
@@ -102,7 +103,7 @@ pub(super) fn whole(mut data: Vec<u8>, tables: &[u8]) -> Jsonb {
         data = vec![EMPTY_ARRAY];
     }
     let len = data.len() as u32;
-    let rest = u16::try_from(tables.len() + FOOTER - 2).unwrap_or(0);
+    let rest = u16::try_from(tables.len() + FOOTER - 2).ok().filter(|len| *len != KEYED_LONG).unwrap_or(0);
     data.reserve_exact(tables.len() + FOOTER);
     data.extend_from_slice(tables);
     data.extend_from_slice(&len.to_le_bytes());
