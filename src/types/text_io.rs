@@ -535,6 +535,10 @@ fn bytea_in(text: &str) -> Result<Bytes> {
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
+    // Of the most, there is no backslash.
+    let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+    bytes.extend_from_slice(&rest[..plain]);
+    rest = &rest[plain..];
     while let Some((&byte, tail)) = rest.split_first() {
         rest = match (byte, tail) {
             (b'\\', [b'\\', tail @ ..]) => {

@@ -384,7 +384,7 @@ fn string_to_array(text: Option<&str>, separator: Option<&str>, null: Option<&st
         _ if text.is_empty() => Vec::new(),
         None => text.chars().map(|c| item(c.encode_utf8(&mut [0; 4]))).collect(),
         Some("") => vec![item(text)],
-        Some(separator) => text.split(separator).map(item).collect(),
+        Some(separator) => text.split(separator).take_while(interrupt::every(1 << 16)).map(item).collect(),
     };
     Some(Array::of(oid::TEXT, items))
 }
