@@ -31,14 +31,24 @@ fn by_command(output: &str) -> Vec<&str> {
 
 #[test]
 fn describing_a_schema_prints_what_postgresql_prints() {
+    described("psql/schema.sql", "psql/describe.sql");
+}
+
+#[test]
+fn describing_enums_and_domains_prints_what_postgresql_prints() {
+    described("psql/types.sql", "psql/describe_types.sql");
+}
+
+/// Compares what each line of `commands` prints in a database that `schema` has made.
+fn described(schema: &str, commands: &str) {
     let Some(postgres) = Postgres::start() else { return };
     let lightning = Lightning::start();
-    let schema = sql("psql/schema.sql");
+    let schema = sql(schema);
     // A language that this server does not have.
     psql(postgres.port, "drop extension plpgsql", &[]);
     let (expected, found) = (psql(postgres.port, &schema, &["-q"]), psql(lightning.port, &schema, &["-q"]));
     assert_eq!(found, expected, "the schema's script");
-    let commands = sql("psql/describe.sql");
+    let commands = sql(commands);
     let script: String = commands
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with("--"))

@@ -4,18 +4,19 @@
 //! two-hundredth within a closed one. A value that is not known when the plan is made (a parameter, a column of another
 //! table) counts as an average one: plans are kept for all values.
 
-use super::columns::{ColumnSet, used_by};
+use super::columns::{ColumnSet, for_rels, free_columns, used_by};
 use super::physical::conjuncts;
 use crate::catalog::image::{ColumnStatistics, Relation, TableStatistics};
 use crate::executor::row::expr::operator_of;
 use crate::executor::row::prefix;
 use crate::sql::tree::{
-    Call, ColumnId, Expr, ExprKind, IndexDefinition, JoinKind, Rel, RowOp, ScanColumn, SetOpKind, Statement,
+    Call, ColumnId, CteBody, CteId, Expr, ExprKind, IndexDefinition, JoinKind, Rel, RowOp, ScanColumn, SetOpKind,
+    Statement,
 };
 use crate::sql::visit;
 use crate::types::{Datum, Oid, Type, compare};
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Rows of a table that was never analysed and cannot be asked.
@@ -53,6 +54,8 @@ pub struct Estimator {
     /// Columns that are others by another number.
     aliases: HashMap<ColumnId, ColumnId>,
     statistics: HashMap<Oid, Arc<TableStatistics>>,
+    /// WITH parts that name columns of an outer query.
+    correlated: HashSet<CteId>,
 }
 
 /// One column of a table with what is known of it.
@@ -73,6 +76,18 @@ impl Estimator {
     pub(super) fn new(statement: &mut Statement, statistics: HashMap<Oid, Arc<TableStatistics>>) -> Estimator {
         let definitions = statement.index_definitions.clone();
         let mut estimator = Estimator { definitions, statistics, ..Estimator::default() };
+        for cte in &statement.ctes {
+            let correlated = match &cte.body {
+                CteBody::Query(rel) => estimator.hangs_on_outer(rel),
+                CteBody::Recursive { seed, step, .. } => {
+                    estimator.hangs_on_outer(seed) || estimator.hangs_on_outer(step)
+                }
+                CteBody::Write(_) => false,
+            };
+            if correlated {
+                estimator.correlated.insert(cte.id);
+            }
+        }
         let parts: Vec<Vec<ColumnId>> = statement.ctes.iter().map(|cte| cte.columns.clone()).collect();
         visit::top_rels(statement, &mut |rel| {
             visit::all_rels(rel, &mut |rel| match rel {
@@ -98,6 +113,22 @@ impl Estimator {
             });
         });
         estimator
+    }
+
+    fn hangs_on_outer(&self, rel: &Rel) -> bool {
+        !free_columns(rel).is_empty() || self.scans_correlated(rel)
+    }
+
+    /// Whether a relation scans a WITH part that names columns of an outer query: columns that it does not name itself.
+    pub(super) fn scans_correlated(&self, rel: &Rel) -> bool {
+        let mut found = false;
+        for_rels(rel, &mut |part| found |= matches!(part, Rel::CteScan { cte, .. } if self.correlated.contains(cte)));
+        found
+    }
+
+    /// Whether a WITH part names columns of an outer query.
+    pub(super) fn is_correlated(&self, cte: CteId) -> bool {
+        self.correlated.contains(&cte)
     }
 
     /// Whether ANALYZE has seen a table.

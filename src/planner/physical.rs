@@ -108,7 +108,7 @@ pub(crate) struct Planner<'a> {
     /// WITH parts that hang on outer rows.
     correlated_ctes: Vec<bool>,
     /// The outer columns that they read: no relation names those where it scans a part.
-    cte_columns: ColumnSet,
+    pub(super) cte_columns: ColumnSet,
     depth: usize,
     deepest: usize,
     pub(super) scanned_rows: f64,
@@ -243,14 +243,7 @@ impl<'a> Planner<'a> {
     pub(super) fn statement(mut self) -> Result<Plan> {
         let statement = self.statement;
         for cte in &statement.ctes {
-            let correlated = match &cte.body {
-                CteBody::Query(rel) => self.depends(rel),
-                CteBody::Recursive { seed, step, .. } => {
-                    self.depends(seed) || !free_columns(step).is_empty() || !self.correlated_ctes_in(step).is_empty()
-                }
-                CteBody::Write(_) => false,
-            };
-            self.correlated_ctes[cte.id.0 as usize] = correlated;
+            self.correlated_ctes[cte.id.0 as usize] = self.estimator.is_correlated(cte.id);
             match &cte.body {
                 CteBody::Query(rel) => self.cte_columns.union(&free_columns(rel)),
                 CteBody::Recursive { seed, step, .. } => {

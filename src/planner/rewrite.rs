@@ -178,7 +178,7 @@ fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
         Rel::Filter { input, predicate } => {
             let (mut own, mut stay) = (Vec::new(), Vec::new());
             split(predicate, &mut own);
-            let (input, mut own) = super::unnest::unnest(*input, own);
+            let (input, mut own) = super::unnest::unnest(known, *input, own);
             own.iter_mut().for_each(|expr| in_expr(known, expr));
             own.retain(|condition| {
                 let volatile = is_volatile(condition);
@@ -476,7 +476,7 @@ fn flatten(known: &Estimator, rel: Rel, parts: &mut Vec<Part>, conditions: &mut 
         Rel::Filter { input, predicate } if is_chain(&input) && !is_volatile(&predicate) => {
             let mut own = Vec::new();
             split(predicate, &mut own);
-            let (input, mut own) = super::unnest::unnest(*input, own);
+            let (input, mut own) = super::unnest::unnest(known, *input, own);
             own.iter_mut().for_each(|condition| in_expr(known, condition));
             conditions.append(&mut own);
             flatten(known, input, parts, conditions);

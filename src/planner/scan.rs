@@ -29,6 +29,7 @@ impl Planner<'_> {
     ) -> Result<p::TableColumns> {
         let mut filtered = ColumnSet::new();
         conditions.iter().for_each(|condition| used_by(condition, &mut filtered));
+        filtered.union(&self.cte_columns);
         let mut result = p::TableColumns::default();
         let (mut first, mut rest) = (Vec::new(), Vec::new());
         for (what, column) in columns {

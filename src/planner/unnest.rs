@@ -10,16 +10,17 @@
 //! Uncorrelated subqueries stay: they run once anyway, and `= ANY` is hashed.
 
 use super::columns::{self, ColumnSet, free_columns, is_volatile, produced_in, rel_is_volatile, used_by};
+use super::estimate::Estimator;
 use crate::executor::row::expr::operator_of;
 use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, ScanColumn, Subquery, SubqueryKind};
 use crate::types::{Datum, Type, oid};
 
 /// Turns what can be turned of a filter's conditions into joins of its input.
-pub(super) fn unnest(mut input: Rel, conditions: Vec<Expr>) -> (Rel, Vec<Expr>) {
+pub(super) fn unnest(known: &Estimator, mut input: Rel, conditions: Vec<Expr>) -> (Rel, Vec<Expr>) {
     let mut left = Vec::with_capacity(conditions.len());
     for mut condition in conditions {
         if let Some((kind, subquery)) = membership(&condition) {
-            match join_of(subquery, &input) {
+            match join_of(known, subquery, &input) {
                 Some((right, on)) => {
                     input = join(kind, input, right, on);
                     continue;
@@ -27,7 +28,7 @@ pub(super) fn unnest(mut input: Rel, conditions: Vec<Expr>) -> (Rel, Vec<Expr>) 
                 None => left.push(condition),
             }
         } else {
-            input = unnest_scalars(input, &mut condition);
+            input = unnest_scalars(known, input, &mut condition);
             left.push(condition);
         }
     }
@@ -74,9 +75,10 @@ fn used(expr: &Expr) -> ColumnSet {
 }
 
 /// The right side and condition of the join that a membership test is; `None`: it stays a subquery.
-fn join_of(subquery: &Subquery, input: &Rel) -> Option<(Rel, Vec<Expr>)> {
+fn join_of(known: &Estimator, subquery: &Subquery, input: &Rel) -> Option<(Rel, Vec<Expr>)> {
     let outer = produced(input);
-    if !free_columns(&subquery.rel).intersects(&outer) || rel_is_volatile(&subquery.rel) {
+    let hangs = free_columns(&subquery.rel).intersects(&outer);
+    if !hangs || rel_is_volatile(&subquery.rel) || known.scans_correlated(&subquery.rel) {
         return None;
     }
     let mut on = Vec::new();
@@ -164,7 +166,7 @@ fn filter(input: Rel, conditions: Vec<Expr>) -> Rel {
 }
 
 /// Joins the scalar aggregates that a comparison names to the input; the comparison then reads their columns.
-fn unnest_scalars(mut input: Rel, condition: &mut Expr) -> Rel {
+fn unnest_scalars(known: &Estimator, mut input: Rel, condition: &mut Expr) -> Rel {
     // Only the sides of a comparison: anywhere deeper the subquery might not be evaluated for every row.
     let ExprKind::Call(Call { function, args }) = &mut condition.kind else { return input };
     if operator_of(function).is_none() {
@@ -175,7 +177,7 @@ fn unnest_scalars(mut input: Rel, condition: &mut Expr) -> Rel {
             ExprKind::Subquery(subquery) => subquery,
             _ => continue,
         };
-        if !matches!(scalar.kind, SubqueryKind::Scalar) {
+        if !matches!(scalar.kind, SubqueryKind::Scalar) || known.scans_correlated(&scalar.rel) {
             continue;
         }
         let outer = produced(&input);

@@ -114,4 +114,20 @@ impl Array {
         let dims = if items.is_empty() { Vec::new() } else { vec![ArrayDim { len: items.len() as i32, lower: 1 }] };
         Array { element, dims, items }
     }
+
+    /// The element at a place, one subscript for each dimension; `None`: there is none.
+    pub fn element(&self, subscripts: &[i32]) -> Option<&Datum> {
+        if subscripts.len() != self.dims.len() {
+            return None;
+        }
+        let mut offset = 0usize;
+        for (subscript, dim) in subscripts.iter().zip(&self.dims) {
+            let at = i64::from(*subscript) - i64::from(dim.lower);
+            if at < 0 || at >= i64::from(dim.len) {
+                return None;
+            }
+            offset = offset * dim.len as usize + at as usize;
+        }
+        self.items.get(offset)
+    }
 }

@@ -18,19 +18,9 @@ pub(super) fn subscript(array: &Array, bounds: &[Bounds]) -> Datum {
     if bounds.iter().any(|b| matches!(b, Bounds::Slice(..))) {
         return Datum::Array(Arc::new(slice(array, bounds)));
     }
-    if bounds.len() != array.dims.len() {
-        return Datum::Null;
-    }
-    let mut offset = 0usize;
-    for (bound, dim) in bounds.iter().zip(&array.dims) {
-        let Bounds::Index(index) = bound else { return Datum::Null };
-        let at = i64::from(*index) - i64::from(dim.lower);
-        if at < 0 || at >= i64::from(dim.len) {
-            return Datum::Null;
-        }
-        offset = offset * dim.len as usize + at as usize;
-    }
-    array.items.get(offset).cloned().unwrap_or(Datum::Null)
+    let index = |bounds: &Bounds| if let Bounds::Index(index) = bounds { Some(*index) } else { None };
+    let indexes: Vec<i32> = bounds.iter().filter_map(index).collect();
+    array.element(&indexes).cloned().unwrap_or(Datum::Null)
 }
 
 /// Slices: a plain index means `1:index`, dimensions not named are taken whole, lower bounds become 1.

@@ -7,11 +7,12 @@
 use super::Binder;
 use crate::catalog::builtin;
 use crate::error::Result;
-use crate::executor::functions::{Form, Volatility};
-use crate::sql::tree::{Call, Expr, ExprKind};
+use crate::executor::functions::{Form, Function, Volatility};
+use crate::sql::tree::{Call, Expr, ExprKind, RowOp, Subscript};
 use crate::sql::visit;
 use crate::types::text_io::{self, TextContext};
-use crate::types::{Array, Datum, Type, oid};
+use crate::types::{Array, Datum, Type, compare, oid};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 fn value(expr: &Expr) -> Option<&Datum> {
@@ -121,7 +122,9 @@ impl Binder<'_> {
         otherwise: Option<Box<Expr>>,
         ty: Type,
     ) -> Expr {
+        let failures = self.failures.len();
         let operand = operand.map(|(column, expr)| (column, Box::new(self.fold(*expr))));
+        let fails = self.failures.len() > failures;
         let mut left = Vec::new();
         let mut otherwise = otherwise;
         // The simple form over a constant: its conditions are of that constant, and so are a domain's values.
@@ -142,6 +145,10 @@ impl Binder<'_> {
             }
         }
         let otherwise = otherwise.map(|expr| self.fold(*expr));
+        if left.is_empty() && fails {
+            // The operand fails, whatever it is compared with.
+            left.push((truth(Some(false)), Expr { kind: ExprKind::Const(Datum::Null), ty }));
+        }
         if left.is_empty() {
             return otherwise.unwrap_or(Expr { kind: ExprKind::Const(Datum::Null), ty });
         }
@@ -177,6 +184,15 @@ impl Binder<'_> {
 
     fn fold_node(&mut self, expr: Expr) -> Expr {
         let ty = expr.ty;
+        // NULL equals nothing, whatever the other side is.
+        let expr = match expr.kind {
+            ExprKind::NullIf { left, right, .. }
+                if [&left, &right].into_iter().any(|side| matches!(value(side), Some(Datum::Null))) =>
+            {
+                return *left;
+            }
+            kind => Expr { kind, ty },
+        };
         let folded = match &expr.kind {
             ExprKind::Relabel(inner) => value(inner).cloned(),
             ExprKind::Not(inner) => match value(inner) {
@@ -184,11 +200,41 @@ impl Binder<'_> {
                 Some(Datum::Null) => Some(Datum::Null),
                 _ => None,
             },
-            ExprKind::NullIf { left, right, .. } => match (value(left), value(right)) {
-                (Some(Datum::Null), Some(_)) => Some(Datum::Null),
-                (Some(left), Some(Datum::Null)) => Some(left.clone()),
+            ExprKind::NullIf { left, right, equal } => match (value(left), value(right)) {
+                (Some(left), Some(right)) => {
+                    self.holds(equal, left, right).map(|equal| if equal { Datum::Null } else { left.clone() })
+                }
                 _ => None,
             },
+            ExprKind::IsDistinct { left, right, negated, equal } => match (value(left), value(right)) {
+                (Some(Datum::Null), Some(right)) => Some(Datum::Bool(right.is_null() == *negated)),
+                (Some(_), Some(Datum::Null)) => Some(Datum::Bool(!negated)),
+                (Some(left), Some(right)) => self.holds(equal, left, right).map(|equal| Datum::Bool(equal == *negated)),
+                _ => None,
+            },
+            ExprKind::MinMax { greatest, args } if args.iter().all(|arg| value(arg).is_some()) => {
+                let wanted = if *greatest { Ordering::Greater } else { Ordering::Less };
+                let args = args.iter().filter_map(value).filter(|arg| !arg.is_null());
+                let best = args.reduce(|best, arg| if compare::compare(arg, best) == wanted { arg } else { best });
+                Some(best.cloned().unwrap_or(Datum::Null))
+            }
+            ExprKind::ArrayComparison { left, array, all, compare } => match (value(left), value(array)) {
+                (Some(_), Some(Datum::Null)) => Some(Datum::Null),
+                (Some(left), Some(Datum::Array(array))) => {
+                    self.all_hold(*all, array.items.iter().map(|item| (*compare, left, item)))
+                }
+                _ => None,
+            },
+            ExprKind::RowComparison { op: op @ (RowOp::Eq | RowOp::Ne), left, right, equal, .. } => {
+                let pairs = equal.iter().zip(left.iter().zip(right));
+                let pairs = pairs.map(|(equal, (left, right))| Some((*equal, value(left)?, value(right)?)));
+                let pairs: Option<Vec<_>> = pairs.collect();
+                match pairs.and_then(|pairs| self.all_hold(true, pairs.into_iter())) {
+                    Some(Datum::Bool(equal)) => Some(Datum::Bool(equal == (*op == RowOp::Eq))),
+                    known => known,
+                }
+            }
+            ExprKind::Subscript { array, subscripts } => value(array).and_then(|array| element(array, subscripts)),
             ExprKind::IsNull(inner) => match value(inner) {
                 Some(Datum::Record(_)) | None => None,
                 Some(value) => Some(Datum::Bool(value.is_null())),
@@ -223,6 +269,38 @@ impl Binder<'_> {
         }
     }
 
+    /// What an operator makes of two constants that are not NULL; `None`: it is not known here, or fails.
+    fn holds(&self, operator: &'static Function, left: &Datum, right: &Datum) -> Option<bool> {
+        let form = operator.implementation.map(|implementation| &implementation.form);
+        let Some(Form::Scalar(form)) = form.filter(|_| operator.volatility == Volatility::Immutable) else {
+            return None;
+        };
+        match form(self.ctx.call, &[left.clone(), right.clone()]) {
+            Ok(Datum::Bool(holds)) => Some(holds),
+            _ => None,
+        }
+    }
+
+    /// AND (`all`) or OR of strict operators on constants; `None`: one is not known here.
+    fn all_hold<'d>(
+        &self,
+        all: bool,
+        relations: impl Iterator<Item = (&'static Function, &'d Datum, &'d Datum)>,
+    ) -> Option<Datum> {
+        let mut result = Datum::Bool(all);
+        for (operator, left, right) in relations {
+            if left.is_null() || right.is_null() {
+                if !operator.strict {
+                    return None;
+                }
+                result = Datum::Null;
+            } else if self.holds(operator, left, right)? != all {
+                return Some(Datum::Bool(!all));
+            }
+        }
+        Some(result)
+    }
+
     fn through_text(&self, value: &Datum, from: Type, to: Type) -> Result<Datum> {
         let call = self.ctx.call;
         let names: &dyn text_io::Names = &*call.host;
@@ -231,6 +309,24 @@ impl Binder<'_> {
         let mut text = String::new();
         text_io::output(value, from, &context, &mut text);
         text_io::input_plain(&text, Type::new(to.oid), &context)
+    }
+}
+
+/// The element of a constant array at constant subscripts; `None`: some are no constants, or are slices.
+fn element(array: &Datum, subscripts: &[Subscript]) -> Option<Datum> {
+    let index = |subscript: &Subscript| match subscript {
+        Subscript::Index(index) => value(index).cloned(),
+        Subscript::Slice(..) => None,
+    };
+    let indexes = subscripts.iter().map(index).collect::<Option<Vec<_>>>()?;
+    match array {
+        Datum::Null => Some(Datum::Null),
+        Datum::Array(array) => {
+            let indexes = indexes.iter().map(|index| if let Datum::Int4(index) = index { Some(*index) } else { None });
+            let Some(indexes) = indexes.collect::<Option<Vec<_>>>() else { return Some(Datum::Null) };
+            Some(array.element(&indexes).cloned().unwrap_or(Datum::Null))
+        }
+        _ => None,
     }
 }
 

@@ -122,7 +122,7 @@ pub fn timestamp_typmod(micros: i64, typmod: i32) -> Result<i64> {
     if is_infinite(micros) {
         return Ok(micros);
     }
-    if typmod > 6 {
+    if !(-1..=6).contains(&typmod) {
         return Err(Error::new(
             SqlState::InvalidParameterValue,
             format!("timestamp({typmod}) precision must be between 0 and 6"),

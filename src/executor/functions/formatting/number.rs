@@ -506,7 +506,7 @@ impl Formattable for i64 {
 /// A float that shows no more than `significant` digits.
 fn float_digits(value: f64, shift: usize, post: usize, significant: usize) -> Digits {
     let value = value * 10f64.powi(shift as i32);
-    let negative = value < 0.0;
+    let negative = value.is_sign_negative() && !value.is_nan();
     let magnitude = |post: usize| match value {
         value if value.is_nan() => "NaN".to_owned(),
         value if value.is_infinite() => "Infinity".to_owned(),

@@ -1,0 +1,15 @@
+create type mood as enum ('sad', 'ok', 'happy');
+create type "Odd Name" as enum ();
+comment on type mood is 'how one feels';
+create domain posint as int check (value > 0) default 7 not null;
+create domain name_t as varchar(20) collate "C";
+create domain even as posint constraint is_even check (value % 2 = 0);
+comment on domain even is 'even numbers';
+create schema s2;
+create type s2.color as enum ('red', 'green');
+create table people (id posint primary key, m mood default 'ok', n name_t, e even default 4, ms mood[], c s2.color);
+create view v_people as select id, m, n from people where m > 'sad';
+create index on people (m);
+alter type mood add value 'ecstatic' after 'happy';
+alter type mood rename value 'sad' to 'blue';
+insert into people (id, n) values (1, 'x');
