@@ -353,7 +353,7 @@ impl World {
                     report.note(self, "sweep", &tree, Road::Simple, false, &verdict, &ours, &theirs).await;
                 }
             }
-            if !refused {
+            if !refused && !schema::is_rewritten(&signature) {
                 catalog.signatures[signature.result].push(signature);
             }
         }

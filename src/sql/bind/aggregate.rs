@@ -41,16 +41,20 @@ impl Binder<'_> {
         pos: u32,
     ) -> Result<Expr> {
         if call.over.is_some() {
+            let args = args.into_iter().map(|arg| self.fold(arg)).collect();
             return self.window_call(function, args, call, ty, pos);
         }
         let clause = self.scope().clause;
+        let mut used = ColumnSet::new();
+        // Also the columns that folding drops say which level a call belongs to.
+        args.iter().for_each(|arg| used_by(arg, &mut used));
+        let args = args.into_iter().map(|arg| self.fold(arg)).collect();
         let (direct, args, order) = self.aggregate_order(args, call, clause)?;
         let filter = match &call.filter {
             Some(filter) => Some(self.bind_bool(filter, Clause::Filter, "FILTER")?),
             None => None,
         };
         self.scope().clause = clause;
-        let mut used = ColumnSet::new();
         args.iter().chain(&direct).chain(&filter).for_each(|arg| used_by(arg, &mut used));
         order.iter().for_each(|key| used_by(&key.expr, &mut used));
         let level = self.level_of(&used);

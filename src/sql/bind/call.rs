@@ -75,10 +75,7 @@ impl Binder<'_> {
         }
         args = self.json_arguments(function, args, shapes, call.variadic);
         match function.kind {
-            FunctionKind::Aggregate => self.outermost(|binder| {
-                let args = args.into_iter().map(|arg| binder.fold(arg)).collect();
-                binder.aggregate(function, args, call, ty, pos)
-            }),
+            FunctionKind::Aggregate => self.outermost(|binder| binder.aggregate(function, args, call, ty, pos)),
             FunctionKind::Window => self.outermost(|binder| {
                 let args = args.into_iter().map(|arg| binder.fold(arg)).collect();
                 binder.window_call(function, args, call, ty, pos)
