@@ -95,6 +95,18 @@ async fn blocked(monitor: &Client, pid: &str) -> bool {
         == Answer::Rows("?column? count 1 ".into(), vec!["t".into()])
 }
 
+/// Whether an answer is that a key is taken. PostgreSQL waits for whoever is changing the row that has it, or for the row that is to be
+/// changed, before it looks; here a key that is taken whatever they do is known at once.
+fn is_known_sooner(ours: &Answer, text: &str) -> bool {
+    match ours {
+        Answer::Error(code, _) => code == "23505",
+        Answer::Rows(head, rows) => {
+            text.contains("on conflict do nothing") && rows.is_empty() && head.contains("count 0")
+        }
+        Answer::Lost(_) => false,
+    }
+}
+
 /// Waits until every session has ended on both or waits on both; what differs.
 async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Option<(Class, String)> {
     // A sleeper may be woken by another that ends only now: looked at until nothing moves.
@@ -116,7 +128,7 @@ async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Op
                     match judge(&ours, &theirs, true) {
                         Verdict::Differ(class) if class != Class::Words => {
                             return Some((
-                                class,
+                                if is_known_sooner(&ours, text.as_str()) { Class::Words } else { class },
                                 format!(
                                     "{n}: {text}\n--   ours:       {}\n--   PostgreSQL: {}",
                                     shown(&ours),
@@ -150,8 +162,9 @@ async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Op
                     } else {
                         None
                     };
+                    let sooner = ours && answer.as_ref().is_some_and(|answer| is_known_sooner(answer, text.as_str()));
                     return Some((
-                        Class::Rows,
+                        if sooner { Class::Words } else { Class::Rows },
                         format!("{n}: {text}: {who}: {}", answer.map(|answer| shown(&answer)).unwrap_or_default()),
                     ));
                 }

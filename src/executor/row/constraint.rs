@@ -709,7 +709,8 @@ fn statement_text(constraint: &Constraint, child: &Relation, action: Action) -> 
     let some = if delete_columns.is_empty() { columns } else { delete_columns };
     let mut params: Vec<Type> = columns.iter().map(|number| Type::new(column(number).ty.oid)).collect();
     let text = match action {
-        Action::Exists => format!("SELECT 1 FROM {table} WHERE {condition} LIMIT 1"),
+        // Rows that others delete, and have not yet, are waited for.
+        Action::Exists => format!("SELECT 1 FROM {table} WHERE {condition} LIMIT 1 FOR KEY SHARE"),
         Action::Delete => format!("DELETE FROM {table} WHERE {condition}"),
         Action::Update => {
             params.extend_from_within(..);
