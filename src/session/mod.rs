@@ -158,7 +158,7 @@ impl Session {
         settings.set_internal("max_connections", &server.config.max_connections.to_string());
         let interval = server.config.analyze_interval.as_secs();
         settings.set_internal("autovacuum", if interval > 0 { "on" } else { "off" });
-        let shown = if interval % 60 == 0 { format!("{}min", interval / 60) } else { format!("{interval}s") };
+        let shown = if interval.is_multiple_of(60) { format!("{}min", interval / 60) } else { format!("{interval}s") };
         settings.set_internal("autovacuum_naptime", &shown);
         settings.set_default("work_mem", &(server.config.work_mem_bytes >> 10).to_string())?;
         for (name, value) in parameters {

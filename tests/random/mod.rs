@@ -583,6 +583,6 @@ async fn everything_answers_as_postgresql() {
     }
     world.take("auto").await;
     writes::scripts(&mut world, &mut report, seed, count / 10).await;
-    sessions::schedules(world.lightning.port, world.postgres.port, &mut report, seed, count / 50).await;
+    sessions::schedules(world.lightning.port, world.postgres.port, &mut report, seed, count / 200).await;
     report.finish();
 }
