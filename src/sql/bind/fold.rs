@@ -8,7 +8,7 @@ use super::Binder;
 use crate::catalog::builtin;
 use crate::error::Result;
 use crate::executor::functions::{Form, Function, Volatility};
-use crate::sql::tree::{Call, Expr, ExprKind, RowOp, Subscript};
+use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, RowOp, Subscript};
 use crate::sql::visit;
 use crate::types::text_io::{self, TextContext};
 use crate::types::{Array, Datum, Type, compare, oid};
@@ -74,10 +74,15 @@ impl Binder<'_> {
             }
             kind => {
                 let mut expr = Expr { kind, ty };
+                let failures = self.failures.len();
                 visit::expr_parts(&mut expr, &mut |part| {
                     let taken = std::mem::replace(part, truth(None));
                     *part = self.fold(taken);
                 });
+                // As above.
+                if self.failures.len() > failures {
+                    return expr;
+                }
                 self.fold_node(expr)
             }
         }
@@ -234,6 +239,19 @@ impl Binder<'_> {
                     known => known,
                 }
             }
+            ExprKind::CoerceArray { array, element_column, element } => match value(array) {
+                Some(Datum::Null) => Some(Datum::Null),
+                Some(Datum::Array(array)) => match self.coerced_items(array, *element_column, element) {
+                    Ok(Some(items)) => builtin::element_of(ty.oid)
+                        .map(|element| Datum::Array(Arc::new(Array { element, dims: array.dims.clone(), items }))),
+                    Ok(None) => None,
+                    Err(error) => {
+                        self.failures.push((expr.clone(), error));
+                        None
+                    }
+                },
+                _ => None,
+            },
             ExprKind::Subscript { array, subscripts } => value(array).and_then(|array| element(array, subscripts)),
             ExprKind::IsNull(inner) => match value(inner) {
                 Some(Datum::Record(_)) | None => None,
@@ -267,6 +285,25 @@ impl Binder<'_> {
             Some(value) => Expr { kind: ExprKind::Const(value), ty },
             None => expr,
         }
+    }
+
+    /// A constant array's items, each cast by `element`; `None`: the cast is no matter of constants alone.
+    fn coerced_items(&mut self, array: &Array, column: ColumnId, element: &Expr) -> Result<Option<Vec<Datum>>> {
+        let ty = Type::new(array.element);
+        let mut items = Vec::with_capacity(array.items.len());
+        for item in &array.items {
+            let constant = Expr { kind: ExprKind::Const(item.clone()), ty };
+            let failures = self.failures.len();
+            let cast = self.fold(put_in(element.clone(), column, &constant));
+            if let Some((_, error)) = self.failures.drain(failures..).next() {
+                return Err(error);
+            }
+            match cast.kind {
+                ExprKind::Const(value) => items.push(value),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(items))
     }
 
     /// What an operator makes of two constants that are not NULL; `None`: it is not known here, or fails.
