@@ -34,7 +34,6 @@ select * from information_schema.schemata where schema_name not like 'pg_%' orde
 select table_name, view_definition, is_updatable from information_schema.views where table_schema='public';
 select * from information_schema.referential_constraints;
 select * from information_schema.sequences;
-select count(*) from information_schema.routines where routine_schema='pg_catalog';
 select * from information_schema.tables where table_schema='public' order by 3;
 select enumlabel, enumsortorder from pg_enum order by enumtypid, enumsortorder;
 select typname, typtype, typcategory, typlen, typbyval, typalign, typstorage, typnotnull, typbasetype::regtype, typdefault, typndims from pg_type where typnamespace in ('public'::regnamespace, 's2'::regnamespace) order by 1;
