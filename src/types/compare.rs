@@ -76,11 +76,8 @@ pub fn arrays(a: &Array, b: &Array) -> Ordering {
         .unwrap_or(Ordering::Equal)
         .then(a.items.len().cmp(&b.items.len()))
         .then(a.dims.len().cmp(&b.dims.len()))
-        .then_with(|| {
-            let mut dims = a.dims.iter().zip(&b.dims);
-            dims.find_map(|(x, y)| Some(x.len.cmp(&y.len).then(x.lower.cmp(&y.lower))).filter(|o| o.is_ne()))
-                .unwrap_or(Ordering::Equal)
-        })
+        .then_with(|| a.dims.iter().map(|dim| dim.len).cmp(b.dims.iter().map(|dim| dim.len)))
+        .then_with(|| a.dims.iter().map(|dim| dim.lower).cmp(b.dims.iter().map(|dim| dim.lower)))
 }
 
 /// A hash that agrees with equality by [`compare`].

@@ -2,7 +2,8 @@
 //!
 //! numeric with a declared precision of at most 18 is an Int64 scaled by its declared scale; any other numeric is Keyed: its order-preserving
 //! digits, then the display scale (u16). interval is Keyed: its length in microseconds (i128, sign flipped), then months, days, micros.
-//! timetz is Keyed: UTC time and zone in order. jsonb is Keyed by itself (see `types::jsonb`). Arrays are Keyed: every item as a key column, then the array's own binary form.
+//! timetz is Keyed: UTC time and zone in order. jsonb is Keyed by itself (see `types::jsonb`). Arrays are Keyed: every item as a key column and the
+//! dimensions, then the array's own binary form.
 //! The date/time types are their numbers, uuid is 16 bytes, oid an Int64, text and bytea their bytes,
 //! char(n) without the blanks at its end. bpchar without a length is Keyed: the same, then how many blanks there were.
 //! An enum's value is the place of its label (see `shape::place`), a domain's what its base type's is.
@@ -255,6 +256,11 @@ fn encode_array(array: &Array, key: &mut KeyEncoder, rest: &mut Vec<u8>) -> Resu
         rest.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         rest.extend_from_slice(&bytes);
     }
+    // Arrays of the same items: fewer dimensions first, then by their lengths, then by their lower bounds.
+    key.append(&[0, array.dims.len() as u8]);
+    let ordered = |number: i32| (number as u32 ^ 1 << 31).to_be_bytes();
+    array.dims.iter().for_each(|dim| key.append(&ordered(dim.len)));
+    array.dims.iter().for_each(|dim| key.append(&ordered(dim.lower)));
     Ok(())
 }
 

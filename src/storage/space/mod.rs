@@ -38,7 +38,7 @@ use std::sync::Arc;
 /// Bytes at the head of a page that belong to this module.
 pub const PAGE_HEADER_BYTES: usize = 48;
 const MAGIC: u32 = 0x4c_44_42_31;
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Beyond this many deltas the map is written whole.
 const DELTAS_MAX: usize = 64;
 

@@ -67,6 +67,11 @@ impl KeyEncoder {
         }
     }
 
+    /// Appends bytes that order by themselves. Behind a list of columns, a first byte of 0 is below any further column.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// The key, as [`Self::finish`] gives it.
     ///
     /// # Errors
