@@ -2,7 +2,7 @@
 
 use super::execution::{Execution, Step};
 use crate::catalog::image::Image;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::executor::context::{SharedTransaction, StatementContext};
 use crate::executor::functions::{
     AdvisoryRequest, CallContext, Form, Function, FunctionKind, Host, Implementation, Volatility,
@@ -310,6 +310,12 @@ fn joins_of_every_kind_agree_by_hash_and_by_loop() {
                 not(not(equal))
             };
             let rel = join(kind, left(), right(), on);
+            if kind == JoinKind::Full && !hashed {
+                // PostgreSQL has no way to answer it, though a loop could.
+                let refused = run_statement(&statement(rel, &[0, 1], Vec::new())).unwrap_err();
+                assert_eq!(refused.code(), SqlState::FeatureNotSupported);
+                continue;
+            }
             let output: &[u32] = if matches!(kind, JoinKind::Semi | JoinKind::Anti) { &[0, 9] } else { &[0, 1] };
             let mut found = run_statement(&statement(rel, output, Vec::new())).unwrap();
             found.sort();
