@@ -92,7 +92,7 @@ fn check_table(shared: &Shared, table: &Arc<Table>, report: &mut CheckReport) ->
 /// The index's tree; every entry needed by a version of its row, and no unique key twice among newest versions.
 fn check_index(shared: &Shared, index: &Index, report: &mut CheckReport) -> Result<()> {
     let (mut damage, mut found, mut entries) = (Vec::new(), Vec::new(), 0);
-    let mut last: Option<Vec<u8>> = None;
+    let mut last: Option<(Vec<u8>, u64)> = None;
     report.pages += index.tree.check(&shared.pool, index.id, &mut damage, &mut |leaf| {
         for at in 0..node::count(leaf) {
             entries += 1;
@@ -107,10 +107,10 @@ fn check_index(shared: &Shared, index: &Index, report: &mut CheckReport) -> Resu
             let Some(image) = index.table.page_image(&shared.pool, row.0)? else { continue };
             let Some(newest) = index.image_key(&shared.pool, &image)? else { continue };
             if newest.bytes() == key && index.judges(&newest) && index.def.unique == crate::types::Unique::Immediate {
-                if last.as_deref() == Some(key) {
-                    found.push(format!("index {}: two rows have the key of row {row}", index.id));
+                if let Some((_, other)) = last.as_ref().filter(|(last, _)| last == key) {
+                    found.push(format!("index {}: rows {other} and {row} have one key", index.id));
                 }
-                last = Some(key.to_vec());
+                last = Some((key.to_vec(), row.0));
             }
         }
         Ok(())

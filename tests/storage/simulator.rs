@@ -1212,6 +1212,7 @@ fn run_and_name(seed: u64) {
 
 /// Seeds that once found a bug.
 const ONCE_FAILED: &[u64] = &[
+    26356385548,
     496969743113,
     262924351209,
     538430229429,

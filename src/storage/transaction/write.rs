@@ -574,9 +574,17 @@ impl Transaction {
                 Status::Active if writer.id != self.state.id => {
                     let sees = |txn: &TxnState, _| txn.id == self.state.id || !txn.is_active();
                     let before = same(resolve(image, head, run, sees).map(|(image, _)| image))?;
-                    Ok(match (now, before) {
-                        (true, true) => HasKey::Yes,
-                        (false, false) => HasKey::No,
+                    let (mut all, mut any) = (now && before, now || before);
+                    // Its own versions in between may come back: by a rollback to a savepoint.
+                    let mut version = head.filter(|version| version.txn.id == writer.id);
+                    while let Some(own) = version {
+                        let had = same((!is_deleted(&own.before)).then_some(&own.before))?;
+                        (all, any) = (all && had, any || had);
+                        version = own.next.as_deref().filter(|version| version.txn.id == writer.id);
+                    }
+                    Ok(match (all, any) {
+                        (true, _) => HasKey::Yes,
+                        (_, false) => HasKey::No,
                         _ => HasKey::Depends(writer.blocks()),
                     })
                 }

@@ -227,10 +227,13 @@ impl Table {
                     |row: Option<&Row>| row.and_then(|row| index.unique_key(&self.whole(row))).as_ref() == Some(&key);
                 match &other.change {
                     Some(change) if change.session != session => {
-                        let now = same(change.versions.last().and_then(|(_, row)| row.as_ref()));
+                        // Its versions in between may come back, by a rollback to a savepoint.
                         let before = same(other.committed());
-                        taken |= now && before;
-                        depends |= now != before;
+                        let mut own = change.versions.iter().map(|(_, row)| same(row.as_ref()));
+                        let all = before && own.clone().all(|same| same);
+                        let any = before || own.any(|same| same);
+                        taken |= all;
+                        depends |= any && !all;
                     }
                     _ => taken |= same(other.newest(session)),
                 }
