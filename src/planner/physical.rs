@@ -105,8 +105,6 @@ pub(crate) struct Planner<'a> {
     pub(super) names: Vec<Option<(String, String)>>,
     /// Relations scanned.
     pub(super) scans: usize,
-    /// WITH parts that hang on outer rows.
-    correlated_ctes: Vec<bool>,
     /// The outer columns that they read: no relation names those where it scans a part.
     pub(super) cte_columns: ColumnSet,
     depth: usize,
@@ -229,7 +227,6 @@ impl<'a> Planner<'a> {
             slots: statement.columns.len(),
             names: vec![None; statement.columns.len()],
             scans: 0,
-            correlated_ctes: vec![false; statement.ctes.len()],
             cte_columns: ColumnSet::new(),
             depth: 0,
             deepest: 0,
@@ -243,7 +240,6 @@ impl<'a> Planner<'a> {
     pub(super) fn statement(mut self) -> Result<Plan> {
         let statement = self.statement;
         for cte in &statement.ctes {
-            self.correlated_ctes[cte.id.0 as usize] = self.estimator.is_correlated(cte.id);
             match &cte.body {
                 CteBody::Query(rel) => self.cte_columns.union(&free_columns(rel)),
                 CteBody::Recursive { seed, step, .. } => {
@@ -323,7 +319,7 @@ impl<'a> Planner<'a> {
             node,
             columns: slots(&cte.columns),
             write: matches!(cte.body, CteBody::Write(_)),
-            correlated: self.correlated_ctes[cte.id.0 as usize],
+            correlated: self.estimator.is_correlated(cte.id),
         })
     }
 
@@ -418,7 +414,7 @@ impl<'a> Planner<'a> {
         let mut found = Vec::new();
         for_rels(rel, &mut |part| {
             if let Rel::CteScan { cte, .. } = part
-                && self.correlated_ctes[cte.0 as usize]
+                && self.estimator.is_correlated(*cte)
                 && !found.contains(&(cte.0 as usize))
             {
                 found.push(cte.0 as usize);

@@ -349,8 +349,10 @@ impl World {
             if compare {
                 if refused {
                     *report.missing.entry(signature.shown()).or_default() += 1;
-                } else if !matches!((&ours, &theirs), (Answer::Error(..), Answer::Error(..))) {
-                    // Which row fails first hangs on the join.
+                } else if signature.arguments.len() < 3
+                    || !matches!((&ours, &theirs), (Answer::Error(..), Answer::Error(..)))
+                {
+                    // Of three tables' rows, which fails first hangs on the join.
                     report.note(self, "sweep", &tree, Road::Simple, false, &verdict, &ours, &theirs).await;
                 }
             }
@@ -584,6 +586,6 @@ async fn everything_answers_as_postgresql() {
     }
     world.take("auto").await;
     writes::scripts(&mut world, &mut report, seed, count / 10).await;
-    sessions::schedules(world.lightning.port, world.postgres.port, &mut report, seed, count / 200).await;
+    sessions::schedules(world.lightning.port, world.postgres.port, &mut report, seed, count / 50).await;
     report.finish();
 }

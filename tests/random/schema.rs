@@ -377,8 +377,8 @@ pub(crate) async fn signatures(postgres: &Client) -> Vec<Signature> {
     found
 }
 
-/// Whether random arguments of a call tell nothing. PostgreSQL's planner rewrites it before it computes it, so that some of them do not count: coercions to a
-/// declared length, and OVERLAPS, an expression in SQL of which constant parts are computed first.
+/// Whether random arguments of a call tell nothing: PostgreSQL's planner rewrites it, so that some of them do not count (coercions
+/// to a declared length, and OVERLAPS, an expression in SQL of which constant parts are computed first).
 pub(crate) fn is_odd(signature: &Signature) -> bool {
     // What PostgreSQL takes for a zone's name is nearly any text.
     if signature.name == "timezone" && KINDS[signature.arguments[0]].name == "text" {

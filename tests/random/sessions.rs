@@ -107,6 +107,11 @@ fn is_known_sooner(ours: &Answer, text: &str) -> bool {
     }
 }
 
+/// What such a wait may end in on PostgreSQL.
+fn is_deadlock(theirs: &Answer) -> bool {
+    matches!(theirs, Answer::Error(code, _) if code == "40P01")
+}
+
 /// Waits until every session has ended on both or waits on both; what differs.
 async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Option<(Class, String)> {
     // A sleeper may be woken by another that ends only now: looked at until nothing moves.
@@ -128,7 +133,11 @@ async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Op
                     match judge(&ours, &theirs, true) {
                         Verdict::Differ(class) if class != Class::Words => {
                             return Some((
-                                if is_known_sooner(&ours, text.as_str()) { Class::Words } else { class },
+                                if is_deadlock(&theirs) && is_known_sooner(&ours, text.as_str()) {
+                                    Class::Words
+                                } else {
+                                    class
+                                },
                                 format!(
                                     "{n}: {text}\n--   ours:       {}\n--   PostgreSQL: {}",
                                     shown(&ours),

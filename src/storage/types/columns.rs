@@ -107,13 +107,12 @@ impl RowBuffer {
             };
         }
         let len = selection.map_or(self.len(), <[u32]>::len);
-        let (mut values, mut nulls) = (Vec::with_capacity(len), NullBufferBuilder::new(len));
-        for i in 0..len {
-            let value = self.integer(selection.map_or(i, |rows| rows[i] as usize), column);
-            values.push(narrow(value.unwrap_or_default()));
-            nulls.append(value.is_some());
-        }
-        Arc::new(PrimitiveArray::<T>::new(values.into(), nulls.finish()))
+        primitive::<T>(len, |i| match self.row(selection.map_or(i, |rows| rows[i] as usize)).get(column) {
+            Value::Int16(value) => Some(narrow(value.into())),
+            Value::Int32(value) => Some(narrow(value.into())),
+            Value::Int64(value) => Some(narrow(value)),
+            _ => None,
+        })
     }
 }
 

@@ -371,30 +371,6 @@ impl RowBuffer {
         (column < columns).then_some(uniform)
     }
 
-    /// The integer in a column of row `i`; `None`: NULL. As `row(i).get(column)`, in one load where there is room for one.
-    #[inline]
-    pub(crate) fn integer(&self, i: usize, column: ColumnNo) -> Option<i64> {
-        let start = self.rows[i].1;
-        let cells = Cells::new(&self.bytes[start..]);
-        if cells.wide || usize::from(column.0) >= cells.count {
-            return match self.row(i).get(column) {
-                Value::Int16(value) => Some(value.into()),
-                Value::Int32(value) => Some(value.into()),
-                Value::Int64(value) => Some(value),
-                _ => None,
-            };
-        }
-        let place = cells.place(column.0.into())?;
-        match self.bytes.get(start + place.start..start + place.start + 8) {
-            Some(word) if !place.is_empty() => {
-                let spare = 64 - 8 * place.len().min(8) as u32;
-                let word = i64::from_le_bytes(word.try_into().expect("eight bytes"));
-                Some(word << spare >> spare)
-            }
-            _ => Some(decode_int(&self.bytes[start + place.start..start + place.end])),
-        }
-    }
-
     /// The table's columns; none before a table was read.
     pub(crate) fn columns(&self) -> &[ColumnDef] {
         self.columns.as_ref().map_or(&[], |def| &def.columns)
