@@ -102,3 +102,89 @@ async fn a_relation_that_proves_far_larger_than_thought_begins_again_on_the_vect
     client.batch_execute("commit").await.unwrap();
     assert_eq!(lines(&client, query).await, ["100|5050|2|100"]);
 }
+
+/// Queries with parts that have no form on the vector road, or that are windows; of more rows than one batch on each way.
+const MIXED: [&str; 23] = [
+    "select count(*), sum(g), min(v) from t join generate_series(1, 50000) g on g = id",
+    "select g, id, v from generate_series(19990, 40000) g join t on t.id = g and t.k < 50 order by g",
+    "select d.id, d.k, t.v from (select distinct on (id) id, k from t order by id) d join t on t.id = d.id + 1",
+    "select count(*), sum(a + b) from generate_series(1, 40000) a join generate_series(1, 40000) b on a = b join t on id = b",
+    "select a, b, id from generate_series(1, 30000) a full join generate_series(20000, 50000) b on a = b left join t on id = b order by a",
+    "with x as materialized (select k, count(*) c from t group by k) select count(*), sum(c) from t join x using (k)",
+    "with x as materialized (select id, v from t) select a.id, b.v from x a join x b on a.id = b.id where a.v < '1' order by 1",
+    "with recursive r (i) as (values (1) union all select i + 1 from r where i < 30000) select sum(i), min(v) from r join t on id = i",
+    "select sum(l.x) from t cross join lateral (select t.id + 1 as x offset 0) l",
+    "select count(*), max(w.n) from t join (values (1, 'a'), (2, 'b'), (3, null)) w (k, n) using (k)",
+    "select relname, count(*) from t join pg_class c on c.relname = 't' where t.k = 3 group by relname",
+    "select k, grouping(k), count(*), sum(c) from (select k, id % 7 as d, count(*) c from t group by k, id % 7) s group by rollup (k)",
+    "select count(*), sum(id) from (select distinct on (k) k, id from t order by k, id desc) s where id > 3",
+    "select k, count(*) from (select k from t intersect all select g % 100 from generate_series(1, 5000) g) s group by k",
+    "select count(*) from t where k in (select g from generate_series(1, 100, 7) g)",
+    "select count(*) from t where k not in (select g from generate_series(1, 100, 7) g union all select null)",
+    "select id, row_number() over (order by id), lag(v) over (order by id), sum(k) over (order by id) from t",
+    "select id, row_number() over w, rank() over (partition by k order by id % 10), dense_rank() over (partition by k order by id % 10),
+         sum(id) over w, avg(n) over w, count(*) filter (where id % 2 = 0) over w, first_value(v) over w, ntile(7) over w
+     from t window w as (partition by k order by id)",
+    "select id, sum(id) over (partition by id % 20000), min(v) over (partition by id % 20000),
+         string_agg(v, ',') over (partition by id % 20000 order by id desc rows between 1 preceding and current row) from t",
+    "select id, sum(n) over (partition by k order by n range between 5 preceding and 2.5 following exclude current row),
+         max(id) over (partition by k order by n groups between 1 preceding and 1 following exclude ties) from t",
+    "select k, sum(s) over (order by k desc), percent_rank() over (order by k), nth_value(s, 2) over (order by k)
+     from (select k, sum(id) s from t group by k) g",
+    "select count(*), sum(r) from (select k, row_number() over (partition by k order by id) r from t) s where r <= 3",
+    "select sum(f) over (partition by k order by id), id from t",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_and_parts_of_rows_answer_alike_on_both_roads() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "create table t (id int primary key, k int, v text, n numeric(10, 2), f float8);
+             insert into t select g, g % 100, md5(g::text), g / 3.0, g / 7.0 from generate_series(1, 40000) g",
+        )
+        .await
+        .unwrap();
+    for query in MIXED {
+        client.batch_execute("set lightning.road = row").await.unwrap();
+        let mut by_rows = lines(&client, query).await;
+        client.batch_execute("set lightning.road = vector").await.unwrap();
+        assert!(lines(&client, &format!("explain {query}")).await[0].starts_with("Road: vector"), "{query}");
+        let mut by_batches = lines(&client, query).await;
+        by_rows.sort_unstable();
+        by_batches.sort_unstable();
+        assert!(!by_rows.is_empty(), "{query}");
+        for (row, batch) in by_rows.iter().zip(&by_batches) {
+            assert_eq!(row, batch, "{query}");
+        }
+        assert_eq!(by_rows.len(), by_batches.len(), "{query}");
+    }
+    // Both are seen in the plan, and what each did.
+    let plan = lines(&client, &format!("explain (analyze, timing off, costs off) {}", MIXED[0])).await;
+    let has = |text: &str| assert!(plan.iter().any(|line| line.contains(text)), "{text}: {plan:?}");
+    has("Rows of part 0 (actual rows=50000)");
+    has("Function Scan on generate_series (actual rows=50000 loops=1)");
+    // What ends early, and what fails, in a part.
+    assert_eq!(
+        lines(&client, "select g from generate_series(1, 10000000) g join t on id = g order by g limit 2").await.len(),
+        2
+    );
+    let failing = "select sum(l.x) from t cross join lateral (select 10 / (t.id - 39999) as x offset 0) l";
+    let error = client.simple_query(failing).await.unwrap_err();
+    assert_eq!(error.code().map(|code| code.code()), Some("22012"));
+    client
+        .batch_execute("begin; declare c cursor for select g, v from generate_series(1, 30000) g join t on id = g")
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        assert_eq!(lines(&client, "fetch 9000 from c").await.len(), 9000);
+        client.batch_execute("insert into t values ((select max(id) + 1 from t), 0, 'later', 1, 1)").await.unwrap();
+    }
+    assert_eq!(lines(&client, "fetch all from c").await.len(), 3000);
+    client.batch_execute("rollback; set statement_timeout = '100ms'").await.unwrap();
+    let endless = "select count(*) from generate_series(1, 100000000000) g join t on id = g";
+    let error = client.simple_query(endless).await.unwrap_err();
+    assert_eq!(error.code().map(|code| code.code()), Some("57014"));
+}

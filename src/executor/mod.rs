@@ -7,6 +7,7 @@ pub mod memory;
 pub mod row;
 pub mod spill;
 pub mod vector;
+pub(crate) mod window;
 
 pub use context::{SharedTransaction, StatementContext};
 pub use row::execution::{Execution, Step};

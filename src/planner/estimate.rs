@@ -4,7 +4,7 @@
 //! two-hundredth within a closed one. A value that is not known when the plan is made (a parameter, a column of another
 //! table) counts as an average one: plans are kept for all values.
 
-use super::columns::{ColumnSet, for_rels, free_columns, used_by};
+use super::columns::{ColumnSet, for_rels, free_columns, source, used_by};
 use super::physical::conjuncts;
 use crate::catalog::image::{ColumnStatistics, Relation, TableStatistics};
 use crate::executor::row::expr::operator_of;
@@ -31,8 +31,10 @@ const CLOSED_RANGE: f64 = 0.005;
 const MATCH: f64 = 0.005;
 /// Of what nothing is known of.
 const UNKNOWN: f64 = 1.0 / 3.0;
-/// Rows of a function or a WITH part.
+/// Rows of a function.
 const FUNCTION_ROWS: f64 = 100.0;
+/// How many times as many rows as its seed a recursive part is thought to have.
+const RECURSION_ROUNDS: f64 = 10.0;
 /// Items of an array that is not known.
 const ARRAY_ITEMS: f64 = 10.0;
 
@@ -56,6 +58,8 @@ pub struct Estimator {
     statistics: HashMap<Oid, Arc<TableStatistics>>,
     /// WITH parts that name columns of an outer query.
     correlated: HashSet<CteId>,
+    /// The rows of WITH parts.
+    parts: HashMap<CteId, f64>,
 }
 
 /// One column of a table with what is known of it.
@@ -112,6 +116,14 @@ impl Estimator {
                 _ => {}
             });
         });
+        for cte in &statement.ctes {
+            let rows = match &cte.body {
+                CteBody::Query(rel) => estimator.rows(rel),
+                CteBody::Recursive { seed, .. } => estimator.rows(seed) * RECURSION_ROUNDS,
+                CteBody::Write(root) => estimator.rows(source(root)),
+            };
+            estimator.parts.insert(cte.id, rows);
+        }
         estimator
     }
 
@@ -344,7 +356,8 @@ impl Estimator {
                 _ => table_rows(relation),
             },
             Rel::Values { rows, .. } => rows.len() as f64,
-            Rel::Functions { .. } | Rel::CteScan { .. } | Rel::Working { .. } => FUNCTION_ROWS,
+            Rel::CteScan { cte, .. } => self.parts.get(cte).copied().unwrap_or(FUNCTION_ROWS),
+            Rel::Functions { .. } | Rel::Working { .. } => FUNCTION_ROWS,
             Rel::Filter { input, predicate } => {
                 let conditions = conjuncts(predicate);
                 if let Rel::Scan { relation, columns } = &**input

@@ -460,7 +460,9 @@ impl<'a> Planner<'a> {
             }
             Rel::CteScan { cte, columns } => {
                 let scan = self.cte_scan(*cte, columns, &needed);
-                Ok(self.node(Kind::CteScan(Arc::new(scan))))
+                let rows = self.estimator.rows(rel);
+                self.scanned_rows += rows;
+                Ok(self.node_of(Kind::CteScan(Arc::new(scan)), rows))
             }
             Rel::Working { cte, columns } => {
                 let scan = self.cte_scan(*cte, columns, &needed);

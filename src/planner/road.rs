@@ -1,18 +1,24 @@
 //! The choice of the road: which relations of a statement are given to the vector road.
 //!
-//! A relation goes there as a whole, the largest that can: it scans stored tables, names no outer column, calls nothing
-//! volatile, locks no rows, and its operators have a form there. What is above it stays on the row road, over its rows.
+//! A relation goes there as a whole, the largest that can: it names no outer column, calls nothing volatile, locks no rows, and
+//! its topmost operator has a form there. What is above it stays on the row road, over its rows; parts of it that have no form
+//! are cut off, run on the row road and are read as WITH parts would be.
 //! The estimate of what the row road would have to scan decides; `lightning.road` overrules it. What is thought small and may
 //! turn out large has both plans too, and begins on the row road.
 
-use super::columns::{ColumnSet, for_exprs, for_parts, for_rels, free_columns, inputs, is_volatile, rel_is_volatile};
+use super::columns::{
+    ColumnSet, for_exprs, for_parts, for_rels, free_columns, inputs, is_volatile, produced_in, used_by, used_in,
+};
 use super::physical::Planner;
 use crate::catalog::image::Body;
 use crate::error::Result;
+use crate::executor::functions::Volatility;
 use crate::executor::functions::aggregate::aggregate;
-use crate::executor::row::plan::{Kind, Node, Road, RowReason, VectorPlan};
-use crate::executor::vector::hangs_on_order;
-use crate::sql::tree::{AggregateCall, Expr, ExprKind, Rel, Root, ScanColumn, SetOpKind, SubqueryKind};
+use crate::executor::row::plan::{Kind, Node, Road, RowReason, RowSource, VectorPlan};
+use crate::executor::vector::{can_raise, hangs_on_order};
+use crate::sql::tree::{
+    AggregateCall, CteId, Expr, ExprKind, FrameBound, Rel, Root, ScanColumn, SetOpKind, SubqueryKind, WindowCall,
+};
 use crate::sql::visit;
 use crate::types::Type;
 use std::sync::Arc;
@@ -35,24 +41,67 @@ const VECTOR_ROWS: f64 = 20_000.0;
 impl Planner<'_> {
     /// A plan for either road, if the relation is one for the vector road.
     pub(super) fn vector(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<Option<Node>> {
-        if self.road == RoadChoice::Row || !is_start(rel) || !self.fits(rel) {
+        if self.road == RoadChoice::Row || !self.fits(rel) {
             return Ok(None);
         }
-        let road = std::mem::replace(&mut self.road, RoadChoice::Row);
-        let scanned = self.scanned_rows;
-        let row = self.rel_inner(rel, needed);
-        self.road = road;
-        let row = row?;
-        let reads = self.scanned_rows - scanned;
-        let row_first = road == RoadChoice::Auto && reads < VECTOR_ROWS;
-        if row_first && !may_grow(&row) {
+        let before_scans = self.scans;
+        let (row, scanned) = self.on_row_road(rel, needed)?;
+        if self.road == RoadChoice::Auto && scanned < VECTOR_ROWS && !may_grow(&row) {
+            self.scanned_rows += scanned;
             return Ok(Some(row));
         }
-        self.vectors += usize::from(!row_first);
         let mut relation = rel.clone();
+        let mut cut = Vec::new();
+        let first = self.statement.ctes.len();
+        cut_formless(&mut relation, &mut |part| {
+            let cte = CteId((first + cut.len()) as u32);
+            let mut columns = ColumnSet::new();
+            produced_in(part, &mut columns);
+            let place = Rel::CteScan { cte, columns: columns.iter().collect() };
+            cut.push((cte, std::mem::replace(part, place)));
+        });
+        let mut read = needed.clone();
+        read.union(&self.cte_columns);
+        used_in(&relation, &mut read);
+        let parts: Vec<(CteId, Rel, ColumnSet)> = cut
+            .into_iter()
+            .map(|(cte, part)| {
+                let mut columns = ColumnSet::new();
+                produced_in(&part, &mut columns);
+                (cte, part, columns.iter().filter(|column| read.contains(*column)).collect())
+            })
+            .collect();
+        let scans = self.scans;
+        let mut reads = scanned;
+        let mut hidden = 0.0;
+        for (_, part, columns) in &parts {
+            let (node, scanned) = self.on_row_road(part, columns)?;
+            hidden += scanned;
+            reads += node.estimate.rows - scanned;
+        }
+        let row_first = self.road == RoadChoice::Auto && reads < VECTOR_ROWS;
+        if row_first && (hidden >= VECTOR_ROWS || !may_grow(&row)) {
+            // Little for the vector road but in parts that it cannot run: those look for it themselves.
+            self.scans = before_scans;
+            return Ok(None);
+        }
+        let begins = self.vectors;
+        let before = self.scanned_rows;
+        let mut sources = Vec::with_capacity(parts.len());
+        for (cte, part, columns) in &parts {
+            let node = self.rel(part, columns)?;
+            let shared = columns.iter().filter(|column| needed.contains(*column)).map(|column| column.0).collect();
+            sources.push(RowSource {
+                cte: *cte,
+                node,
+                columns: columns.iter().collect(),
+                shared,
+                raises: rel_may_raise(part),
+            });
+        }
+        self.vectors = begins + usize::from(!row_first);
         let mut inputs = Vec::new();
         let first = self.statement.params.len();
-        self.road = road;
         extract(&mut relation, &mut |expr| {
             let number = first + inputs.len();
             let ty = expr.ty;
@@ -60,19 +109,32 @@ impl Planner<'_> {
             inputs.push(subquery);
         });
         let inputs = self.exprs(&inputs)?;
+        // Parts that were planned twice count once.
+        (self.scans, self.scanned_rows) = (scans, before + scanned);
         let mut produced = ColumnSet::new();
-        super::columns::produced_in(rel, &mut produced);
+        produced_in(rel, &mut produced);
         let vector = VectorPlan {
             rel: relation,
             columns: produced.iter().filter(|column| needed.contains(*column)).collect(),
             types: self.statement.columns.clone().into(),
             slots: self.slots,
             params: first + inputs.len(),
+            sources,
         };
         let estimate = row.estimate;
         let mut node = self.node(Kind::Road(Arc::new(Road { row, vector, inputs, reads, row_first })));
         node.estimate = estimate;
         Ok(Some(node))
+    }
+
+    /// A relation's plan for the row road alone, and the rows that it is thought to scan, which are not counted yet.
+    fn on_row_road(&mut self, rel: &Rel, needed: &ColumnSet) -> Result<(Node, f64)> {
+        let road = std::mem::replace(&mut self.road, RoadChoice::Row);
+        let before = self.scanned_rows;
+        let node = self.rel_inner(rel, needed);
+        self.road = road;
+        let scanned = std::mem::replace(&mut self.scanned_rows, before) - before;
+        Ok((node?, scanned))
     }
 
     /// Why nothing begins on the vector road.
@@ -91,13 +153,9 @@ impl Planner<'_> {
     }
 
     fn fits(&self, rel: &Rel) -> bool {
-        let mut scans = false;
-        let mut working = false;
-        for_rels(rel, &mut |part| {
-            scans |= matches!(part, Rel::Scan { relation, .. } if matches!(relation.body, Body::Table { .. }));
-            working |= matches!(part, Rel::Working { .. });
-        });
-        scans && !working && has_form(rel) && !self.depends(rel) && !rel_is_volatile(rel)
+        let mut locks = false;
+        for_rels(rel, &mut |part| locks |= matches!(part, Rel::LockRows { .. }));
+        is_start(rel) && has_form(rel) && !locks && !self.depends(rel) && !has_effects(rel)
     }
 }
 
@@ -114,29 +172,37 @@ fn may_grow(node: &Node) -> bool {
     own || node.inputs().into_iter().any(may_grow)
 }
 
-/// What keeps a relation from the vector road: the lowest operator that has no form there.
+/// What keeps a relation from the vector road: its lowest operator that has no form there.
 fn refusal(rel: &Rel) -> &'static str {
-    if let Some(input) = inputs(rel).into_iter().find(|input| !has_form(input)) {
-        return refusal(input);
+    fn lowest(rel: &Rel) -> Option<&'static str> {
+        if let Some(below) = inputs(rel).into_iter().find_map(lowest) {
+            return Some(below);
+        }
+        if has_form(rel) {
+            return None;
+        }
+        Some(match rel {
+            Rel::Scan { .. } => "a relation that is not stored",
+            Rel::Join { lateral: true, .. } => "LATERAL",
+            Rel::Aggregate { .. } => "such an aggregate or grouping",
+            Rel::Distinct { .. } => "such a DISTINCT",
+            Rel::Limit { .. } => "WITH TIES",
+            Rel::SetOp { .. } => "such a set operation",
+            Rel::Values { .. } => "VALUES",
+            Rel::Functions { .. } => "functions in FROM",
+            Rel::CteScan { .. } => "WITH parts",
+            Rel::Working { .. } => "recursion",
+            Rel::ProjectSet { .. } => "set-returning functions",
+            Rel::LockRows { .. } => "row locks",
+            Rel::Filter { .. } | Rel::Join { .. } | Rel::Project { .. } | Rel::Sort { .. } | Rel::Window { .. } => {
+                "such an expression"
+            }
+        })
     }
-    if has_form(rel) {
-        return if rel_is_volatile(rel) { "volatile functions" } else { "rows that are given as they are read" };
-    }
-    match rel {
-        Rel::Scan { .. } => "a relation that is not stored",
-        Rel::Join { lateral: true, .. } => "LATERAL",
-        Rel::Aggregate { .. } => "such an aggregate or grouping",
-        Rel::Distinct { .. } => "such a DISTINCT",
-        Rel::Limit { .. } => "WITH TIES",
-        Rel::SetOp { .. } => "such a set operation",
-        Rel::Values { .. } => "VALUES",
-        Rel::Functions { .. } => "functions in FROM",
-        Rel::CteScan { .. } => "WITH parts",
-        Rel::Working { .. } => "recursion",
-        Rel::ProjectSet { .. } => "set-returning functions",
-        Rel::Window { .. } => "window functions",
-        Rel::LockRows { .. } => "row locks",
-        Rel::Filter { .. } | Rel::Join { .. } | Rel::Project { .. } | Rel::Sort { .. } => "such an expression",
+    match lowest(rel) {
+        Some(reason) => reason,
+        None if has_effects(rel) => "volatile functions",
+        None => "rows that are given as they are read",
     }
 }
 
@@ -162,7 +228,7 @@ fn is_blocking(rel: &Rel) -> bool {
     }
 }
 
-/// Whether all operators of a relation have a form on the vector road.
+/// Whether an operator itself, whatever its inputs, has a form on the vector road.
 fn has_form(rel: &Rel) -> bool {
     let own = match rel {
         Rel::Scan { relation, columns } => {
@@ -170,9 +236,7 @@ fn has_form(rel: &Rel) -> bool {
                 && columns.iter().all(|(what, _)| matches!(what, ScanColumn::Attribute(_) | ScanColumn::RowId))
         }
         Rel::Project { .. } | Rel::Sort { .. } => true,
-        Rel::Filter { predicate, .. } => {
-            return conditions_have_form(predicate) && inputs(rel).into_iter().all(has_form);
-        }
+        Rel::Filter { predicate, .. } => return conditions_have_form(predicate),
         Rel::Join { lateral, .. } => !lateral,
         Rel::Aggregate { input, sets, groupings, aggregates, .. } => {
             // DataFusion drops a sort under a grouping.
@@ -194,12 +258,67 @@ fn has_form(rel: &Rel) -> bool {
         | Rel::CteScan { .. }
         | Rel::Working { .. }
         | Rel::ProjectSet { .. }
-        | Rel::Window { .. }
         | Rel::LockRows { .. } => false,
+        Rel::Window { calls, .. } => calls.iter().all(|(_, call)| window_has_form(call)),
     };
     let mut exprs = true;
     for_exprs(rel, &mut |expr| exprs = exprs && expr_has_form(expr));
-    own && exprs && inputs(rel).into_iter().all(has_form)
+    own && exprs
+}
+
+/// Gives `take` the largest parts of a relation that have no form on the vector road; the relation's own operator has one.
+fn cut_formless(rel: &mut Rel, take: &mut dyn FnMut(&mut Rel)) {
+    let mut below = |rel: &mut Rel| if has_form(rel) { cut_formless(rel, take) } else { take(rel) };
+    if let Rel::Filter { predicate, .. } = rel {
+        for_memberships(predicate, &mut below);
+    }
+    visit::rel_inputs(rel).into_iter().for_each(below);
+}
+
+/// Calls `visit` for the subqueries among a filter's conjuncts that are joined.
+fn for_memberships(expr: &mut Expr, visit: &mut dyn FnMut(&mut Rel)) {
+    match &mut expr.kind {
+        ExprKind::And(args) => args.iter_mut().for_each(|arg| for_memberships(arg, visit)),
+        ExprKind::Not(inner) => for_memberships(inner, visit),
+        ExprKind::Subquery(subquery) if matches!(subquery.kind, SubqueryKind::Quantified { .. }) => {
+            visit(&mut subquery.rel);
+        }
+        _ => {}
+    }
+}
+
+/// Whether a relation calls what has effects, or gives another value at each call.
+fn has_effects(rel: &Rel) -> bool {
+    fn in_expr(expr: &Expr) -> bool {
+        let mut effects = match &expr.kind {
+            ExprKind::Call(call) => call.function.volatility == Volatility::Volatile,
+            ExprKind::NextValue(_) => true,
+            _ => false,
+        };
+        for_parts(expr, &mut |part| effects = effects || in_expr(part));
+        effects
+    }
+    let mut effects = false;
+    for_rels(rel, &mut |part| for_exprs(part, &mut |expr| effects = effects || in_expr(expr)));
+    effects
+}
+
+/// Whether a relation may end in an error of the data.
+fn rel_may_raise(rel: &Rel) -> bool {
+    let mut raises = false;
+    for_rels(rel, &mut |part| {
+        raises |= matches!(
+            part,
+            Rel::Aggregate { .. }
+                | Rel::Window { .. }
+                | Rel::Functions { .. }
+                | Rel::ProjectSet { .. }
+                | Rel::CteScan { .. }
+                | Rel::Limit { .. }
+        );
+        for_exprs(part, &mut |expr| raises = raises || can_raise(expr));
+    });
+    raises
 }
 
 /// Whether rows come in an order that a subquery asks for.
@@ -221,6 +340,20 @@ fn aggregate_has_form(call: &AggregateCall) -> bool {
         && aggregate(call.name, &args).is_some()
 }
 
+/// Frame offsets are evaluated once, before any row.
+fn window_has_form(call: &WindowCall) -> bool {
+    let args: Vec<Type> = call.args.iter().map(|arg| arg.ty).collect();
+    let fixed = |bound: &FrameBound| match bound {
+        FrameBound::Preceding(offset) | FrameBound::Following(offset) => {
+            let mut used = ColumnSet::new();
+            used_by(offset, &mut used);
+            used.is_empty()
+        }
+        _ => true,
+    };
+    (!call.aggregate || aggregate(call.name, &args).is_some()) && fixed(&call.frame.start) && fixed(&call.frame.end)
+}
+
 /// Conjuncts may be memberships in subqueries; anywhere else those have no form.
 fn conditions_have_form(predicate: &Expr) -> bool {
     let conjuncts: &[Expr] = match &predicate.kind {
@@ -234,7 +367,7 @@ fn conditions_have_form(predicate: &Expr) -> bool {
         };
         match &inner.kind {
             ExprKind::Subquery(subquery) if matches!(subquery.kind, SubqueryKind::Quantified { .. }) => {
-                free_columns(&subquery.rel).is_empty() && has_form(&subquery.rel)
+                free_columns(&subquery.rel).is_empty()
             }
             ExprKind::And(_) => conditions_have_form(inner),
             _ => expr_has_form(conjunct),

@@ -499,6 +499,9 @@ impl<'a> Explainer<'a> {
             Ok(operators) => {
                 self.title(shown, "Vector", "Vector".into());
                 shown.properties.extend(operators.map(|tree| ("Operators", Property::Operators(tree))));
+                for source in &road.vector.sources {
+                    shown.children.push((Some(format!("Part {}", source.cte.0)), self.node(&source.node, None)));
+                }
             }
             Err(reason) => {
                 self.title(shown, "Row", "Row".into());

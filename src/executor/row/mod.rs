@@ -24,7 +24,7 @@ mod join;
 mod key;
 pub mod load;
 mod lock;
-mod operator;
+pub(crate) mod operator;
 pub mod plan;
 pub mod prefix;
 mod road;

@@ -17,7 +17,7 @@ use crate::catalog::image::{Index, Relation};
 use crate::error::Error;
 use crate::executor::functions::Function;
 use crate::sql::tree::{
-    AggregateCall, ColumnId, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, Rel,
+    AggregateCall, ColumnId, CteId, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, Rel,
     RelationLock, SetOpKind,
 };
 use crate::types::{Oid, Type};
@@ -208,6 +208,23 @@ pub struct VectorPlan {
     pub slots: usize,
     /// Number of parameters, inputs included.
     pub params: usize,
+    /// Its parts that have no form there.
+    pub sources: Vec<RowSource>,
+}
+
+/// A part of a relation on the vector road that runs on the row road: its rows are read there as those of a WITH part.
+#[derive(Debug)]
+pub struct RowSource {
+    /// The part's number in [`VectorPlan::rel`], beyond those of the statement.
+    pub cte: CteId,
+    /// What runs.
+    pub node: Node,
+    /// Its columns that are read.
+    pub columns: Vec<ColumnId>,
+    /// Those of its slots that the relation's own rows take too.
+    pub shared: Box<[Slot]>,
+    /// It may raise an error.
+    pub raises: bool,
 }
 
 /// Rows of expressions.
@@ -877,7 +894,9 @@ impl Node {
             Kind::Limit(p) => vec![&p.input],
             Kind::SetOp(p) => vec![&p.left, &p.right],
             Kind::RecursiveUnion(p) => vec![&p.seed, &p.step],
-            Kind::Road(p) => vec![&p.row],
+            Kind::Road(p) => {
+                std::iter::once(&p.row).chain(p.vector.sources.iter().map(|source| &source.node)).collect()
+            }
             Kind::LockRows(p) => vec![&p.input],
             Kind::Insert(p) => vec![&p.input],
             Kind::Update(p) => vec![&p.input],

@@ -65,7 +65,8 @@ impl RoadOp {
                 Err(_) => return Ok(Err("a subquery's error".to_owned())),
             }
         }
-        Ok(match Stream::start(&self.plan.vector, &params.into(), &f.ctx) {
+        let parts = self.plan.vector.sources.iter().map(|source| operator::build(&source.node, f)).collect();
+        Ok(match Stream::start(&self.plan.vector, parts, &params.into(), &f.ctx) {
             Ok(stream) => {
                 if f.instruments.is_some() {
                     f.roads.push((self.id, Taken::Vector(stream.run.clone(), self.plan.row_first)));
@@ -112,7 +113,7 @@ impl Operator for RoadOp {
                 },
                 State::Vector { stream, given } => {
                     f.check_cancel()?;
-                    match stream.next(&mut f.slots)? {
+                    match stream.next(f)? {
                         Given::Row => {
                             *given = true;
                             return Ok(true);

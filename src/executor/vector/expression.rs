@@ -52,7 +52,7 @@ fn literal(value: ScalarValue) -> DfExpr {
 }
 
 /// Whether evaluating an expression may end in an error.
-pub(super) fn can_raise(expr: &Expr) -> bool {
+pub(crate) fn can_raise(expr: &Expr) -> bool {
     let mut raises = match &expr.kind {
         ExprKind::Call(Call { function, .. }) => {
             function.implementation.is_none_or(|implementation| implementation.can_raise)

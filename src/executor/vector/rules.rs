@@ -7,7 +7,7 @@
 //! | OptimizeProjections | operators carry only the columns that are read above them |
 //! | PushDownLimit | a scan under a LIMIT stops early |
 //!
-//! Of the physical rules all are on, [`WholeGroups`] before them and [`YieldingJoins`] behind.
+//! Of the physical rules all are on, [`WholeGroups`] and [`WholePartitions`] before them and [`YieldingJoins`] behind.
 //!
 //! The analyzer is empty: types are final when the typed tree is made. Off, because they answer otherwise than PostgreSQL or
 //! undo what was decided on the typed tree: TypeCoercion, SimplifyExpressions (CASE would no longer be lazy), EliminateCrossJoin
@@ -15,6 +15,7 @@
 
 use super::watch::YieldingJoins;
 use super::whole::WholeGroups;
+use super::window::WholePartitions;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::OptimizerRule;
@@ -36,6 +37,7 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
     ];
     let mut physical = PhysicalOptimizer::new().rules;
     physical.insert(0, Arc::new(WholeGroups));
+    physical.insert(1, Arc::new(WholePartitions));
     physical.push(Arc::new(YieldingJoins));
     let mut config = SessionConfig::new().with_target_partitions(threads).with_batch_size(8192);
     config.options_mut().optimizer.skip_failed_rules = false;

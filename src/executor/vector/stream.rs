@@ -1,16 +1,20 @@
 //! From the vector road to the row road: a DataFusion stream under a row operator.
 //!
 //! The stream runs on the analytical runtime, which alone polls DataFusion, and hands batches over a channel of two. The
-//! operator that takes them never blocks: where there is no batch yet it answers with a wait, as any operator does.
+//! operator that takes them never blocks: where there is no batch yet it runs those parts of the relation that are rows
+//! ([`super::rows`]), and where they have nothing to do either it answers with a wait, as any operator does.
 
 use super::error::{Failure, failure};
 use super::form::Form;
 use super::measure::{Operator, Run};
 use super::memory::Account;
+use super::rows::{Fed, Rows, Source};
 use super::rules;
 use super::translate::{Refused, Translator};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::StatementContext;
+use crate::executor::row::frame::Frame;
+use crate::executor::row::operator::Operator as RowOperator;
 use crate::executor::row::plan::{Slot, VectorPlan};
 use crate::executor::spill::Folder;
 use crate::types::Datum;
@@ -92,6 +96,8 @@ pub(crate) struct Stream {
     batch: Option<RecordBatch>,
     at: usize,
     held: Option<Held>,
+    /// The parts that run on the row road.
+    sources: Vec<Source>,
     /// For EXPLAIN ANALYZE.
     pub(crate) run: Run,
 }
@@ -126,11 +132,13 @@ struct Logical {
 /// A relation's logical plan, or why there is none.
 fn logical(
     plan: &VectorPlan,
+    leaves: Vec<Rows>,
     params: &Arc<[Datum]>,
     ctx: &StatementContext,
     threads: usize,
 ) -> std::result::Result<Logical, Refused> {
     let mut translator = Translator::new(&plan.types, plan.slots, params.clone(), ctx.clone());
+    translator.leaves = plan.sources.iter().map(|source| (source.cte, &source.columns[..])).zip(leaves).collect();
     let needed = plan.columns.iter().copied().collect();
     let logical = translator.rel(&plan.rel, &needed)?;
     let output =
@@ -172,23 +180,31 @@ async fn physical(
 }
 
 impl Stream {
-    /// Plans and starts a query.
+    /// Plans and starts a query. `parts`: the operators of [`VectorPlan::sources`].
     ///
     /// # Errors
     /// [`Refused`]: this road cannot run it.
     pub(crate) fn start(
         plan: &VectorPlan,
+        parts: Vec<Box<dyn RowOperator>>,
         params: &Arc<[Datum]>,
         ctx: &StatementContext,
     ) -> std::result::Result<Stream, Refused> {
         let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
         let stop = Arc::new(AtomicBool::new(false));
         let ctx = &StatementContext { cancel: stop.clone(), ..ctx.clone() };
-        let mut logical = logical(plan, params, ctx, analytics.threads)?;
+        let bell = Arc::new(Bell::default());
+        let (mut sources, mut leaves) = (Vec::new(), Vec::new());
+        for (source, operator) in plan.sources.iter().zip(parts) {
+            let room = bell.clone();
+            let (source, leaf) = Source::new(source, operator, &plan.types, Arc::new(move || room.ring()));
+            sources.push(source);
+            leaves.push(leaf);
+        }
+        let mut logical = logical(plan, leaves, params, ctx, analytics.threads)?;
         let columns = std::mem::take(&mut logical.columns);
         let held = logical.held.then(Held::default);
         let (sender, batches) = mpsc::channel(2);
-        let bell = Arc::new(Bell::default());
         let run = Run::default();
         let (ring, ctx, running) = (bell.clone(), ctx.clone(), run.clone());
         let (end, finished, memory) = (sender.clone(), bell.clone(), ctx.memory.clone());
@@ -206,23 +222,23 @@ impl Stream {
             drop(end);
             finished.ring();
         });
-        Ok(Stream { batches, stop, bell, task, columns, batch: None, at: 0, held, run })
+        Ok(Stream { batches, stop, bell, task, columns, batch: None, at: 0, held, sources, run })
     }
 
     /// Puts the next row into its slots. `Err` may be a wait: call again when the waiter is ready.
-    pub(crate) fn next(&mut self, slots: &mut [Datum]) -> Result<Given> {
+    pub(crate) fn next(&mut self, f: &mut Frame) -> Result<Given> {
         loop {
             if let Some(batch) = &self.batch {
                 if self.at < batch.num_rows() {
                     for ((slot, form), array) in self.columns.iter().zip(batch.columns()) {
-                        slots[*slot as usize] = form.value(array, self.at)?;
+                        f.set(*slot, form.value(array, self.at)?);
                     }
                     self.at += 1;
                     return Ok(Given::Row);
                 }
                 self.batch = None;
             }
-            match self.supply()? {
+            match self.supply(f)? {
                 Some(Ok(batch)) => {
                     self.batch = Some(batch);
                     self.at = 0;
@@ -235,18 +251,18 @@ impl Stream {
     }
 
     /// The next batch to give rows of.
-    fn supply(&mut self) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
-        let Some(mut held) = self.held.take() else { return self.receive() };
-        let supplied = self.hold(&mut held);
+    fn supply(&mut self, f: &mut Frame) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
+        let Some(mut held) = self.held.take() else { return self.receive(f) };
+        let supplied = self.hold(&mut held, f);
         self.held = Some(held);
         supplied
     }
 
     /// Gathers all batches, then gives one after the other. An error is the row road's to raise: it computes in PostgreSQL's
     /// order, and no row more than is asked for.
-    fn hold(&mut self, held: &mut Held) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
+    fn hold(&mut self, held: &mut Held, f: &mut Frame) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
         while !held.is_whole {
-            match self.receive()? {
+            match self.receive(f)? {
                 Some(Ok(batch)) if held.rows + batch.num_rows() <= HELD_ROWS => {
                     held.rows += batch.num_rows();
                     held.batches.push_back(batch);
@@ -267,22 +283,38 @@ impl Stream {
         Ok(held.batches.pop_front().map(Ok))
     }
 
-    fn receive(&mut self) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
-        for waiter in [None, Some(Waiter::new())] {
-            // The second look comes after the bell is hung: what was sent in between is seen, what comes later rings.
-            if let Some(waiter) = &waiter {
-                *self.bell.0.lock() = Some(waiter.clone());
-            }
+    /// The next batch from the plan; until there is one, the parts on the row road go on.
+    fn receive(&mut self, f: &mut Frame) -> Result<Option<std::result::Result<RecordBatch, Failure>>> {
+        let mut waiter: Option<Waiter> = None;
+        loop {
             match self.batches.try_recv() {
                 Ok(message) => return Ok(Some(message)),
                 Err(mpsc::error::TryRecvError::Disconnected) => return Ok(None),
                 Err(mpsc::error::TryRecvError::Empty) => {}
             }
-            if let Some(waiter) = waiter {
-                return Err(Error::wait(waiter));
+            let mut sent = false;
+            for source in &mut self.sources {
+                match source.feed(f)? {
+                    Fed::Sent => sent = true,
+                    Fed::Idle => {}
+                    Fed::Broken => {
+                        let error = Error::internal("a number did not fit its form after rows were given");
+                        return Ok(Some(Err(Failure::Again(error))));
+                    }
+                }
+            }
+            match (sent, waiter.take()) {
+                (true, _) => {}
+                (false, Some(waiter)) => return Err(Error::wait(waiter)),
+                // The second look comes after the bell is hung: what was sent or taken in between is seen, what comes
+                // later rings.
+                (false, None) => {
+                    let hung = Waiter::new();
+                    *self.bell.0.lock() = Some(hung.clone());
+                    waiter = Some(hung);
+                }
             }
         }
-        Ok(None)
     }
 }
 
@@ -309,7 +341,8 @@ async fn produce(
 pub(crate) fn explain(plan: &VectorPlan, ctx: &StatementContext) -> std::result::Result<Operator, Refused> {
     let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
     let params: Arc<[Datum]> = vec![Datum::Null; plan.params].into();
-    let logical = logical(plan, &params, ctx, analytics.threads)?;
+    let leaves = plan.sources.iter().map(|source| Rows::unconnected(source, &plan.types)).collect();
+    let logical = logical(plan, leaves, &params, ctx, analytics.threads)?;
     let ctx = ctx.clone();
     let (sender, receiver) = std::sync::mpsc::channel();
     analytics.runtime.spawn(async move {

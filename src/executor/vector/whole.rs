@@ -18,7 +18,7 @@ use crate::executor::memory::datum_bytes;
 use crate::executor::row::gather::Feed;
 use crate::interrupt;
 use crate::sql::tree::AggregateCall;
-use crate::types::{Datum, Type, oid};
+use crate::types::{Datum, Oid, Type, oid};
 use arrow_array::{Array, ArrayRef, BooleanArray};
 use arrow_schema::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
@@ -103,14 +103,20 @@ impl RowAggregate {
 
 /// Whether the result hangs on the order of a group's rows.
 pub(crate) fn hangs_on_order(call: &AggregateCall) -> bool {
-    let first = call.args.first().map_or(oid::UNKNOWN, |arg| arg.ty.oid);
     match call.name {
-        "count" | "bool_and" | "bool_or" | "every" | "bit_and" | "bit_or" | "bit_xor" | "regr_count" => false,
-        // Of equal values that look different one is shown, whichever comes last.
-        "min" | "max" => true,
         // Sorted by the argument alone, rows that tie are the same.
         "array_agg" if call.distinct && call.order.is_empty() => !Form::Stored(call.args[0].ty).is_ordered(),
-        _ => !matches!(first, oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC) || call.name.ends_with("_agg"),
+        name => !sums_exactly(name, call.args.first().map_or(oid::UNKNOWN, |arg| arg.ty.oid)),
+    }
+}
+
+/// Whether an aggregate's value is the same in whatever order it is given its rows.
+pub(super) fn sums_exactly(name: &str, first: Oid) -> bool {
+    match name {
+        "count" | "bool_and" | "bool_or" | "every" | "bit_and" | "bit_or" | "bit_xor" | "regr_count" => true,
+        // Of equal values that look different one is shown, whichever comes last.
+        "min" | "max" => false,
+        _ => matches!(first, oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC) && !name.ends_with("_agg"),
     }
 }
 

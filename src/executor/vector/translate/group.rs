@@ -2,6 +2,7 @@
 
 use super::super::aggregate::Sum;
 use super::super::expression::{Translated, can_raise, name};
+use super::super::first::First;
 use super::super::form::Form;
 use super::super::whole::{RowAggregate, hangs_on_order};
 use super::{Refused, Result, Translator};
@@ -62,9 +63,10 @@ impl Translator<'_> {
             if key.form.is_ordered() {
                 group.push(key.expr.alias(name(column)));
             } else {
-                // Equal values may have several texts: grouped by what is equal, shown as one of them.
+                // Equal values may have several texts: grouped by what is equal, shown as the one that came first.
                 group.push(self.key(key.clone()).alias(format!("k{}", column.0)));
-                values.push(call_of(min_udaf(), vec![key.expr], false, None).alias(name(column)));
+                let first = Arc::new(AggregateUDF::from(First::new(key.form.arrow())));
+                values.push(call_of(first, vec![key.expr], false, None).alias(name(column)));
             }
         }
         for (column, call, form) in calls {

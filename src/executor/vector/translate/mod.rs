@@ -4,21 +4,24 @@
 //! known here. Join order, pushed-down conditions and unnesting were decided on the typed tree. What has no place on this
 //! road is [`Refused`], and the planner's row plan runs in its stead.
 //!
-//! Here are scans, projections, filters, sorts and limits; [`join`], [`group`] and [`set`] have the others.
+//! Here are scans, projections, filters, sorts and limits; [`join`], [`group`], [`set`] and [`window`] have the others.
 
 mod group;
 mod join;
 mod set;
+mod window;
 
 use super::expression::{can_raise, name};
 use super::form::Form;
+use super::rows::Rows;
 use super::scan::{self, Column as ScanColumnPlan, Source, Table};
 use crate::catalog::image::{Body, Relation};
 use crate::error::Error;
 use crate::executor::StatementContext;
 use crate::sql::columns::{ColumnSet, for_exprs, used_by};
-use crate::sql::tree::{ColumnId, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SortKey};
+use crate::sql::tree::{ColumnId, CteId, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SortKey};
 use crate::types::{Datum, Type, oid};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::expr::Sort;
@@ -66,6 +69,8 @@ pub(super) struct Translator<'a> {
     pub(super) in_order: bool,
     /// What is computed above the last blocking operator may raise an error: rows are held back until all are there.
     pub(super) held: bool,
+    /// The parts that run on the row road: their numbers, columns and rows.
+    pub(super) leaves: Vec<((CteId, &'a [ColumnId]), Rows)>,
     tables: usize,
 }
 
@@ -80,6 +85,7 @@ impl<'a> Translator<'a> {
             streaming: true,
             in_order: false,
             held: false,
+            leaves: Vec::new(),
             tables: 0,
         }
     }
@@ -145,8 +151,9 @@ impl<'a> Translator<'a> {
             }
             Rel::Values { .. } => Err(Refused::because("VALUES")),
             Rel::Functions { .. } | Rel::ProjectSet { .. } => Err(Refused::because("a set-returning function")),
-            Rel::CteScan { .. } | Rel::Working { .. } => Err(Refused::because("a WITH part")),
-            Rel::Window { .. } => Err(Refused::because("a window function")),
+            Rel::CteScan { cte, .. } => self.leaf(*cte),
+            Rel::Working { .. } => Err(Refused::because("recursion")),
+            Rel::Window { input, partition, order, calls } => self.window(input, partition, order, calls, &needed),
             Rel::LockRows { .. } => Err(Refused::because("row locks")),
         }
     }
@@ -186,13 +193,40 @@ impl<'a> Translator<'a> {
             rows: relation.row_estimate.max(1.0),
             ctx: self.ctx.clone(),
         };
+        self.table(Arc::new(table), plans.into_iter().map(|(name, _)| name))
+    }
+
+    /// A part that runs on the row road.
+    fn leaf(&mut self, cte: CteId) -> Result<LogicalPlan> {
+        let place = self.leaves.iter().position(|((number, _), _)| *number == cte);
+        let Some(((_, columns), rows)) = place.map(|place| self.leaves.swap_remove(place)) else {
+            return Err(Refused::because("a WITH part"));
+        };
+        if self.streaming && rows.raises {
+            return Err(Refused::because("an error may come after rows"));
+        }
+        for (column, form) in columns.iter().zip(&rows.forms) {
+            match form {
+                Form::Stored(ty) if !Form::holds(*ty) => return Err(Refused::because("a type without a form")),
+                _ => self.forms.insert(*column, *form),
+            };
+        }
+        self.table(Arc::new(rows), columns.iter().map(|column| name(*column)))
+    }
+
+    /// A scan of a provider whose columns have unique names: they need no qualifier from here on.
+    fn table(
+        &mut self,
+        provider: Arc<dyn TableProvider>,
+        columns: impl Iterator<Item = String>,
+    ) -> Result<LogicalPlan> {
         self.tables += 1;
         let qualifier = format!("t{}", self.tables);
-        let source = provider_as_source(Arc::new(table));
-        let builder = LogicalPlanBuilder::scan(qualifier.as_str(), source, None)?;
-        // Names are unique in the statement: they need no qualifier from here on.
-        let columns =
-            plans.iter().map(|(name, _)| DfExpr::Column(Column::new(Some(qualifier.as_str()), name)).alias(name));
+        let builder = LogicalPlanBuilder::scan(qualifier.as_str(), provider_as_source(provider), None)?;
+        let columns = columns.map(|name| {
+            let column = Column::new(Some(qualifier.as_str()), &name);
+            DfExpr::Column(column).alias(name)
+        });
         Ok(builder.project(columns.collect::<Vec<_>>())?.build()?)
     }
 

@@ -1,0 +1,166 @@
+//! Window functions.
+
+use super::super::expression::{Translated, can_raise, is_constant, name};
+use super::super::form::{Form, WIDE};
+use super::super::whole::sums_exactly;
+use super::super::window::{RowWindow, Spec};
+use super::{Refused, Result, Translator};
+use crate::executor::functions::aggregate::SortOrder;
+use crate::executor::window::{Edge, Frame};
+use crate::sql::columns::ColumnSet;
+use crate::sql::tree::{ColumnId, Expr, FrameBound, FrameUnit, Rel, SortKey, WindowCall};
+use crate::types::{Type, oid};
+use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{
+    Case, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition, WindowUDF,
+};
+use std::sync::Arc;
+
+impl Translator<'_> {
+    pub(super) fn window(
+        &mut self,
+        input: &Rel,
+        partition: &[Expr],
+        order: &[SortKey],
+        calls: &[(ColumnId, WindowCall)],
+        needed: &ColumnSet,
+    ) -> Result<LogicalPlan> {
+        let streaming = std::mem::replace(&mut self.streaming, false);
+        let plan = self.window_inner(input, partition, order, calls, needed);
+        self.streaming = streaming;
+        // Partition by partition is given: a later one may raise an error.
+        self.held |= streaming && calls.iter().any(|(_, call)| may_raise(call));
+        plan
+    }
+
+    fn window_inner(
+        &mut self,
+        input: &Rel,
+        partition: &[Expr],
+        order: &[SortKey],
+        calls: &[(ColumnId, WindowCall)],
+        needed: &ColumnSet,
+    ) -> Result<LogicalPlan> {
+        let plan = self.rel(input, needed)?;
+        // What is the same for all rows parts and orders nothing.
+        let mut partition_by = Vec::new();
+        for expr in partition.iter().filter(|expr| !is_constant(expr)) {
+            let key = self.expr(expr)?;
+            partition_by.push(self.key(key));
+        }
+        let mut order_by = Vec::new();
+        for key in order.iter().filter(|key| !is_constant(&key.expr)) {
+            let expr = self.expr(&key.expr)?;
+            order_by.push(Sort::new(self.key(expr), !key.descending, key.nulls_first));
+        }
+        let mut exprs = Vec::new();
+        let mut forms = Vec::new();
+        for (column, call) in calls {
+            let (function, args) = self.window_call(call, order)?;
+            forms.push((*column, function.result()));
+            let params = WindowFunctionParams {
+                args,
+                partition_by: partition_by.clone(),
+                order_by: order_by.clone(),
+                // The call has its own.
+                window_frame: WindowFrame::new(None),
+                filter: None,
+                null_treatment: None,
+                distinct: false,
+            };
+            let fun = WindowFunctionDefinition::WindowUDF(Arc::new(WindowUDF::from(function)));
+            exprs.push(DfExpr::WindowFunction(Box::new(WindowFunction { fun, params })).alias(name(*column)));
+        }
+        self.forms.extend(forms);
+        Ok(LogicalPlanBuilder::from(plan).window(exprs)?.build()?)
+    }
+
+    fn window_call(&mut self, call: &WindowCall, order: &[SortKey]) -> Result<(RowWindow, Vec<DfExpr>)> {
+        if !Form::holds(call.ty) {
+            return Err(Refused::because("a type without a form"));
+        }
+        let filter = call.filter.as_ref().map(|filter| self.expr(filter)).transpose()?.map(|filter| filter.expr);
+        let mut args = Vec::new();
+        let mut inputs = Vec::new();
+        for arg in &call.args {
+            let Translated { expr, form } = self.expr(arg)?;
+            // What FILTER keeps out is not evaluated.
+            let expr = match &filter {
+                Some(filter) if can_raise(arg) => {
+                    DfExpr::Case(Case::new(None, vec![(Box::new(filter.clone()), Box::new(expr))], None))
+                }
+                _ => expr,
+            };
+            inputs.push(form);
+            args.push(expr);
+        }
+        let filtered = filter.is_some();
+        args.extend(filter);
+        let edge = |bound: &FrameBound| {
+            let offset = |translator: &Self, expr: &Expr| match is_constant(expr) {
+                true => translator.evaluate(expr),
+                false => Err(Refused::because("a frame's offset that is not constant")),
+            };
+            Ok::<_, Refused>(match bound {
+                FrameBound::UnboundedPreceding => Edge::UnboundedPreceding,
+                FrameBound::Preceding(expr) => Edge::Preceding(offset(self, expr)?),
+                FrameBound::CurrentRow => Edge::CurrentRow,
+                FrameBound::Following(expr) => Edge::Following(offset(self, expr)?),
+                FrameBound::UnboundedFollowing => Edge::UnboundedFollowing,
+            })
+        };
+        let (start, end) = (edge(&call.frame.start)?, edge(&call.frame.end)?);
+        let by_value = call.frame.unit == FrameUnit::Range
+            && [&start, &end].iter().any(|edge| matches!(edge, Edge::Preceding(_) | Edge::Following(_)));
+        let key = match order.first() {
+            Some(first) if by_value => {
+                let Translated { expr, form } = self.expr(&first.expr)?;
+                args.push(expr);
+                Some(form)
+            }
+            _ => None,
+        };
+        let frame = Frame { unit: call.frame.unit, start, end, exclude: call.frame.exclude };
+        frame.check().map_err(Refused::from)?;
+        let arg_types: Vec<Type> = call.args.iter().map(|arg| arg.ty).collect();
+        self.in_order |= call.aggregate && !is_exact(call);
+        let spec = Spec {
+            name: call.name,
+            function: call.function,
+            aggregate: call.aggregate,
+            arg_types,
+            inputs,
+            filter: filtered,
+            key,
+            frame,
+            order: order
+                .first()
+                .map(|first| SortOrder { descending: first.descending, nulls_first: first.nulls_first }),
+            result: if call.ty.oid == oid::NUMERIC { WIDE } else { Form::Stored(call.ty) },
+            ctx: self.ctx.clone(),
+        };
+        Ok((RowWindow::new(spec), args))
+    }
+}
+
+/// Whether an aggregate's value is the same in whatever order it is given a frame's rows.
+fn is_exact(call: &WindowCall) -> bool {
+    let first = call.args.first().map_or(Type::new(oid::UNKNOWN), |arg| arg.ty);
+    match call.name {
+        "min" | "max" => Form::Stored(first).is_ordered(),
+        name => sums_exactly(name, first.oid),
+    }
+}
+
+/// Whether computing a call over sorted rows may end in an error.
+fn may_raise(call: &WindowCall) -> bool {
+    let by_name = match call.aggregate {
+        true => !is_exact(call),
+        false => matches!(call.name, "ntile" | "nth_value"),
+    };
+    let by_value = call.frame.unit == FrameUnit::Range
+        && [&call.frame.start, &call.frame.end]
+            .iter()
+            .any(|bound| matches!(bound, FrameBound::Preceding(_) | FrameBound::Following(_)));
+    by_name || by_value || call.args.iter().chain(&call.filter).any(can_raise)
+}
