@@ -104,10 +104,10 @@ async fn a_relation_that_proves_far_larger_than_thought_begins_again_on_the_vect
 }
 
 /// Queries with parts that have no form on the vector road, or that are windows; of more rows than one batch on each way.
-const MIXED: [&str; 23] = [
+const MIXED: [&str; 26] = [
     "select count(*), sum(g), min(v) from t join generate_series(1, 50000) g on g = id",
     "select g, id, v from generate_series(19990, 40000) g join t on t.id = g and t.k < 50 order by g",
-    "select d.id, d.k, t.v from (select distinct on (id) id, k from t order by id) d join t on t.id = d.id + 1",
+    "select d.id, d.k, t.v from (select distinct on (id) id, k from t order by id) d join t on t.id = d.id",
     "select count(*), sum(a + b) from generate_series(1, 40000) a join generate_series(1, 40000) b on a = b join t on id = b",
     "select a, b, id from generate_series(1, 30000) a full join generate_series(20000, 50000) b on a = b left join t on id = b order by a",
     "with x as materialized (select k, count(*) c from t group by k) select count(*), sum(c) from t join x using (k)",
@@ -124,15 +124,19 @@ const MIXED: [&str; 23] = [
     "select id, row_number() over (order by id), lag(v) over (order by id), sum(k) over (order by id) from t",
     "select id, row_number() over w, rank() over (partition by k order by id % 10), dense_rank() over (partition by k order by id % 10),
          sum(id) over w, avg(n) over w, count(*) filter (where id % 2 = 0) over w, first_value(v) over w, ntile(7) over w
-     from t window w as (partition by k order by id)",
+     from t window w as (partition by k order by id) order by id",
     "select id, sum(id) over (partition by id % 20000), min(v) over (partition by id % 20000),
          string_agg(v, ',') over (partition by id % 20000 order by id desc rows between 1 preceding and current row) from t",
     "select id, sum(n) over (partition by k order by n range between 5 preceding and 2.5 following exclude current row),
-         max(id) over (partition by k order by n groups between 1 preceding and 1 following exclude ties) from t",
+         max(id) over (partition by k order by n groups between 1 preceding and 1 following exclude ties) from t order by id",
     "select k, sum(s) over (order by k desc), percent_rank() over (order by k), nth_value(s, 2) over (order by k)
-     from (select k, sum(id) s from t group by k) g",
+     from (select k, sum(id) s from t group by k) g order by k",
     "select count(*), sum(r) from (select k, row_number() over (partition by k order by id) r from t) s where r <= 3",
     "select sum(f) over (partition by k order by id), id from t",
+    "select count(*) from (select id, v, row_number() over () r from (select id, v from t order by v) a) b where r <= 10 and v < '1'",
+    "with recursive fib (a, b) as (values (0, 1) union all select b, a + b from fib)
+     select count(*) from (select a from fib limit 10) s join t on t.k = s.a",
+    "select count(*) from (select l.x from t cross join lateral (select 10 / (5 - t.id) as x offset 0) l limit 3) s",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +155,9 @@ async fn windows_and_parts_of_rows_answer_alike_on_both_roads() {
         client.batch_execute("set lightning.road = row").await.unwrap();
         let mut by_rows = lines(&client, query).await;
         client.batch_execute("set lightning.road = vector").await.unwrap();
-        assert!(lines(&client, &format!("explain {query}")).await[0].starts_with("Road: vector"), "{query}");
+        let plan = lines(&client, &format!("explain {query}")).await;
+        // What a LIMIT ends early may fail behind it: that is left to the row road.
+        assert!(plan[0].starts_with("Road: vector") || query.contains(" limit "), "{query}: {plan:?}");
         let mut by_batches = lines(&client, query).await;
         by_rows.sort_unstable();
         by_batches.sort_unstable();

@@ -100,7 +100,7 @@ pub(crate) struct Planner<'a> {
     pub(super) statement: &'a Statement,
     pub(super) estimator: &'a Estimator,
     pub(super) subqueries: usize,
-    nodes: u32,
+    pub(super) nodes: u32,
     pub(super) slots: usize,
     pub(super) names: Vec<Option<(String, String)>>,
     /// Relations scanned.

@@ -8,17 +8,26 @@ use super::columns::{self, ColumnSet, is_volatile, produced_in, used_by};
 use super::disjunction;
 use super::estimate::Estimator;
 use super::order::{self, Outer, Part};
+use super::unnest;
 use crate::catalog::image::Relation;
 use crate::executor::row::expr::operator_of;
-use crate::sql::tree::{
-    Call, ColumnId, CteBody, Expr, ExprKind, JoinKind, Rel, Root, RowOp, Statement, SubqueryKind, Subscript,
-};
+use crate::sql::tree::{Call, ColumnId, CteBody, Expr, ExprKind, JoinKind, Rel, Root, RowOp, Statement};
+use crate::sql::visit;
 use crate::types::{Datum, Type, oid};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// The statement with all its relations rewritten.
 pub fn statement(mut statement: Statement, known: &Estimator) -> Statement {
     super::inline::ctes(&mut statement);
+    let known = &Pass {
+        known,
+        types: statement.columns.clone(),
+        first: columns_end(&statement),
+        made: RefCell::default(),
+        rechecked: Cell::new(false),
+        limited: Cell::new(false),
+    };
     for cte in &mut statement.ctes {
         match &mut cte.body {
             CteBody::Query(rel) => rewrite(known, rel),
@@ -30,59 +39,83 @@ pub fn statement(mut statement: Statement, known: &Estimator) -> Statement {
         }
     }
     rewrite_root(known, &mut statement.root);
+    let made = known.made.take();
+    if !made.is_empty() {
+        statement.columns.resize(known.first as usize, Type::new(oid::UNKNOWN));
+        statement.columns.extend(made);
+    }
     statement
 }
 
 /// Calls `visit` for the relation of every scan of a statement, in its subqueries too.
 pub(super) fn for_scans(statement: &mut Statement, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
-    fn in_rel(rel: &mut Rel, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
-        match rel {
-            Rel::Scan { relation, .. } => visit(relation),
-            Rel::Project { input, .. }
-            | Rel::ProjectSet { input, .. }
-            | Rel::Filter { input, .. }
-            | Rel::Aggregate { input, .. }
-            | Rel::Window { input, .. }
-            | Rel::Sort { input, .. }
-            | Rel::Distinct { input, .. }
-            | Rel::Limit { input, .. }
-            | Rel::LockRows { input, .. } => in_rel(input, visit),
-            Rel::Join { left, right, .. } | Rel::SetOp { left, right, .. } => {
-                in_rel(left, visit);
-                in_rel(right, visit);
+    visit::top_rels(statement, &mut |rel| {
+        visit::all_rels(rel, &mut |rel| {
+            if let Rel::Scan { relation, .. } = rel {
+                visit(relation);
             }
-            Rel::Values { .. } | Rel::Functions { .. } | Rel::CteScan { .. } | Rel::Working { .. } => {}
-        }
-        for_own_exprs_mut(rel, &mut |expr| in_expr(expr, visit));
-    }
-    fn in_expr(expr: &mut Expr, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
-        if let ExprKind::Subquery(subquery) = &mut expr.kind {
-            in_rel(&mut subquery.rel, visit);
-        }
-        for_parts_mut(expr, &mut |part| in_expr(part, visit));
-    }
-    fn in_root(root: &mut Root, visit: &mut dyn FnMut(&mut Arc<Relation>)) {
-        match root {
-            Root::Query(rel) => in_rel(rel, visit),
-            Root::Insert(insert) => in_rel(&mut insert.source, visit),
-            Root::Update(update) => in_rel(&mut update.source, visit),
-            Root::Delete(delete) => in_rel(&mut delete.source, visit),
-        }
-    }
-    for cte in &mut statement.ctes {
-        match &mut cte.body {
-            CteBody::Query(rel) => in_rel(rel, visit),
-            CteBody::Recursive { seed, step, .. } => {
-                in_rel(seed, visit);
-                in_rel(step, visit);
-            }
-            CteBody::Write(root) => in_root(root, visit),
-        }
-    }
-    in_root(&mut statement.root, visit);
+        });
+    });
 }
 
-fn rewrite_root(known: &Estimator, root: &mut Root) {
+/// The rewriting of one statement.
+pub(super) struct Pass<'a> {
+    known: &'a Estimator,
+    types: Vec<Type>,
+    /// The number of the first column that rewriting makes, and the types of those made so far.
+    first: u32,
+    made: RefCell<Vec<Type>>,
+    /// Rows of the relation under way may be judged again when others have changed them: what a subquery gave for such a row
+    /// must not be kept.
+    rechecked: Cell<bool>,
+    /// No more rows of the relation that is rewritten next are wanted than a LIMIT says.
+    limited: Cell<bool>,
+}
+
+impl std::ops::Deref for Pass<'_> {
+    type Target = Estimator;
+
+    fn deref(&self) -> &Estimator {
+        self.known
+    }
+}
+
+impl Pass<'_> {
+    /// A column that the statement does not have yet.
+    pub(super) fn column(&self, ty: Type) -> ColumnId {
+        let mut made = self.made.borrow_mut();
+        made.push(ty);
+        ColumnId(self.first + made.len() as u32 - 1)
+    }
+
+    /// A column's type.
+    pub(super) fn ty(&self, column: ColumnId) -> Option<Type> {
+        match column.0.checked_sub(self.first) {
+            Some(made) => self.made.borrow().get(made as usize).copied(),
+            None => self.types.get(column.0 as usize).copied(),
+        }
+    }
+
+    pub(super) fn is_rechecked(&self) -> bool {
+        self.rechecked.get()
+    }
+
+    fn rechecking<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.rechecked.replace(true);
+        let done = work();
+        self.rechecked.set(before);
+        done
+    }
+}
+
+/// One more than the largest number of a statement's columns, those that stand for rows in index definitions included.
+fn columns_end(statement: &Statement) -> u32 {
+    let rows = statement.index_definitions.values().flat_map(|definition| &definition.row);
+    let own = statement.columns.len() as u32;
+    rows.map(|(_, column)| column.0 + 1).fold(own, u32::max)
+}
+
+fn rewrite_root(known: &Pass<'_>, root: &mut Root) {
     match root {
         Root::Query(rel) => rewrite(known, rel),
         Root::Insert(insert) => {
@@ -91,18 +124,18 @@ fn rewrite_root(known: &Estimator, root: &mut Root) {
             insert.returning.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
         }
         Root::Update(update) => {
-            rewrite(known, &mut update.source);
+            known.rechecking(|| rewrite(known, &mut update.source));
             update.assignments.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
             update.returning.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
         }
         Root::Delete(delete) => {
-            rewrite(known, &mut delete.source);
+            known.rechecking(|| rewrite(known, &mut delete.source));
             delete.returning.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
         }
     }
 }
 
-fn rewrite(known: &Estimator, rel: &mut Rel) {
+fn rewrite(known: &Pass<'_>, rel: &mut Rel) {
     let taken = std::mem::replace(rel, nothing());
     *rel = push(known, taken, Vec::new());
 }
@@ -113,11 +146,11 @@ fn nothing() -> Rel {
 }
 
 /// Rewrites the subqueries of an expression.
-fn in_expr(known: &Estimator, expr: &mut Expr) {
+fn in_expr(known: &Pass<'_>, expr: &mut Expr) {
     if let ExprKind::Subquery(subquery) = &mut expr.kind {
         rewrite(known, &mut subquery.rel);
     }
-    for_parts_mut(expr, &mut |part| in_expr(known, part));
+    visit::expr_parts(expr, &mut |part| in_expr(known, part));
 }
 
 /// The conjunction: conditions that cannot raise an error first.
@@ -167,18 +200,22 @@ fn used(expr: &Expr) -> ColumnSet {
     set
 }
 
+/// Rows that are thought to be wanted of what is computed row by row under a LIMIT.
+const LIMITED_ROWS: f64 = 10.0;
+
 /// Rewrites `rel` under conditions from above, which hold over its columns.
-fn push(known: &Estimator, rel: Rel, conditions: Vec<Expr>) -> Rel {
+fn push(known: &Pass<'_>, rel: Rel, conditions: Vec<Expr>) -> Rel {
     stacker::maybe_grow(64 * 1024, 1024 * 1024, || push_inner(known, rel, conditions))
 }
 
-fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
-    let mut rel = reduced(rel, &conditions);
+fn push_inner(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
+    let limited = known.limited.take();
+    let mut rel = unnest::lateral(known, reduced(rel, &conditions));
     match rel {
         Rel::Filter { input, predicate } => {
             let (mut own, mut stay) = (Vec::new(), Vec::new());
             split(predicate, &mut own);
-            let (input, mut own) = super::unnest::unnest(known, *input, own);
+            let (input, mut own) = unnest::unnest(known, *input, own);
             own.iter_mut().for_each(|expr| in_expr(known, expr));
             own.retain(|condition| {
                 let volatile = is_volatile(condition);
@@ -199,7 +236,11 @@ fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
             in_expr(known, &mut on);
             push_join(known, kind, (*left, *right), on, lateral, conditions)
         }
-        Rel::Project { input, mut exprs } => {
+        Rel::Project { mut input, mut exprs } => {
+            let rows = if limited { LIMITED_ROWS } else { known.rows(&input) };
+            for (_, expr) in &mut exprs {
+                unnest::values(known, &mut input, rows, expr);
+            }
             exprs.iter_mut().for_each(|(_, expr)| in_expr(known, expr));
             let own: ColumnSet = exprs.iter().map(|(column, _)| *column).collect();
             let plain = |column: ColumnId| {
@@ -226,7 +267,13 @@ fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
             let (stay, below) = conditions.into_iter().partition(|condition| used(condition).intersects(&own));
             filtered(Rel::ProjectSet { input: Box::new(push(known, *input, below)), calls }, stay)
         }
-        Rel::Sort { input, keys } => Rel::Sort { input: Box::new(push(known, *input, conditions)), keys },
+        Rel::Sort { mut input, mut keys } => {
+            let rows = known.rows(&input);
+            for key in &mut keys {
+                unnest::values(known, &mut input, rows, &mut key.expr);
+            }
+            Rel::Sort { input: Box::new(push(known, *input, conditions)), keys }
+        }
         Rel::Distinct { input, on } => {
             let keys: ColumnSet = on.iter().filter_map(plain_column).collect();
             let free = free_of(&input, &conditions);
@@ -238,7 +285,14 @@ fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
             let stay = stay.into_iter().map(|(condition, _)| condition).collect();
             filtered(Rel::Distinct { input: Box::new(push(known, *input, below)), on }, stay)
         }
-        Rel::Aggregate { input, mut keys, sets, mut aggregates, groupings } => {
+        Rel::Aggregate { mut input, mut keys, sets, mut aggregates, groupings } => {
+            let rows = known.rows(&input);
+            for (_, key) in &mut keys {
+                unnest::values(known, &mut input, rows, key);
+            }
+            for arg in aggregates.iter_mut().flat_map(|(_, call)| &mut call.args) {
+                unnest::values(known, &mut input, rows, arg);
+            }
             keys.iter_mut().for_each(|(_, key)| in_expr(known, key));
             for (_, call) in &mut aggregates {
                 call.args.iter_mut().chain(&mut call.filter).for_each(|expr| in_expr(known, expr));
@@ -277,9 +331,12 @@ fn push_inner(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
         }
         _ => {
             match &mut rel {
-                Rel::Window { input, .. } | Rel::Limit { input, .. } | Rel::LockRows { input, .. } => {
-                    rewrite(known, input)
+                Rel::Window { input, .. } => rewrite(known, input),
+                Rel::Limit { input, limit, .. } => {
+                    known.limited.set(limit.is_some());
+                    rewrite(known, input);
                 }
+                Rel::LockRows { input, .. } => known.rechecking(|| rewrite(known, input)),
                 Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(|expr| in_expr(known, expr)),
                 Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| in_expr(known, call)),
                 _ => {}
@@ -318,7 +375,7 @@ fn union(a: &ColumnSet, b: &ColumnSet) -> ColumnSet {
 /// A join that stays where it is, under conditions from above: a lateral or full one, or one with a volatile condition,
 /// which is evaluated per pair, so that nothing is moved around it.
 fn push_join(
-    known: &Estimator,
+    known: &Pass<'_>,
     kind: JoinKind,
     (left, right): (Rel, Rel),
     on: Expr,
@@ -397,7 +454,7 @@ fn rejects_null(condition: &Expr, columns: &ColumnSet) -> bool {
 }
 
 /// An inner join of two sides with each condition where it belongs.
-fn inner_join(known: &Estimator, left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Rel {
+fn inner_join(known: &Pass<'_>, left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Rel {
     let (of_left, of_right) = (produced(&left), produced(&right));
     let (mut to_left, mut to_right, mut both) = (Vec::new(), Vec::new(), Vec::new());
     for condition in conditions {
@@ -413,7 +470,7 @@ fn inner_join(known: &Estimator, left: Rel, right: Rel, conditions: Vec<Expr>, l
 }
 
 /// Takes a chain of joins apart and joins its parts anew, in the best order ([`order`]), under conditions from above.
-fn chain(known: &Estimator, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
+fn chain(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     let mut parts = Vec::new();
     flatten(known, rel, &mut parts, &mut conditions);
     // Conditions on one part go to it first: they decide its size.
@@ -471,12 +528,12 @@ fn unprojected(rel: Rel, conditions: &[Expr]) -> Rel {
 
 /// Takes a chain of joins apart. The first part is joined by an inner join; what is the right side of another kind of join
 /// comes after all parts of its left side.
-fn flatten(known: &Estimator, rel: Rel, parts: &mut Vec<Part>, conditions: &mut Vec<Expr>) {
-    match rel {
+fn flatten(known: &Pass<'_>, rel: Rel, parts: &mut Vec<Part>, conditions: &mut Vec<Expr>) {
+    match unnest::lateral(known, rel) {
         Rel::Filter { input, predicate } if is_chain(&input) && !is_volatile(&predicate) => {
             let mut own = Vec::new();
             split(predicate, &mut own);
-            let (input, mut own) = super::unnest::unnest(known, *input, own);
+            let (input, mut own) = unnest::unnest(known, *input, own);
             own.iter_mut().for_each(|condition| in_expr(known, condition));
             conditions.append(&mut own);
             flatten(known, input, parts, conditions);
@@ -516,7 +573,7 @@ fn flatten(known: &Estimator, rel: Rel, parts: &mut Vec<Part>, conditions: &mut 
 }
 
 /// Replaces columns by expressions.
-fn substitute(expr: &mut Expr, by: &dyn Fn(ColumnId) -> Option<Expr>) {
+pub(super) fn substitute(expr: &mut Expr, by: &dyn Fn(ColumnId) -> Option<Expr>) {
     if let ExprKind::Column(column) = expr.kind {
         if let Some(other) = by(column) {
             *expr = other;
@@ -526,7 +583,7 @@ fn substitute(expr: &mut Expr, by: &dyn Fn(ColumnId) -> Option<Expr>) {
     if let ExprKind::Subquery(subquery) = &mut expr.kind {
         substitute_in(&mut subquery.rel, by);
     }
-    for_parts_mut(expr, &mut |part| substitute(part, by));
+    visit::expr_parts(expr, &mut |part| substitute(part, by));
 }
 
 fn substitute_columns(expr: &mut Expr, from: &[ColumnId], to: &[ColumnId]) {
@@ -539,7 +596,7 @@ fn substitute_columns(expr: &mut Expr, from: &[ColumnId], to: &[ColumnId]) {
         if let ExprKind::Subquery(subquery) = &mut expr.kind {
             for_exprs_mut(&mut subquery.rel, &mut |expr| walk(expr, from, to));
         }
-        for_parts_mut(expr, &mut |part| walk(part, from, to));
+        visit::expr_parts(expr, &mut |part| walk(part, from, to));
     }
     walk(expr, from, to);
 }
@@ -550,116 +607,8 @@ fn substitute_in(rel: &mut Rel, by: &dyn Fn(ColumnId) -> Option<Expr>) {
 
 /// Calls `visit` for every expression of a relation and of those below it.
 fn for_exprs_mut(rel: &mut Rel, visit: &mut dyn FnMut(&mut Expr)) {
-    for_own_exprs_mut(rel, visit);
-    match rel {
-        Rel::Project { input, .. }
-        | Rel::ProjectSet { input, .. }
-        | Rel::Filter { input, .. }
-        | Rel::Aggregate { input, .. }
-        | Rel::Window { input, .. }
-        | Rel::Sort { input, .. }
-        | Rel::Distinct { input, .. }
-        | Rel::Limit { input, .. }
-        | Rel::LockRows { input, .. } => for_exprs_mut(input, visit),
-        Rel::Join { left, right, .. } | Rel::SetOp { left, right, .. } => {
-            for_exprs_mut(left, visit);
-            for_exprs_mut(right, visit);
-        }
-        Rel::Scan { .. } | Rel::Values { .. } | Rel::Functions { .. } | Rel::CteScan { .. } | Rel::Working { .. } => {}
-    }
-}
-
-/// Calls `visit` for every expression that an operator itself holds.
-fn for_own_exprs_mut(rel: &mut Rel, visit: &mut dyn FnMut(&mut Expr)) {
-    match rel {
-        Rel::Scan { .. } | Rel::CteScan { .. } | Rel::Working { .. } | Rel::SetOp { .. } | Rel::LockRows { .. } => {}
-        Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(visit),
-        Rel::Functions { calls, .. } => calls.iter_mut().for_each(|(call, _)| visit(call)),
-        Rel::Project { exprs, .. } => exprs.iter_mut().for_each(|(_, expr)| visit(expr)),
-        Rel::ProjectSet { calls, .. } => calls.iter_mut().for_each(|(_, expr)| visit(expr)),
-        Rel::Filter { predicate, .. } => visit(predicate),
-        Rel::Join { on, .. } => visit(on),
-        Rel::Aggregate { keys, aggregates, .. } => {
-            keys.iter_mut().for_each(|(_, key)| visit(key));
-            for (_, call) in aggregates {
-                call.direct.iter_mut().chain(&mut call.args).chain(&mut call.filter).for_each(&mut *visit);
-                call.order.iter_mut().for_each(|key| visit(&mut key.expr));
-            }
-        }
-        Rel::Window { partition, order, calls, .. } => {
-            partition.iter_mut().for_each(&mut *visit);
-            order.iter_mut().for_each(|key| visit(&mut key.expr));
-            for (_, call) in calls {
-                call.args.iter_mut().chain(&mut call.filter).for_each(&mut *visit);
-            }
-        }
-        Rel::Sort { keys, .. } => keys.iter_mut().for_each(|key| visit(&mut key.expr)),
-        Rel::Distinct { on, .. } => on.iter_mut().for_each(visit),
-        Rel::Limit { limit, offset, ties, .. } => {
-            limit.iter_mut().chain(offset).for_each(&mut *visit);
-            ties.iter_mut().flatten().for_each(|key| visit(&mut key.expr));
-        }
-    }
-}
-
-/// Calls `visit` for every direct part of an expression; see [`columns::for_parts`].
-fn for_parts_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
-    match &mut expr.kind {
-        ExprKind::Const(_)
-        | ExprKind::Param(_)
-        | ExprKind::Column(_)
-        | ExprKind::SqlValue(_)
-        | ExprKind::NextValue(_) => {}
-        ExprKind::Call(call) => call.args.iter_mut().for_each(visit),
-        ExprKind::And(args) | ExprKind::Or(args) | ExprKind::Coalesce(args) | ExprKind::Row(args) => {
-            args.iter_mut().for_each(visit);
-        }
-        ExprKind::Not(arg)
-        | ExprKind::IsNull(arg)
-        | ExprKind::IsNotNull(arg)
-        | ExprKind::Relabel(arg)
-        | ExprKind::CoerceViaIo(arg) => visit(arg),
-        ExprKind::IsDistinct { left, right, .. } | ExprKind::NullIf { left, right, .. } => {
-            visit(left);
-            visit(right);
-        }
-        ExprKind::Case { operand, arms, otherwise } => {
-            if let Some((_, operand)) = operand {
-                visit(operand);
-            }
-            for (when, then) in arms {
-                visit(when);
-                visit(then);
-            }
-            if let Some(otherwise) = otherwise {
-                visit(otherwise);
-            }
-        }
-        ExprKind::MinMax { args, .. } => args.iter_mut().for_each(visit),
-        ExprKind::ArrayComparison { left, array, .. } => {
-            visit(left);
-            visit(array);
-        }
-        ExprKind::ArrayOf { items, .. } => items.iter_mut().for_each(visit),
-        ExprKind::Subscript { array, subscripts } => {
-            visit(array);
-            for subscript in subscripts {
-                match subscript {
-                    Subscript::Index(index) => visit(index),
-                    Subscript::Slice(from, to) => from.iter_mut().chain(to).for_each(&mut *visit),
-                }
-            }
-        }
-        ExprKind::Field { record, .. } => visit(record),
-        ExprKind::RowComparison { left, right, .. } => left.iter_mut().chain(right).for_each(visit),
-        ExprKind::Subquery(subquery) => {
-            if let SubqueryKind::Quantified { left, .. } = &mut subquery.kind {
-                left.iter_mut().for_each(visit);
-            }
-        }
-        ExprKind::CoerceArray { array, element, .. } => {
-            visit(array);
-            visit(element);
-        }
+    visit::rel_exprs(rel, visit);
+    for input in visit::rel_inputs(rel) {
+        for_exprs_mut(input, visit);
     }
 }

@@ -15,12 +15,13 @@ use crate::error::Result;
 use crate::executor::functions::Volatility;
 use crate::executor::functions::aggregate::aggregate;
 use crate::executor::row::plan::{Kind, Node, Road, RowReason, RowSource, VectorPlan};
-use crate::executor::vector::{can_raise, hangs_on_order};
+use crate::executor::vector::{self, can_raise, hangs_on_order};
 use crate::sql::tree::{
     AggregateCall, CteId, Expr, ExprKind, FrameBound, Rel, Root, ScanColumn, SetOpKind, SubqueryKind, WindowCall,
 };
 use crate::sql::visit;
 use crate::types::Type;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// `lightning.road`
@@ -71,11 +72,26 @@ impl Planner<'_> {
                 (cte, part, columns.iter().filter(|column| read.contains(*column)).collect())
             })
             .collect();
+        let mut ahead = Ahead::default();
+        ahead.look(&relation, true);
+        let fit = |(cte, part, columns): &(CteId, Rel, ColumnSet)| {
+            let held = columns.iter().all(|column| vector::holds(self.statement.columns[column.0 as usize]));
+            held && !(ahead.parts.contains(cte) && rel_may_raise(part))
+        };
+        if ahead.raises || !parts.iter().all(fit) {
+            // Parts of it look for the vector road themselves.
+            self.scans = before_scans;
+            return Ok(None);
+        }
         let scans = self.scans;
         let mut reads = scanned;
         let mut hidden = 0.0;
         for (_, part, columns) in &parts {
+            let before = (self.nodes, self.subqueries, self.slots);
             let (node, scanned) = self.on_row_road(part, columns)?;
+            // This plan is for its estimate alone.
+            (self.nodes, self.subqueries, self.slots) = before;
+            self.names.truncate(self.slots);
             hidden += scanned;
             reads += node.estimate.rows - scanned;
         }
@@ -236,7 +252,10 @@ fn has_form(rel: &Rel) -> bool {
                 && columns.iter().all(|(what, _)| matches!(what, ScanColumn::Attribute(_) | ScanColumn::RowId))
         }
         Rel::Project { .. } | Rel::Sort { .. } => true,
-        Rel::Filter { predicate, .. } => return conditions_have_form(predicate),
+        // A condition stays with the scan, whose path it chooses.
+        Rel::Filter { input, predicate } => {
+            return conditions_have_form(predicate) && (!matches!(**input, Rel::Scan { .. }) || has_form(input));
+        }
         Rel::Join { lateral, .. } => !lateral,
         Rel::Aggregate { input, sets, groupings, aggregates, .. } => {
             // DataFusion drops a sort under a grouping.
@@ -259,7 +278,11 @@ fn has_form(rel: &Rel) -> bool {
         | Rel::Working { .. }
         | Rel::ProjectSet { .. }
         | Rel::LockRows { .. } => false,
-        Rel::Window { calls, .. } => calls.iter().all(|(_, call)| window_has_form(call)),
+        Rel::Window { input, order, calls, .. } => {
+            // Nor does it keep one under a window without an order of its own.
+            let sorted = is_sorted(input) && order.is_empty();
+            !sorted && calls.iter().all(|(_, call)| window_has_form(call))
+        }
     };
     let mut exprs = true;
     for_exprs(rel, &mut |expr| exprs = exprs && expr_has_form(expr));
@@ -284,6 +307,41 @@ fn for_memberships(expr: &mut Expr, visit: &mut dyn FnMut(&mut Rel)) {
             visit(&mut subquery.rel);
         }
         _ => {}
+    }
+}
+
+/// What of a relation is computed ahead of rows that may never be asked for: below no operator that reads all rows before it
+/// gives one. There no error may be raised that a row road which stops earlier would not meet.
+#[derive(Default)]
+struct Ahead {
+    /// The parts without a form.
+    parts: HashSet<CteId>,
+    /// A window there may raise an error.
+    raises: bool,
+}
+
+impl Ahead {
+    fn look(&mut self, rel: &Rel, ahead: bool) {
+        let below = match rel {
+            Rel::CteScan { cte, .. } if ahead => {
+                self.parts.insert(*cte);
+                true
+            }
+            Rel::Window { calls, .. } => {
+                self.raises |= ahead && calls.iter().any(|(_, call)| vector::window_may_raise(call));
+                false
+            }
+            Rel::Join { left, right, .. } => {
+                self.look(left, ahead);
+                return self.look(right, false);
+            }
+            Rel::Aggregate { .. } | Rel::Sort { .. } | Rel::Distinct { .. } => false,
+            Rel::SetOp { op: SetOpKind::Union, all: true, .. } => ahead,
+            Rel::SetOp { .. } => false,
+            Rel::Limit { .. } => true,
+            _ => ahead,
+        };
+        inputs(rel).into_iter().for_each(|input| self.look(input, below));
     }
 }
 

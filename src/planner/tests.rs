@@ -364,3 +364,41 @@ fn what_all_arms_of_an_or_share_joins() {
     let text = text.to_owned() + " or (p_key = l_part and l_number = 4)";
     assert!(!plan(shop(), &text).contains("Filter: ((p_name"), "{text}");
 }
+
+/// What is computed once for all outer rows has no subquery left in its plan.
+#[test]
+fn correlated_subqueries_are_joined() {
+    let joined = [
+        "select c_key, (select count(*) from orders where o_customer = c_key) from customer",
+        "select c_key, (select max(o_day) + c_nation from orders where o_customer = c_key having count(*) > 1) from customer",
+        "select c_key, (select o_day from orders where o_customer = c_key order by o_key desc limit 1) from customer",
+        "select c_key, (select n_name from nation where n_key = c_nation) from customer",
+        "select c_key, exists (select from orders where o_customer = c_key and o_day < 3) from customer",
+        "select c_key from customer where c_nation = 3 or exists (select from orders where o_customer = c_key)",
+        "select c_key from customer where c_nation not in (select o_day from orders where o_customer = c_key)",
+        "select sum((select count(*) from orders where o_customer = c_key)) from customer",
+        "select c_key, l.* from customer, lateral (select count(*), min(o_day) from orders where o_customer = c_key) l",
+        "select c_key, o_day from customer, lateral (select * from orders where o_customer = c_key order by o_day limit 3) l",
+        "select c_key, l.* from customer, lateral (select o_day, count(*) from orders where o_customer = c_key group by 1) l",
+    ];
+    for text in joined {
+        let chosen = plan(shop(), text);
+        assert!(!chosen.contains("SubPlan") && !chosen.contains("Nested Loop"), "{text}\n{chosen}");
+        assert!(chosen.contains("Hash"), "{text}\n{chosen}");
+    }
+    let left_alone = [
+        // Few outer rows and an index.
+        "select o_key, (select count(*) from line where l_order = o_key) from orders where o_key = 7",
+        "select o_key, (select count(*) from line where l_order = o_key) from orders order by o_key limit 10",
+        // A group that nobody asks for might fail.
+        "select c_key, (select sum(10 / o_day) from orders where o_customer = c_key) from customer",
+        // No equality.
+        "select c_key, (select count(*) from orders where o_customer < c_key) from customer",
+        // Computed for some rows only.
+        "select case when c_key = 1 then 0 else (select count(*) from orders where o_customer = c_key) end from customer",
+    ];
+    for text in left_alone {
+        let chosen = plan(shop(), text);
+        assert!(chosen.contains("SubPlan"), "{text}\n{chosen}");
+    }
+}

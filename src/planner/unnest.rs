@@ -1,26 +1,53 @@
-//! Correlated subqueries of a filter become joins, so that they are computed once for all rows instead of once per row.
+//! Correlated subqueries and LATERAL items become joins, so that they are computed once for all outer rows instead of once per
+//! row (Neumann and Kemper 2015, in the cases where the outer rows' values need not be joined to the inner relation first: the
+//! columns that the correlation compares them with have them).
 //!
-//! - `EXISTS`, `NOT EXISTS` and `x = ANY (…)` as conjuncts: semi and anti joins. (As a conjunct, unknown is as good as
-//!   false; elsewhere they keep their three values and stay subqueries.)
-//! - A scalar aggregate, `x < (SELECT avg(y) … WHERE inner = outer)`: the aggregate grouped by the inner column, joined
-//!   to the outer rows (Kim 1982, with the empty group's NULL kept by an outer join). Only where no index serves the
-//!   correlation: with one, looking up a few groups is cheaper than computing all. `count` is left alone: its empty
-//!   group is 0, not NULL.
+//! - `EXISTS`, `NOT EXISTS`, `x = ANY (…)` and `NOT x = ANY (…)` as conjuncts: semi and anti joins. (As a conjunct, unknown is
+//!   as good as false; for the negation a NULL on either side is as good as a match.)
+//! - `EXISTS` as a value: an outer join with the distinct values of the inner columns that the correlation equates.
+//! - A scalar aggregate: grouped by those columns, joined by an outer join (Kim 1982); a group that is not there has the value
+//!   of an empty one. What is computed of aggregates is computed where the subquery stood.
+//! - A subquery that gives one row at most, by LIMIT 1 or by a unique key: an outer join with the first row of each group.
+//! - LATERAL: a join, under the same rules.
 //!
-//! Uncorrelated subqueries stay: they run once anyway, and `= ANY` is hashed.
+//! Aggregates, DISTINCT, LIMIT and window functions inside of what is pulled apart are computed per group, whose keys they let
+//! through ([`keyed`]). Such computing is for all groups, also those that no outer row asks for: it must not be able to raise an
+//! error, and where an index serves the correlation it must be worth it.
+//!
+//! What cannot be pulled apart stays as it is and is evaluated for each outer row. Uncorrelated subqueries stay: they run once
+//! anyway, and `= ANY` is hashed.
 
-use super::columns::{self, ColumnSet, free_columns, is_volatile, produced_in, rel_is_volatile, used_by};
-use super::estimate::Estimator;
+use super::columns::{
+    self, ColumnSet, for_exprs, for_rels, for_subqueries, free_columns, is_volatile, produced_in, rel_is_volatile,
+    used_by,
+};
+use super::rewrite::{Pass, filtered};
+use crate::catalog::builtin;
+use crate::catalog::image::Relation;
 use crate::executor::row::expr::operator_of;
-use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, ScanColumn, Subquery, SubqueryKind};
-use crate::types::{Datum, Type, oid};
+use crate::executor::vector::can_raise;
+use crate::sql::tree::{
+    AggregateCall, Call, ColumnId, Expr, ExprKind, Frame, FrameBound, FrameExclude, FrameUnit, JoinKind, Rel, RowOp,
+    ScanColumn, Subquery, SubqueryKind, WindowCall,
+};
+use crate::sql::visit;
+use crate::types::{Datum, Oid, Type, oid};
+
+const BOOL: Type = Type::new(oid::BOOL);
+const INT8: Type = Type::new(oid::INT8);
+/// pg_proc's row_number().
+const ROW_NUMBER: Oid = Oid(3100);
 
 /// Turns what can be turned of a filter's conditions into joins of its input.
-pub(super) fn unnest(known: &Estimator, mut input: Rel, conditions: Vec<Expr>) -> (Rel, Vec<Expr>) {
+pub(super) fn unnest(pass: &Pass<'_>, mut input: Rel, conditions: Vec<Expr>) -> (Rel, Vec<Expr>) {
     let mut left = Vec::with_capacity(conditions.len());
+    if !conditions.iter().any(has_subquery) {
+        return (input, conditions);
+    }
+    let rows = pass.rows(&input) * pass.all(&conditions.iter().collect::<Vec<_>>());
     for mut condition in conditions {
         if let Some((kind, subquery)) = membership(&condition) {
-            match join_of(known, subquery, &input) {
+            match join_of(pass, kind, subquery, &input, rows) {
                 Some((right, on)) => {
                     input = join(kind, input, right, on);
                     continue;
@@ -28,11 +55,58 @@ pub(super) fn unnest(known: &Estimator, mut input: Rel, conditions: Vec<Expr>) -
                 None => left.push(condition),
             }
         } else {
-            input = unnest_scalars(known, input, &mut condition);
+            values(pass, &mut input, rows, &mut condition);
             left.push(condition);
         }
     }
     (input, left)
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    let mut found = false;
+    for_subqueries(expr, &mut |_| found = true);
+    found
+}
+
+/// Joins to the input what the correlated subqueries of an expression ask for, about `rows` times; the expression then reads
+/// columns in their place.
+pub(super) fn values(pass: &Pass<'_>, input: &mut Rel, rows: f64, expr: &mut Expr) {
+    if pass.is_rechecked() || !has_subquery(expr) {
+        return;
+    }
+    visit::deeper(|| {
+        if let ExprKind::Subquery(subquery) = &mut expr.kind {
+            let found = match subquery.kind {
+                SubqueryKind::Scalar => scalar(pass, subquery, input, rows),
+                SubqueryKind::Exists => exists(pass, subquery, input, rows),
+                SubqueryKind::Array | SubqueryKind::Quantified { .. } => None,
+            };
+            if let Some((right, on, value)) = found
+                && keeps_order(input, &on)
+            {
+                attach(input, right, on);
+                *expr = value;
+                return;
+            }
+        }
+        // What is reached by few rows, or by none, is left where it is.
+        match &mut expr.kind {
+            ExprKind::Case { operand, arms, otherwise: _ } => {
+                if let Some((_, operand)) = operand {
+                    values(pass, input, rows, operand);
+                }
+                if let Some((when, _)) = arms.first_mut() {
+                    values(pass, input, rows, when);
+                }
+            }
+            ExprKind::Coalesce(args) => {
+                if let Some(first) = args.first_mut() {
+                    values(pass, input, rows, first);
+                }
+            }
+            _ => visit::expr_parts(expr, &mut |part| values(pass, input, rows, part)),
+        }
+    });
 }
 
 fn join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>) -> Rel {
@@ -43,6 +117,54 @@ fn join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>) -> Rel {
     Rel::Join { kind, left: Box::new(left), right: Box::new(right), on, lateral: false }
 }
 
+/// Whether [`attach`] leaves a relation's rows in the order that they have.
+fn keeps_order(rel: &Rel, on: &[Expr]) -> bool {
+    match rel {
+        other if !is_sorted(other) => true,
+        Rel::Sort { .. } => true,
+        Rel::Limit { input, .. } => matches!(**input, Rel::Sort { .. }),
+        Rel::Project { input, exprs } => {
+            let own: ColumnSet = exprs.iter().map(|(column, _)| *column).collect();
+            keeps_order(input, on) && !on.iter().any(|condition| used(condition).intersects(&own))
+        }
+        Rel::Filter { input, .. } => keeps_order(input, on),
+        _ => false,
+    }
+}
+
+/// Whether rows come in an order that the statement asks for.
+fn is_sorted(rel: &Rel) -> bool {
+    match rel {
+        Rel::Sort { .. } => true,
+        Rel::Project { input, .. }
+        | Rel::ProjectSet { input, .. }
+        | Rel::Filter { input, .. }
+        | Rel::Limit { input, .. }
+        | Rel::Distinct { input, .. } => is_sorted(input),
+        _ => false,
+    }
+}
+
+/// Joins what has one row at most for each of a relation's rows. A join keeps no order: it goes below a sort, or what a sort and a
+/// limit have chosen is sorted again.
+fn attach(rel: &mut Rel, right: Rel, on: Vec<Expr>) {
+    if is_sorted(rel)
+        && let Rel::Sort { input, .. } | Rel::Project { input, .. } | Rel::Filter { input, .. } = rel
+    {
+        return attach(input, right, on);
+    }
+    let keys = match rel {
+        Rel::Limit { input, .. } => match &**input {
+            Rel::Sort { keys, .. } => keys.clone(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    let left = std::mem::replace(rel, Rel::Values { columns: Vec::new(), rows: Vec::new() });
+    let joined = join(JoinKind::Left, left, right, on);
+    *rel = if keys.is_empty() { joined } else { Rel::Sort { input: Box::new(joined), keys } };
+}
+
 /// A condition that is membership in a subquery, and the join that it is.
 fn membership(condition: &Expr) -> Option<(JoinKind, &Subquery)> {
     match &condition.kind {
@@ -50,12 +172,19 @@ fn membership(condition: &Expr) -> Option<(JoinKind, &Subquery)> {
             SubqueryKind::Exists | SubqueryKind::Quantified { op: RowOp::Eq, all: false, .. } => {
                 Some((JoinKind::Semi, subquery))
             }
+            SubqueryKind::Quantified { op: RowOp::Ne, all: true, ref left, .. } if left.len() == 1 => {
+                Some((JoinKind::Anti, subquery))
+            }
             _ => None,
         },
         ExprKind::Not(inner) => match &inner.kind {
-            ExprKind::Subquery(subquery) if matches!(subquery.kind, SubqueryKind::Exists) => {
-                Some((JoinKind::Anti, subquery))
-            }
+            ExprKind::Subquery(subquery) => match &subquery.kind {
+                SubqueryKind::Exists => Some((JoinKind::Anti, subquery)),
+                SubqueryKind::Quantified { op: RowOp::Eq, all: false, left, .. } if left.len() == 1 => {
+                    Some((JoinKind::Anti, subquery))
+                }
+                _ => None,
+            },
             _ => None,
         },
         _ => None,
@@ -75,76 +204,491 @@ fn used(expr: &Expr) -> ColumnSet {
 }
 
 /// The right side and condition of the join that a membership test is; `None`: it stays a subquery.
-fn join_of(known: &Estimator, subquery: &Subquery, input: &Rel) -> Option<(Rel, Vec<Expr>)> {
+fn join_of(pass: &Pass<'_>, kind: JoinKind, subquery: &Subquery, input: &Rel, rows: f64) -> Option<(Rel, Vec<Expr>)> {
     let outer = produced(input);
-    let hangs = free_columns(&subquery.rel).intersects(&outer);
-    if !hangs || rel_is_volatile(&subquery.rel) || known.scans_correlated(&subquery.rel) {
-        return None;
-    }
-    let mut on = Vec::new();
-    let right = pull(subquery.rel.clone(), &outer, true, &mut on)?;
+    let mut pulling = Pulling::of(pass, &subquery.rel, &outer, rows)?;
+    pulling.set = true;
+    let right = pulling.pull(subquery.rel.clone())?;
+    let mut on = pulling.on;
     if let SubqueryKind::Quantified { left, compare, .. } = &subquery.kind {
         for ((left, column), function) in left.iter().zip(&subquery.columns).zip(compare) {
             let ty = match function.args {
                 [_, right] => Type::new(*right),
                 _ => return None,
             };
-            if is_volatile(left) || operator_of(function) != Some(RowOp::Eq) {
+            if is_volatile(left) || !matches!(operator_of(function), Some(RowOp::Eq | RowOp::Ne)) {
                 return None;
             }
             let right = Expr { kind: ExprKind::Column(*column), ty };
-            let call = Call { function, args: vec![left.clone(), right] };
-            on.push(Expr { kind: ExprKind::Call(call), ty: Type::new(oid::BOOL) });
+            let call = Call { function, args: vec![left.clone(), right.clone()] };
+            let mut equal = Expr { kind: ExprKind::Call(call), ty: BOOL };
+            if operator_of(function) == Some(RowOp::Ne) {
+                equal = Expr { kind: ExprKind::Not(Box::new(equal)), ty: BOOL };
+            }
+            if kind == JoinKind::Semi {
+                on.push(equal);
+                continue;
+            }
+            // NOT IN: a row with which the comparison is unknown keeps the outer row out as well.
+            let unknown = [right, left.clone()].map(|side| Expr { kind: ExprKind::IsNull(Box::new(side)), ty: BOOL });
+            let any = std::iter::once(equal).chain(unknown).collect();
+            on.push(Expr { kind: ExprKind::Or(any), ty: BOOL });
         }
     }
     Some((right, on))
 }
 
-/// Takes the conditions that name `outer` columns out of a relation; `None` when some cannot be taken out. `set`: only
-/// whether rows exist matters, so that order and duplicates may go.
-fn pull(rel: Rel, outer: &ColumnSet, set: bool, out: &mut Vec<Expr>) -> Option<Rel> {
-    if !free_columns(&rel).intersects(outer) {
-        return Some(rel);
+/// A correlated relation on its way out of what it stands in.
+struct Pulling<'a> {
+    pass: &'a Pass<'a>,
+    /// The columns that outer rows have.
+    outer: &'a ColumnSet,
+    /// How many outer rows there are thought to be.
+    rows: f64,
+    /// Only whether rows exist matters: order and duplicates may go.
+    set: bool,
+    /// The conditions that say which rows are whose.
+    on: Vec<Expr>,
+}
+
+impl<'a> Pulling<'a> {
+    /// `None`: the relation does not hang on these outer rows, or must not be moved.
+    fn of(pass: &'a Pass<'a>, rel: &Rel, outer: &'a ColumnSet, rows: f64) -> Option<Pulling<'a>> {
+        let mut locks = false;
+        for_rels(rel, &mut |part| locks |= matches!(part, Rel::LockRows { .. } | Rel::Working { .. }));
+        let moves =
+            free_columns(rel).intersects(outer) && !locks && !rel_is_volatile(rel) && !pass.scans_correlated(rel);
+        moves.then(|| Pulling { pass, outer, rows, set: false, on: Vec::new() })
     }
-    match rel {
-        Rel::Filter { input, predicate } => {
-            let (mut taken, mut kept) = (Vec::new(), Vec::new());
-            let mut all = Vec::new();
-            split(predicate, &mut all);
-            for condition in all {
-                if used(&condition).intersects(outer) { taken.push(condition) } else { kept.push(condition) }
-            }
-            let input = pull(*input, outer, set, out)?;
-            out.append(&mut taken);
-            Some(filter(input, kept))
+
+    fn hangs(&self, expr: &Expr) -> bool {
+        used(expr).intersects(self.outer)
+    }
+
+    /// Takes the conditions that name outer columns out of a relation; `None` when some cannot be taken out.
+    fn pull(&mut self, rel: Rel) -> Option<Rel> {
+        if !free_columns(&rel).intersects(self.outer) {
+            return Some(rel);
         }
-        Rel::Project { input, exprs } => {
-            if exprs.iter().any(|(_, expr)| used(expr).intersects(outer)) {
+        match rel {
+            Rel::Filter { input, predicate } => {
+                let mut all = Vec::new();
+                split(predicate, &mut all);
+                let (mut taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|condition| self.hangs(condition));
+                let input = self.pull(*input)?;
+                self.on.append(&mut taken);
+                Some(filter(input, kept))
+            }
+            Rel::Project { input, exprs } => {
+                if exprs.iter().any(|(_, expr)| self.hangs(expr)) {
+                    return None;
+                }
+                Some(Rel::Project { input: Box::new(self.pull(*input)?), exprs })
+            }
+            Rel::Join { kind: JoinKind::Inner, left, right, on, lateral: false } => {
+                let left = self.pull(*left)?;
+                let right = self.pull(*right)?;
+                let mut all = Vec::new();
+                split(on, &mut all);
+                let (mut taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|condition| self.hangs(condition));
+                self.on.append(&mut taken);
+                Some(join(JoinKind::Inner, left, right, kept))
+            }
+            Rel::Join { kind: kind @ (JoinKind::Left | JoinKind::Semi | JoinKind::Anti), left, right, on, lateral } => {
+                if self.hangs(&on) || free_columns(&right).intersects(self.outer) {
+                    return None;
+                }
+                let left = Box::new(self.pull(*left)?);
+                Some(Rel::Join { kind, left, right, on, lateral })
+            }
+            Rel::Sort { input, .. } if self.set => self.pull(*input),
+            Rel::Distinct { input, .. } if self.set => self.pull(*input),
+            Rel::Distinct { input, mut on } if !matches!(*input, Rel::Sort { .. }) => {
+                if on.iter().any(|expr| self.hangs(expr)) {
+                    return None;
+                }
+                let (input, keys) = self.keyed(*input)?;
+                on.extend(keys);
+                Some(Rel::Distinct { input: Box::new(input), on })
+            }
+            // Without keys of its own it gives a row for no rows as well.
+            Rel::Aggregate { input, keys: own, sets: None, aggregates, groupings }
+                if !own.is_empty() && groupings.is_empty() =>
+            {
+                if own.iter().any(|(_, key)| self.hangs(key))
+                    || aggregates.iter().any(|(_, call)| self.hangs_call(call))
+                {
+                    return None;
+                }
+                let (input, keys) = self.keyed(*input)?;
+                Some(grouped(input, keys, own, aggregates))
+            }
+            Rel::Limit { input, limit: Some(limit), offset, ties: None } if !self.set => {
+                let ExprKind::Const(Datum::Int8(limit)) = limit.kind else { return None };
+                let offset = match offset.map(|offset| offset.kind) {
+                    None | Some(ExprKind::Const(Datum::Null)) => 0,
+                    Some(ExprKind::Const(Datum::Int8(offset))) if offset >= 0 => offset,
+                    Some(_) => return None,
+                };
+                self.first_rows(*input, offset, limit).map(|(rel, _)| rel)
+            }
+            Rel::Window { input, mut partition, order, calls } if !self.set => {
+                let offsets =
+                    |bound: &FrameBound| !matches!(bound, FrameBound::Preceding(_) | FrameBound::Following(_));
+                let mut hangs = partition.iter().chain(order.iter().map(|key| &key.expr)).any(|expr| self.hangs(expr));
+                for (_, call) in &calls {
+                    hangs |= call.args.iter().chain(&call.filter).any(|expr| self.hangs(expr));
+                    hangs |= !offsets(&call.frame.start) || !offsets(&call.frame.end);
+                }
+                if hangs {
+                    return None;
+                }
+                let (input, keys) = self.keyed(*input)?;
+                partition.extend(keys);
+                Some(Rel::Window { input: Box::new(input), partition, order, calls })
+            }
+            _ => None,
+        }
+    }
+
+    fn hangs_call(&self, call: &AggregateCall) -> bool {
+        let AggregateCall { function: _, name: _, direct, args, distinct: _, order, filter, ty: _ } = call;
+        let order = order.iter().map(|key| &key.expr);
+        direct.iter().chain(args).chain(filter).chain(order).any(|expr| self.hangs(expr))
+    }
+
+    /// Pulls a relation of which something is computed per outer row: its correlation must be equalities, and the inner columns
+    /// in them say which rows belong together.
+    fn keyed(&mut self, rel: Rel) -> Option<(Rel, Vec<Expr>)> {
+        let raises = {
+            let mut raises = false;
+            for_rels(&rel, &mut |part| for_exprs(part, &mut |expr| raises |= can_raise(expr) && !self.hangs(expr)));
+            raises
+        };
+        let outside = std::mem::take(&mut self.on);
+        let set = std::mem::replace(&mut self.set, false);
+        let pulled = self.pull(rel);
+        self.set = set;
+        let on = std::mem::replace(&mut self.on, outside);
+        let mut rel = pulled?;
+        if raises {
+            return None;
+        }
+        let mut keys: Vec<Expr> = Vec::new();
+        for condition in on {
+            let ExprKind::Call(Call { function, mut args }) = condition.kind else { return None };
+            let inner = match &args[..] {
+                [a, b] if !self.hangs(a) && self.hangs(b) => 0,
+                [a, b] if self.hangs(a) && !self.hangs(b) => 1,
+                _ => return None,
+            };
+            let own = produced(&rel);
+            let (inside, across) = (used(&args[inner]), used(&args[1 - inner]));
+            if operator_of(function) != Some(RowOp::Eq)
+                || across.intersects(&own)
+                || inside.is_empty()
+                || !inside.is_subset(&own)
+                || can_raise(&args[0])
+                || can_raise(&args[1])
+            {
                 return None;
             }
-            Some(Rel::Project { input: Box::new(pull(*input, outer, set, out)?), exprs })
-        }
-        Rel::Join { kind: JoinKind::Inner, left, right, on, lateral: false } => {
-            let left = pull(*left, outer, set, out)?;
-            let right = pull(*right, outer, set, out)?;
-            let (mut all, mut kept) = (Vec::new(), Vec::new());
-            split(on, &mut all);
-            for condition in all {
-                if used(&condition).intersects(outer) { out.push(condition) } else { kept.push(condition) }
+            let key = match args[inner].kind {
+                ExprKind::Column(_) => args[inner].clone(),
+                _ => {
+                    let ty = args[inner].ty;
+                    let column = self.pass.column(ty);
+                    let key = Expr { kind: ExprKind::Column(column), ty };
+                    let computed = std::mem::replace(&mut args[inner], key.clone());
+                    rel = Rel::Project { input: Box::new(rel), exprs: vec![(column, computed)] };
+                    key
+                }
+            };
+            self.on.push(Expr { kind: ExprKind::Call(Call { function, args }), ty: condition.ty });
+            if !keys.iter().any(|other| is_column(other) == is_column(&key)) {
+                keys.push(key);
             }
-            Some(join(JoinKind::Inner, left, right, kept))
         }
-        Rel::Join { kind: kind @ (JoinKind::Left | JoinKind::Semi | JoinKind::Anti), left, right, on, lateral } => {
-            if used(&on).intersects(outer) || free_columns(&right).intersects(outer) {
-                return None;
-            }
-            let left = Box::new(pull(*left, outer, set, out)?);
-            Some(Rel::Join { kind, left, right, on, lateral })
+        let worth = !keys.is_empty() && self.is_worth(&rel, &keys);
+        worth.then_some((rel, keys))
+    }
+
+    /// Whether computing all groups beats looking up those that are asked for.
+    fn is_worth(&self, rel: &Rel, keys: &[Expr]) -> bool {
+        let indexed = keys.iter().filter_map(is_column).any(|key| has_index(rel, key));
+        !indexed || self.rows >= MANY_ROWS && self.rows * LOOKUP_ROWS > self.pass.rows(rel)
+    }
+
+    /// For every outer row the rows from `offset` on, `limit` at most; and the column of their numbers, from 1.
+    fn first_rows(&mut self, rel: Rel, offset: i64, limit: i64) -> Option<(Rel, Expr)> {
+        let (input, order) = match rel {
+            Rel::Sort { input, keys } => (*input, keys),
+            other => (other, Vec::new()),
+        };
+        if order.iter().any(|key| self.hangs(&key.expr) || can_raise(&key.expr)) {
+            return None;
         }
-        Rel::Sort { input, .. } if set => pull(*input, outer, set, out),
-        Rel::Distinct { input, .. } if set => pull(*input, outer, set, out),
+        let (input, keys) = self.keyed(input)?;
+        let number = Expr { kind: ExprKind::Column(self.pass.column(INT8)), ty: INT8 };
+        let call = WindowCall {
+            function: ROW_NUMBER,
+            name: "row_number",
+            aggregate: false,
+            args: Vec::new(),
+            filter: None,
+            frame: Frame {
+                unit: FrameUnit::Range,
+                start: FrameBound::UnboundedPreceding,
+                end: FrameBound::CurrentRow,
+                exclude: FrameExclude::NoOthers,
+            },
+            ty: INT8,
+        };
+        let calls = vec![(is_column(&number)?, call)];
+        let numbered = Rel::Window { input: Box::new(input), partition: keys, order, calls };
+        let mut conditions = vec![compared(&number, "<=", offset.saturating_add(limit))?];
+        if offset > 0 {
+            conditions.push(compared(&number, ">", offset)?);
+        }
+        Some((filtered(numbered, conditions), number))
+    }
+}
+
+/// Outer rows from which computing all groups may beat looking them up by an index.
+const MANY_ROWS: f64 = 1000.0;
+/// Rows that are read in passing in the time of one look-up.
+const LOOKUP_ROWS: f64 = 4.0;
+
+fn is_column(expr: &Expr) -> Option<ColumnId> {
+    match expr.kind {
+        ExprKind::Column(column) => Some(column),
         _ => None,
     }
+}
+
+fn compared(left: &Expr, operator: &str, right: i64) -> Option<Expr> {
+    let function = builtin::comparison(operator, oid::INT8)?;
+    let right = Expr { kind: ExprKind::Const(Datum::Int8(right)), ty: INT8 };
+    Some(Expr { kind: ExprKind::Call(Call { function, args: vec![left.clone(), right] }), ty: BOOL })
+}
+
+/// A grouping by `keys`, whose columns keep their numbers: above it they mean the same; and by keys of its own.
+fn grouped(input: Rel, keys: Vec<Expr>, own: Vec<(ColumnId, Expr)>, aggregates: Vec<(ColumnId, AggregateCall)>) -> Rel {
+    let keys = keys.into_iter().filter_map(|key| Some((is_column(&key)?, key))).chain(own).collect();
+    Rel::Aggregate { input: Box::new(input), keys, sets: None, aggregates, groupings: Vec::new() }
+}
+
+/// `EXISTS` as a value: what to join, how, and the value.
+fn exists(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Option<(Rel, Vec<Expr>, Expr)> {
+    let outer = produced(input);
+    let mut pulling = Pulling::of(pass, &subquery.rel, &outer, rows)?;
+    // Order, duplicates and what the rows hold do not matter.
+    let mut rel = subquery.rel.clone();
+    while let Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Distinct { input, .. } = rel {
+        rel = *input;
+    }
+    let (rel, keys) = pulling.keyed(rel)?;
+    let found = Expr { kind: ExprKind::IsNotNull(Box::new(keys.first()?.clone())), ty: BOOL };
+    Some((grouped(rel, keys, Vec::new(), Vec::new()), pulling.on, found))
+}
+
+/// A scalar subquery: what to join, how, and the value.
+fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Option<(Rel, Vec<Expr>, Expr)> {
+    let outer = produced(input);
+    let mut pulling = Pulling::of(pass, &subquery.rel, &outer, rows)?;
+    let mut rel = subquery.rel.clone();
+    let column = *subquery.columns.first()?;
+    let ty = pass.ty(column)?;
+    let mut value = Expr { kind: ExprKind::Column(column), ty };
+    let mut having = Vec::new();
+    loop {
+        rel = match rel {
+            Rel::Project { input, exprs } => {
+                if exprs.iter().any(|(_, expr)| has_subquery(expr)) {
+                    return None;
+                }
+                for (column, expr) in exprs.into_iter().rev() {
+                    let by = |other| (other == column).then(|| expr.clone());
+                    super::rewrite::substitute(&mut value, &by);
+                    having.iter_mut().for_each(|condition| super::rewrite::substitute(condition, &by));
+                }
+                *input
+            }
+            Rel::Filter { input, predicate } if is_total(&input) => {
+                if has_subquery(&predicate) {
+                    return None;
+                }
+                having.push(predicate);
+                *input
+            }
+            other => break rel = other,
+        }
+    }
+    match rel {
+        Rel::Aggregate { input, keys: own, sets: None, aggregates, groupings }
+            if own.is_empty() && groupings.is_empty() =>
+        {
+            let raises = |call: &AggregateCall| call.args.iter().chain(&call.filter).any(can_raise);
+            if aggregates.iter().any(|(_, call)| pulling.hangs_call(call) || raises(call) || !call.direct.is_empty()) {
+                return None;
+            }
+            let (input, keys) = pulling.keyed(*input)?;
+            let of_empty = |column: ColumnId| {
+                let (_, call) = aggregates.iter().find(|(own, _)| *own == column)?;
+                of_empty(column, call)
+            };
+            super::rewrite::substitute(&mut value, &of_empty);
+            having.iter_mut().for_each(|condition| super::rewrite::substitute(condition, &of_empty));
+            if !having.is_empty() {
+                let when = Expr { kind: ExprKind::And(having), ty: BOOL };
+                value = Expr { kind: ExprKind::Case { operand: None, arms: vec![(when, value)], otherwise: None }, ty };
+            }
+            Some((grouped(input, keys, Vec::new(), aggregates), pulling.on, value))
+        }
+        Rel::Limit { input, limit: Some(limit), offset: None, ties: None }
+            if having.is_empty() && matches!(limit.kind, ExprKind::Const(Datum::Int8(1))) =>
+        {
+            let (rel, number) = pulling.first_rows(*input, 0, 1)?;
+            Some((rel, pulling.on, where_found(number, value)))
+        }
+        rel if having.is_empty() => {
+            let (rel, keys) = pulling.keyed(rel)?;
+            if !is_one_per_key(&rel, &keys) {
+                return None;
+            }
+            let found = keys.first()?.clone();
+            Some((rel, pulling.on, where_found(found, value)))
+        }
+        _ => None,
+    }
+}
+
+/// NULL where the outer join found nothing.
+fn where_found(found: Expr, value: Expr) -> Expr {
+    let ty = value.ty;
+    let when = Expr { kind: ExprKind::IsNotNull(Box::new(found)), ty: BOOL };
+    Expr { kind: ExprKind::Case { operand: None, arms: vec![(when, value)], otherwise: None }, ty }
+}
+
+/// Whether a relation is a grouping without keys, filtered or computed from.
+fn is_total(rel: &Rel) -> bool {
+    match rel {
+        Rel::Aggregate { keys, sets, .. } => keys.is_empty() && sets.is_none(),
+        Rel::Project { input, .. } | Rel::Filter { input, .. } => is_total(input),
+        _ => false,
+    }
+}
+
+/// An aggregate's value where an outer join may have found no group: that of no rows.
+fn of_empty(column: ColumnId, call: &AggregateCall) -> Option<Expr> {
+    if !matches!(call.name, "count" | "regr_count") {
+        return None;
+    }
+    let counted = Expr { kind: ExprKind::Column(column), ty: call.ty };
+    let none = Expr { kind: ExprKind::Const(Datum::Int8(0)), ty: INT8 };
+    Some(Expr { kind: ExprKind::Coalesce(vec![counted, none]), ty: call.ty })
+}
+
+/// Whether a relation has at most one row for each value of the keys.
+fn is_one_per_key(rel: &Rel, keys: &[Expr]) -> bool {
+    match rel {
+        Rel::Filter { input, .. } => is_one_per_key(input, keys),
+        Rel::Scan { relation, columns } => is_unique(relation, columns, keys),
+        _ => false,
+    }
+}
+
+fn is_unique(relation: &Relation, columns: &[(ScanColumn, ColumnId)], keys: &[Expr]) -> bool {
+    let is_key = |attribute: i16| {
+        let column = columns.iter().find(|(what, _)| *what == ScanColumn::Attribute(attribute));
+        column.is_some_and(|(_, column)| keys.iter().any(|key| is_column(key) == Some(*column)))
+    };
+    relation.indexes.iter().any(|index| {
+        let whole = index.unique && !index.deferrable && index.predicate.is_none();
+        whole && index.keys.iter().all(|key| key.attribute > 0 && is_key(key.attribute))
+    })
+}
+
+/// A LATERAL item as a plain one, where it can be: the join with what it gives for all outer rows.
+pub(super) fn lateral(pass: &Pass<'_>, rel: Rel) -> Rel {
+    let Rel::Join { kind: kind @ (JoinKind::Inner | JoinKind::Left), left, right, on, lateral: true } = rel else {
+        return rel;
+    };
+    match lateral_parts(pass, kind, &left, &right, &on) {
+        Some((kind, right, conditions, above)) => {
+            let joined = join(kind, *left, right, conditions);
+            above.into_iter().fold(joined, |input, exprs| Rel::Project { input: Box::new(input), exprs })
+        }
+        None => Rel::Join { kind, left, right, on, lateral: true },
+    }
+}
+
+type Projections = Vec<Vec<(ColumnId, Expr)>>;
+
+/// How to join a LATERAL item: the kind, the right side, the conditions, and what is computed above, lowest first.
+fn lateral_parts(
+    pass: &Pass<'_>,
+    kind: JoinKind,
+    left: &Rel,
+    right: &Rel,
+    on: &Expr,
+) -> Option<(JoinKind, Rel, Vec<Expr>, Projections)> {
+    if pass.is_rechecked() || is_volatile(on) {
+        return None;
+    }
+    let outer = produced(left);
+    let mut pulling = Pulling::of(pass, right, &outer, pass.rows(left))?;
+    let mut conditions = Vec::new();
+    split(on.clone(), &mut conditions);
+    let mut rel = right.clone();
+    if is_total(&rel) {
+        // One row for every outer row, whatever there is.
+        if !conditions.is_empty() {
+            return None;
+        }
+        let mut above = Vec::new();
+        while let Rel::Project { input, exprs } = rel {
+            above.push(exprs);
+            rel = *input;
+        }
+        let Rel::Aggregate { input, aggregates, groupings, .. } = rel else { return None };
+        let raises = |call: &AggregateCall| call.args.iter().chain(&call.filter).any(can_raise);
+        let stays = |call: &AggregateCall| pulling.hangs_call(call) || raises(call) || !call.direct.is_empty();
+        if !groupings.is_empty() || aggregates.iter().any(|(_, call)| stays(call)) {
+            return None;
+        }
+        let (input, keys) = pulling.keyed(*input)?;
+        // A count is computed by another number and gets its own above the join.
+        let mut counts = Vec::new();
+        let aggregates = aggregates.into_iter().map(|(column, call)| match of_empty(column, &call) {
+            None => (column, call),
+            Some(_) => {
+                let inner = pass.column(call.ty);
+                counts.extend(of_empty(inner, &call).map(|value| (column, value)));
+                (inner, call)
+            }
+        });
+        let right = grouped(input, keys, Vec::new(), aggregates.collect());
+        above.push(counts);
+        above.reverse();
+        return Some((JoinKind::Left, right, pulling.on, above));
+    }
+    // Computed above an inner join, it may read the outer row.
+    let mut above = Vec::new();
+    while kind == JoinKind::Inner
+        && let Rel::Project { input, exprs } = rel
+    {
+        above.push(exprs);
+        rel = *input;
+    }
+    above.reverse();
+    let own: ColumnSet = above.iter().flatten().map(|(column, _)| *column).collect();
+    if conditions.iter().any(|condition| used(condition).intersects(&own)) {
+        return None;
+    }
+    let right = pulling.pull(rel)?;
+    conditions.append(&mut pulling.on);
+    Some((kind, right, conditions, above))
 }
 
 fn split(predicate: Expr, out: &mut Vec<Expr>) {
@@ -165,96 +709,6 @@ fn filter(input: Rel, conditions: Vec<Expr>) -> Rel {
     }
 }
 
-/// Joins the scalar aggregates that a comparison names to the input; the comparison then reads their columns.
-fn unnest_scalars(known: &Estimator, mut input: Rel, condition: &mut Expr) -> Rel {
-    // Only the sides of a comparison: anywhere deeper the subquery might not be evaluated for every row.
-    let ExprKind::Call(Call { function, args }) = &mut condition.kind else { return input };
-    if operator_of(function).is_none() {
-        return input;
-    }
-    for side in args {
-        let scalar = match &mut side.kind {
-            ExprKind::Subquery(subquery) => subquery,
-            _ => continue,
-        };
-        if !matches!(scalar.kind, SubqueryKind::Scalar) || known.scans_correlated(&scalar.rel) {
-            continue;
-        }
-        let outer = produced(&input);
-        let Some((right, on)) = grouped(&scalar.rel, scalar.columns[0], &outer) else { continue };
-        let column = scalar.columns[0];
-        side.kind = ExprKind::Column(column);
-        input = join(JoinKind::Left, input, right, on);
-    }
-    input
-}
-
-/// A scalar aggregate as a grouped one, with the condition that joins its groups to the outer rows.
-fn grouped(rel: &Rel, column: ColumnId, outer: &ColumnSet) -> Option<(Rel, Vec<Expr>)> {
-    if !free_columns(rel).intersects(outer) || rel_is_volatile(rel) {
-        return None;
-    }
-    match rel {
-        Rel::Project { input, exprs } => {
-            let (right, on) = grouped_aggregate(input, outer)?;
-            let own: ColumnSet = match &**input {
-                Rel::Aggregate { aggregates, .. } => aggregates.iter().map(|(column, _)| *column).collect(),
-                _ => return None,
-            };
-            for (target, expr) in exprs {
-                if used(expr).intersects(outer) || *target == column && !is_strict_in(expr, &own) {
-                    return None;
-                }
-            }
-            Some((Rel::Project { input: Box::new(right), exprs: exprs.clone() }, on))
-        }
-        Rel::Aggregate { .. } => grouped_aggregate(rel, outer),
-        _ => None,
-    }
-}
-
-fn grouped_aggregate(rel: &Rel, outer: &ColumnSet) -> Option<(Rel, Vec<Expr>)> {
-    let Rel::Aggregate { input, keys, sets: None, aggregates, groupings } = rel else { return None };
-    let total = |name: &str| matches!(name, "sum" | "avg" | "min" | "max");
-    if !keys.is_empty() || !groupings.is_empty() || !aggregates.iter().all(|(_, call)| total(call.name)) {
-        return None;
-    }
-    if aggregates.iter().any(|(_, call)| call.args.iter().chain(&call.filter).any(|expr| used(expr).intersects(outer)))
-    {
-        return None;
-    }
-    let mut on = Vec::new();
-    let input = pull((**input).clone(), outer, false, &mut on)?;
-    let mut keys = Vec::new();
-    for condition in &on {
-        let ExprKind::Call(Call { function, args }) = &condition.kind else { return None };
-        let [a, b] = &args[..] else { return None };
-        let inner = match (used(a).intersects(outer), used(b).intersects(outer)) {
-            (true, false) => b,
-            (false, true) => a,
-            _ => return None,
-        };
-        let ExprKind::Column(key) = inner.kind else { return None };
-        if operator_of(function) != Some(RowOp::Eq) || has_index(&input, key) {
-            return None;
-        }
-        if !keys.iter().any(|(column, _)| *column == key) {
-            // The group's key takes the number of the column that it is: above the aggregate it means the same.
-            keys.push((key, inner.clone()));
-        }
-    }
-    (!keys.is_empty()).then(|| {
-        let grouped = Rel::Aggregate {
-            input: Box::new(input),
-            keys,
-            sets: None,
-            aggregates: aggregates.clone(),
-            groupings: Vec::new(),
-        };
-        (grouped, on)
-    })
-}
-
 /// Whether some index begins with a column.
 fn has_index(rel: &Rel, column: ColumnId) -> bool {
     if let Rel::Scan { relation, columns } = rel {
@@ -270,16 +724,4 @@ fn has_index(rel: &Rel, column: ColumnId) -> bool {
         });
     }
     columns::inputs(rel).into_iter().any(|input| has_index(input, column))
-}
-
-/// Whether an expression is NULL when the columns are.
-fn is_strict_in(expr: &Expr, columns: &ColumnSet) -> bool {
-    match &expr.kind {
-        ExprKind::Column(column) => columns.contains(*column),
-        ExprKind::Call(Call { function, args }) => {
-            function.strict && !function.set && args.iter().any(|arg| is_strict_in(arg, columns))
-        }
-        ExprKind::Relabel(arg) | ExprKind::CoerceViaIo(arg) => is_strict_in(arg, columns),
-        _ => false,
-    }
 }

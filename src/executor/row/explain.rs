@@ -188,7 +188,10 @@ fn to_json(shown: &Shown, options: ExplainOptions, label: Option<&str>) -> Json 
 /// The relations with a plan for either road, and the scans of tables, from a node down.
 fn collect<'p>(node: &'p Node, roads: &mut Vec<(&'p Node, &'p Road)>, scans: &mut Vec<&'p Node>) {
     match &node.kind {
-        Kind::Road(road) => roads.push((node, road)),
+        Kind::Road(road) => {
+            roads.push((node, road));
+            return collect(&road.row, roads, scans);
+        }
         Kind::SeqScan(_) | Kind::IndexScan(_) => scans.push(node),
         _ => {}
     }

@@ -1,6 +1,9 @@
 //! The value that a group met first: what is shown of equal values that look different (1.0 and 1.00, 1 month and 30 days).
+//!
+//! Where several threads read, it is the first of one of them.
 
 use super::aggregate::{One, States};
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
 use arrow_schema::{DataType, Field, FieldRef};
 use datafusion::arrow::compute::{interleave, take};
@@ -68,6 +71,17 @@ struct Groups {
     bytes: usize,
 }
 
+/// A view array holds on to the whole batch that it was taken from: its values are copied out.
+fn compact(array: ArrayRef) -> ArrayRef {
+    if let Some(texts) = array.as_string_view_opt() {
+        return Arc::new(texts.gc());
+    }
+    match array.as_binary_view_opt() {
+        Some(bytes) => Arc::new(bytes.gc()),
+        None => array,
+    }
+}
+
 /// A group that has met no row.
 const NONE: (usize, usize) = (0, 0);
 
@@ -95,7 +109,7 @@ impl GroupsAccumulator for Groups {
             }
         }
         if !rows.is_empty() {
-            let first = take(&values[0], &UInt32Array::from(rows), None)?;
+            let first = compact(take(&values[0], &UInt32Array::from(rows), None)?);
             self.bytes += first.get_array_memory_size();
             self.kept.push(first);
         }

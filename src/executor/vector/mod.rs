@@ -31,4 +31,10 @@ pub(crate) use expression::can_raise;
 pub(crate) use measure::{Operator, Run};
 pub use stream::Analytics;
 pub(crate) use stream::{Given, Stream, explain};
+pub(crate) use translate::window_may_raise;
 pub(crate) use whole::hangs_on_order;
+
+/// Whether values of a type have a form there.
+pub(crate) fn holds(ty: crate::types::Type) -> bool {
+    form::Form::holds(ty)
+}

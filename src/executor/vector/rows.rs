@@ -5,7 +5,6 @@
 //! [`Source`] fill a batch where the channel to its leaf has room. So neither side waits for the other with rows in hand, and no
 //! more than some batches lie between them.
 
-use super::error::external;
 use super::form::{Form, Writer};
 use super::scan::schema;
 use crate::error::{Error, Result};
@@ -281,7 +280,8 @@ impl ExecutionPlan for Rows {
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
         let Some(mut channel) = self.channel.lock().take() else {
-            return Err(external(Error::internal("a part's rows were read twice")));
+            // A join that has run out of memory begins anew: what has been read is gone.
+            return Err(DataFusionError::ResourcesExhausted("a part's rows cannot be read twice".to_owned()));
         };
         let (schema, projection) = (self.projected()?, self.projection.clone());
         let metrics = BaselineMetrics::new(&self.metrics, partition);

@@ -37,7 +37,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 /// Row ids that a partition takes at a time.
@@ -119,6 +119,8 @@ pub(crate) struct Scan {
     /// The next row id to be taken, and the end.
     next: Arc<AtomicU64>,
     end: u64,
+    /// By partition: it is being read, or has been.
+    begun: Arc<[AtomicBool]>,
     ctx: StatementContext,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -152,6 +154,7 @@ impl Scan {
             rows: of.rows as usize,
             next: Arc::new(AtomicU64::new(1)),
             end,
+            begun: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
             ctx: of.ctx.clone(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -205,6 +208,10 @@ impl ExecutionPlan for Scan {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if self.begun[partition].swap(true, Ordering::Relaxed) {
+            // A join that has run out of memory begins anew: the morsels that were taken are gone.
+            return Err(DataFusionError::ResourcesExhausted("a scan cannot be read twice".to_owned()));
+        }
         Ok(Box::pin(Morsels::new(self, BaselineMetrics::new(&self.metrics, partition))?))
     }
 

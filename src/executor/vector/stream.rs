@@ -294,7 +294,14 @@ impl Stream {
             }
             let mut sent = false;
             for source in &mut self.sources {
-                match source.feed(f)? {
+                let fed = match source.feed(f) {
+                    // It may be the plan that has the memory: the row road shares it with nobody.
+                    Err(error) if error.code() == SqlState::OutOfMemory && error.waiter().is_none() => {
+                        return Ok(Some(Err(Failure::Again(error))));
+                    }
+                    fed => fed?,
+                };
+                match fed {
                     Fed::Sent => sent = true,
                     Fed::Idle => {}
                     Fed::Broken => {

@@ -12,6 +12,7 @@ use super::form::{Form, Writer};
 use crate::error::Error;
 use crate::executor::StatementContext;
 use crate::executor::functions::aggregate::SortOrder;
+use crate::executor::memory::datum_bytes;
 use crate::executor::window::{self, Frame};
 use crate::types::{Datum, Oid, Type};
 use arrow_array::cast::AsArray;
@@ -346,7 +347,7 @@ impl Run {
                 if split > 0 {
                     self.open.push(batch.slice(0, split));
                 }
-                self.reservation.try_grow(batch.get_array_memory_size())?;
+                self.reservation.try_grow(bytes_of(&batch))?;
                 if split == 0 && !self.goes_on(&batch)? {
                     Some(batch)
                 } else if split == 0 {
@@ -368,7 +369,7 @@ impl Run {
         drop(whole);
         self.reservation.free();
         if let Some(rest) = rest {
-            self.reservation.try_grow(rest.get_array_memory_size())?;
+            self.reservation.try_grow(bytes_of(&rest))?;
             self.open.push(rest);
         }
         Ok(Some(computed))
@@ -434,9 +435,8 @@ impl Run {
                     group += 1;
                 }
                 groups.push(range.len());
-                let wide = arrays.len() + usize::from(key.is_some());
-                reservation.grow(range.len() * wide * size_of::<Datum>()).map_err(|error| short(&error))?;
                 let part = Part::new(spec, &arrays, filter.as_ref(), key.as_ref(), range.clone()).map_err(external)?;
+                reservation.grow(part.bytes()).map_err(|error| short(&error))?;
                 let call = window::Call {
                     name: spec.name,
                     function: spec.function,
@@ -456,6 +456,21 @@ impl Run {
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
+}
+
+/// What a batch and its copy in one piece take: its values alone, since view arrays share buffers with other batches.
+fn bytes_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter().map(|array| {
+        let views = size_of::<u128>() * array.len();
+        if let Some(texts) = array.as_string_view_opt() {
+            return views + texts.total_buffer_bytes_used();
+        }
+        match array.as_binary_view_opt() {
+            Some(bytes) => views + bytes.total_buffer_bytes_used(),
+            None => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()),
+        }
+    });
+    2 * columns.sum::<usize>()
 }
 
 /// Memory that is short sends the relation to the row road.
@@ -494,6 +509,10 @@ impl<'a> Part<'a> {
             _ => Vec::new(),
         };
         Ok(Part { spec, rows: range.len(), args, keys, filter, start: range.start })
+    }
+
+    fn bytes(&self) -> usize {
+        self.args.iter().chain(&self.keys).map(datum_bytes).sum()
     }
 }
 

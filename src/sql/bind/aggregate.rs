@@ -12,7 +12,7 @@ use crate::catalog::image::ConstraintKind;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Function;
 use crate::sql::ast::{self, GroupItem};
-use crate::sql::columns::{ColumnSet, is_volatile, used_by};
+use crate::sql::columns::{ColumnSet, is_volatile, produced_in, used_by};
 use crate::sql::tree::{AggregateCall, ColumnId, Expr, ExprKind, Rel, SortKey, Subscript};
 use crate::sql::visit;
 use crate::types::{Datum, Type, oid};
@@ -644,7 +644,7 @@ fn same_boxes(a: Option<&Expr>, b: Option<&Expr>) -> bool {
     }
 }
 
-/// Whether two expressions are the same tree (PostgreSQL's `equal`). Subqueries never are.
+/// Whether two expressions are the same tree (PostgreSQL's `equal`). Subqueries that were written twice never are.
 pub(crate) fn same_expr(a: &Expr, b: &Expr) -> bool {
     use ExprKind as E;
     if a.ty != b.ty {
@@ -721,6 +721,15 @@ pub(crate) fn same_expr(a: &Expr, b: &Expr) -> bool {
             same_expr(aa, ba) && same_expr(ae, &be)
         }
         (E::SqlValue(a), E::SqlValue(b)) => a == b,
+        (E::Subquery(a), E::Subquery(b)) => {
+            // Bound once, and named twice by its place or its alias: every binding brings forth columns of its own.
+            let columns = [&a.rel, &b.rel].map(|rel| {
+                let mut columns = ColumnSet::new();
+                produced_in(rel, &mut columns);
+                columns
+            });
+            !columns[0].is_empty() && columns[0] == columns[1]
+        }
         _ => false,
     })
 }

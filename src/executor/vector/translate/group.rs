@@ -65,7 +65,11 @@ impl Translator<'_> {
             } else {
                 // Equal values may have several texts: grouped by what is equal, shown as the one that came first.
                 group.push(self.key(key.clone()).alias(format!("k{}", column.0)));
-                let first = Arc::new(AggregateUDF::from(First::new(key.form.arrow())));
+                // Beside count(DISTINCT x) any will do, of an aggregate that SingleDistinctToGroupBy knows.
+                let first = match calls.iter().any(|(_, call, _)| is_distinct(call)) {
+                    true => min_udaf(),
+                    false => Arc::new(AggregateUDF::from(First::new(key.form.arrow()))),
+                };
                 values.push(call_of(first, vec![key.expr], false, None).alias(name(column)));
             }
         }
@@ -183,6 +187,10 @@ impl Translator<'_> {
         let keys: Vec<(ColumnId, Expr)> = columns.iter().map(|column| (*column, self.column_expr(*column))).collect();
         self.aggregate(input, &keys, &[], needed)
     }
+}
+
+fn is_distinct(call: &DfExpr) -> bool {
+    matches!(call, DfExpr::AggregateFunction(call) if call.params.distinct)
 }
 
 fn call_of(function: Arc<AggregateUDF>, args: Vec<DfExpr>, distinct: bool, filter: Option<Box<DfExpr>>) -> DfExpr {

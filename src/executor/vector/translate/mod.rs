@@ -11,6 +11,8 @@ mod join;
 mod set;
 mod window;
 
+pub(crate) use window::window_may_raise;
+
 use super::expression::{can_raise, name};
 use super::form::Form;
 use super::rows::Rows;
@@ -347,7 +349,13 @@ impl<'a> Translator<'a> {
                 keys.iter().for_each(|key| used_by(&key.expr, &mut needed));
                 self.sort(input, keys, fetch.map(|fetch| fetch.saturating_add(skip)), &needed)?
             }
-            _ => self.rel(input, needed)?,
+            // Rows behind the last that is wanted are computed too: they must not raise an error.
+            _ => {
+                let streaming = std::mem::replace(&mut self.streaming, true);
+                let plan = self.rel(input, needed);
+                self.streaming = streaming;
+                plan?
+            }
         };
         Ok(LogicalPlanBuilder::from(plan).limit(skip, fetch)?.build()?)
     }

@@ -29,7 +29,9 @@ impl Translator<'_> {
         let plan = self.window_inner(input, partition, order, calls, needed);
         self.streaming = streaming;
         // Partition by partition is given: a later one may raise an error.
-        self.held |= streaming && calls.iter().any(|(_, call)| may_raise(call));
+        if streaming && calls.iter().any(|(_, call)| window_may_raise(call)) {
+            return Err(Refused::because("an error may come after rows"));
+        }
         plan
     }
 
@@ -152,11 +154,12 @@ fn is_exact(call: &WindowCall) -> bool {
     }
 }
 
-/// Whether computing a call over sorted rows may end in an error.
-fn may_raise(call: &WindowCall) -> bool {
-    let by_name = match call.aggregate {
-        true => !is_exact(call),
-        false => matches!(call.name, "ntile" | "nth_value"),
+/// Whether computing a call over sorted rows may end in an error, but for sums beyond all bounds.
+pub(crate) fn window_may_raise(call: &WindowCall) -> bool {
+    let by_name = match call.name {
+        "count" | "sum" | "avg" | "min" | "max" | "bool_and" | "bool_or" | "every" => false,
+        "array_agg" | "string_agg" => false,
+        name => call.aggregate || matches!(name, "ntile" | "nth_value"),
     };
     let by_value = call.frame.unit == FrameUnit::Range
         && [&call.frame.start, &call.frame.end]
