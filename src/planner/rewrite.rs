@@ -25,6 +25,7 @@ pub fn statement(mut statement: Statement, known: &Estimator) -> Statement {
         types: statement.columns.clone(),
         first: columns_end(&statement),
         made: RefCell::default(),
+        values: RefCell::default(),
         rechecked: Cell::new(false),
         limited: Cell::new(false),
     };
@@ -65,6 +66,8 @@ pub(super) struct Pass<'a> {
     /// The number of the first column that rewriting makes, and the types of those made so far.
     first: u32,
     made: RefCell<Vec<Type>>,
+    /// Subqueries that have been joined, by the columns that they bring forth, and what stands in their place.
+    values: RefCell<Vec<(ColumnSet, Expr)>>,
     /// Rows of the relation under way may be judged again when others have changed them: what a subquery gave for such a row
     /// must not be kept.
     rechecked: Cell<bool>,
@@ -94,6 +97,17 @@ impl Pass<'_> {
             Some(made) => self.made.borrow().get(made as usize).copied(),
             None => self.types.get(column.0 as usize).copied(),
         }
+    }
+
+    /// What stands in place of a subquery that has been joined to a relation already: it was named twice, or copied.
+    pub(super) fn value_of(&self, subquery: &ColumnSet, columns: &ColumnSet) -> Option<Expr> {
+        let values = self.values.borrow();
+        let (_, value) = values.iter().find(|(other, _)| other == subquery && !subquery.is_empty())?;
+        used(value).is_subset(columns).then(|| value.clone())
+    }
+
+    pub(super) fn note_value(&self, subquery: ColumnSet, value: &Expr) {
+        self.values.borrow_mut().push((subquery, value.clone()));
     }
 
     pub(super) fn is_rechecked(&self) -> bool {

@@ -24,8 +24,9 @@ use super::columns::{
 use super::rewrite::{Pass, filtered};
 use crate::catalog::builtin;
 use crate::catalog::image::Relation;
+use crate::executor::functions::Function;
 use crate::executor::row::expr::operator_of;
-use crate::executor::vector::can_raise;
+use crate::executor::vector::{can_raise, window_may_raise};
 use crate::sql::tree::{
     AggregateCall, Call, ColumnId, Expr, ExprKind, Frame, FrameBound, FrameExclude, FrameUnit, JoinKind, Rel, RowOp,
     ScanColumn, Subquery, SubqueryKind, WindowCall,
@@ -76,6 +77,11 @@ pub(super) fn values(pass: &Pass<'_>, input: &mut Rel, rows: f64, expr: &mut Exp
     }
     visit::deeper(|| {
         if let ExprKind::Subquery(subquery) = &mut expr.kind {
+            let identity = produced(&subquery.rel);
+            if let Some(value) = pass.value_of(&identity, &produced(input)) {
+                *expr = value;
+                return;
+            }
             let found = match subquery.kind {
                 SubqueryKind::Scalar => scalar(pass, subquery, input, rows),
                 SubqueryKind::Exists => exists(pass, subquery, input, rows),
@@ -85,6 +91,7 @@ pub(super) fn values(pass: &Pass<'_>, input: &mut Rel, rows: f64, expr: &mut Exp
                 && keeps_order(input, &on)
             {
                 attach(input, right, on);
+                pass.note_value(identity, &value);
                 *expr = value;
                 return;
             }
@@ -140,6 +147,7 @@ fn is_sorted(rel: &Rel) -> bool {
         | Rel::ProjectSet { input, .. }
         | Rel::Filter { input, .. }
         | Rel::Limit { input, .. }
+        | Rel::LockRows { input, .. }
         | Rel::Distinct { input, .. } => is_sorted(input),
         _ => false,
     }
@@ -148,10 +156,14 @@ fn is_sorted(rel: &Rel) -> bool {
 /// Joins what has one row at most for each of a relation's rows. A join keeps no order: it goes below a sort, or what a sort and a
 /// limit have chosen is sorted again.
 fn attach(rel: &mut Rel, right: Rel, on: Vec<Expr>) {
-    if is_sorted(rel)
-        && let Rel::Sort { input, .. } | Rel::Project { input, .. } | Rel::Filter { input, .. } = rel
-    {
-        return attach(input, right, on);
+    match rel {
+        Rel::Sort { input, .. } => {
+            let left = std::mem::replace(&mut **input, Rel::Values { columns: Vec::new(), rows: Vec::new() });
+            **input = join(JoinKind::Left, left, right, on);
+            return;
+        }
+        Rel::Project { input, .. } | Rel::Filter { input, .. } if is_sorted(input) => return attach(input, right, on),
+        _ => {}
     }
     let keys = match rel {
         Rel::Limit { input, .. } => match &**input {
@@ -208,6 +220,8 @@ fn join_of(pass: &Pass<'_>, kind: JoinKind, subquery: &Subquery, input: &Rel, ro
     let outer = produced(input);
     let mut pulling = Pulling::of(pass, &subquery.rel, &outer, rows)?;
     pulling.set = true;
+    // What EXISTS's rows hold is not computed.
+    pulling.safe = matches!(subquery.kind, SubqueryKind::Quantified { .. });
     let right = pulling.pull(subquery.rel.clone())?;
     let mut on = pulling.on;
     if let SubqueryKind::Quantified { left, compare, .. } = &subquery.kind {
@@ -229,6 +243,9 @@ fn join_of(pass: &Pass<'_>, kind: JoinKind, subquery: &Subquery, input: &Rel, ro
                 on.push(equal);
                 continue;
             }
+            if function.args.contains(&oid::RECORD) {
+                return None;
+            }
             // NOT IN: a row with which the comparison is unknown keeps the outer row out as well.
             let unknown = [right, left.clone()].map(|side| Expr { kind: ExprKind::IsNull(Box::new(side)), ty: BOOL });
             let any = std::iter::once(equal).chain(unknown).collect();
@@ -247,6 +264,9 @@ struct Pulling<'a> {
     rows: f64,
     /// Only whether rows exist matters: order and duplicates may go.
     set: bool,
+    /// What is computed for rows that no outer row asks for must not be able to raise an error. (Conditions may: they are
+    /// tested where the rows are read, as PostgreSQL does.)
+    safe: bool,
     /// The conditions that say which rows are whose.
     on: Vec<Expr>,
 }
@@ -258,7 +278,7 @@ impl<'a> Pulling<'a> {
         for_rels(rel, &mut |part| locks |= matches!(part, Rel::LockRows { .. } | Rel::Working { .. }));
         let moves =
             free_columns(rel).intersects(outer) && !locks && !rel_is_volatile(rel) && !pass.scans_correlated(rel);
-        moves.then(|| Pulling { pass, outer, rows, set: false, on: Vec::new() })
+        moves.then(|| Pulling { pass, outer, rows, set: false, safe: true, on: Vec::new() })
     }
 
     fn hangs(&self, expr: &Expr) -> bool {
@@ -275,12 +295,15 @@ impl<'a> Pulling<'a> {
                 let mut all = Vec::new();
                 split(predicate, &mut all);
                 let (mut taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|condition| self.hangs(condition));
+                if !is_read(&input) && kept.iter().any(can_raise) {
+                    return None;
+                }
                 let input = self.pull(*input)?;
                 self.on.append(&mut taken);
                 Some(filter(input, kept))
             }
             Rel::Project { input, exprs } => {
-                if exprs.iter().any(|(_, expr)| self.hangs(expr)) {
+                if exprs.iter().any(|(_, expr)| self.hangs(expr) || self.safe && can_raise(expr)) {
                     return None;
                 }
                 Some(Rel::Project { input: Box::new(self.pull(*input)?), exprs })
@@ -302,12 +325,14 @@ impl<'a> Pulling<'a> {
                 Some(Rel::Join { kind, left, right, on, lateral })
             }
             Rel::Sort { input, .. } if self.set => self.pull(*input),
-            Rel::Distinct { input, .. } if self.set => self.pull(*input),
+            // DISTINCT ON chooses among rows that differ.
+            Rel::Distinct { input, .. } if self.set && !matches!(*input, Rel::Sort { .. }) => self.pull(*input),
             Rel::Distinct { input, mut on } if !matches!(*input, Rel::Sort { .. }) => {
-                if on.iter().any(|expr| self.hangs(expr)) {
+                if on.iter().any(|expr| self.hangs(expr) || can_raise(expr)) {
                     return None;
                 }
                 let (input, keys) = self.keyed(*input)?;
+                let keys = keys.into_iter().map(|key| key.column);
                 on.extend(keys);
                 Some(Rel::Distinct { input: Box::new(input), on })
             }
@@ -315,8 +340,8 @@ impl<'a> Pulling<'a> {
             Rel::Aggregate { input, keys: own, sets: None, aggregates, groupings }
                 if !own.is_empty() && groupings.is_empty() =>
             {
-                if own.iter().any(|(_, key)| self.hangs(key))
-                    || aggregates.iter().any(|(_, call)| self.hangs_call(call))
+                if own.iter().any(|(_, key)| self.hangs(key) || can_raise(key))
+                    || aggregates.iter().any(|(_, call)| self.hangs_call(call) || call_raises(call))
                 {
                     return None;
                 }
@@ -324,7 +349,7 @@ impl<'a> Pulling<'a> {
                 Some(grouped(input, keys, own, aggregates))
             }
             Rel::Limit { input, limit: Some(limit), offset, ties: None } if !self.set => {
-                let ExprKind::Const(Datum::Int8(limit)) = limit.kind else { return None };
+                let ExprKind::Const(Datum::Int8(limit @ 0..)) = limit.kind else { return None };
                 let offset = match offset.map(|offset| offset.kind) {
                     None | Some(ExprKind::Const(Datum::Null)) => 0,
                     Some(ExprKind::Const(Datum::Int8(offset))) if offset >= 0 => offset,
@@ -333,18 +358,14 @@ impl<'a> Pulling<'a> {
                 self.first_rows(*input, offset, limit).map(|(rel, _)| rel)
             }
             Rel::Window { input, mut partition, order, calls } if !self.set => {
-                let offsets =
-                    |bound: &FrameBound| !matches!(bound, FrameBound::Preceding(_) | FrameBound::Following(_));
-                let mut hangs = partition.iter().chain(order.iter().map(|key| &key.expr)).any(|expr| self.hangs(expr));
-                for (_, call) in &calls {
-                    hangs |= call.args.iter().chain(&call.filter).any(|expr| self.hangs(expr));
-                    hangs |= !offsets(&call.frame.start) || !offsets(&call.frame.end);
-                }
-                if hangs {
+                let refused = |expr: &Expr| self.hangs(expr) || can_raise(expr);
+                let keys = partition.iter().chain(order.iter().map(|key| &key.expr));
+                let mut args = calls.iter().flat_map(|(_, call)| call.args.iter().chain(&call.filter));
+                if keys.chain(&mut args).any(refused) || calls.iter().any(|(_, call)| window_may_raise(call)) {
                     return None;
                 }
                 let (input, keys) = self.keyed(*input)?;
-                partition.extend(keys);
+                partition.extend(keys.into_iter().map(|key| key.column));
                 Some(Rel::Window { input: Box::new(input), partition, order, calls })
             }
             _ => None,
@@ -359,22 +380,19 @@ impl<'a> Pulling<'a> {
 
     /// Pulls a relation of which something is computed per outer row: its correlation must be equalities, and the inner columns
     /// in them say which rows belong together.
-    fn keyed(&mut self, rel: Rel) -> Option<(Rel, Vec<Expr>)> {
-        let raises = {
-            let mut raises = false;
-            for_rels(&rel, &mut |part| for_exprs(part, &mut |expr| raises |= can_raise(expr) && !self.hangs(expr)));
-            raises
-        };
+    fn keyed(&mut self, rel: Rel) -> Option<(Rel, Vec<Key>)> {
+        let mut raises = false;
+        for_rels(&rel, &mut |part| for_exprs(part, &mut |expr| raises |= can_raise(expr) && !self.hangs(expr)));
+        if raises {
+            return None;
+        }
         let outside = std::mem::take(&mut self.on);
         let set = std::mem::replace(&mut self.set, false);
         let pulled = self.pull(rel);
         self.set = set;
         let on = std::mem::replace(&mut self.on, outside);
         let mut rel = pulled?;
-        if raises {
-            return None;
-        }
-        let mut keys: Vec<Expr> = Vec::new();
+        let mut keys: Vec<Key> = Vec::new();
         for condition in on {
             let ExprKind::Call(Call { function, mut args }) = condition.kind else { return None };
             let inner = match &args[..] {
@@ -385,15 +403,18 @@ impl<'a> Pulling<'a> {
             let own = produced(&rel);
             let (inside, across) = (used(&args[inner]), used(&args[1 - inner]));
             if operator_of(function) != Some(RowOp::Eq)
+                // A row value of NULLs is found, and is NULL.
+                || function.args.contains(&oid::RECORD)
                 || across.intersects(&own)
                 || inside.is_empty()
                 || !inside.is_subset(&own)
-                || can_raise(&args[0])
-                || can_raise(&args[1])
+                || args.iter().any(can_raise)
             {
                 return None;
             }
-            let key = match args[inner].kind {
+            let function = alike(function, &mut args)?;
+            let of = under(&args[inner]);
+            let column = match args[inner].kind {
                 ExprKind::Column(_) => args[inner].clone(),
                 _ => {
                     let ty = args[inner].ty;
@@ -405,8 +426,8 @@ impl<'a> Pulling<'a> {
                 }
             };
             self.on.push(Expr { kind: ExprKind::Call(Call { function, args }), ty: condition.ty });
-            if !keys.iter().any(|other| is_column(other) == is_column(&key)) {
-                keys.push(key);
+            if !keys.iter().any(|other| is_column(&other.column) == is_column(&column)) {
+                keys.push(Key { column, of });
             }
         }
         let worth = !keys.is_empty() && self.is_worth(&rel, &keys);
@@ -414,8 +435,8 @@ impl<'a> Pulling<'a> {
     }
 
     /// Whether computing all groups beats looking up those that are asked for.
-    fn is_worth(&self, rel: &Rel, keys: &[Expr]) -> bool {
-        let indexed = keys.iter().filter_map(is_column).any(|key| has_index(rel, key));
+    fn is_worth(&self, rel: &Rel, keys: &[Key]) -> bool {
+        let indexed = keys.iter().any(|key| has_index(rel, key.of));
         !indexed || self.rows >= MANY_ROWS && self.rows * LOOKUP_ROWS > self.pass.rows(rel)
     }
 
@@ -445,13 +466,70 @@ impl<'a> Pulling<'a> {
             ty: INT8,
         };
         let calls = vec![(is_column(&number)?, call)];
-        let numbered = Rel::Window { input: Box::new(input), partition: keys, order, calls };
+        let partition = keys.into_iter().map(|key| key.column).collect();
+        let numbered = Rel::Window { input: Box::new(input), partition, order, calls };
         let mut conditions = vec![compared(&number, "<=", offset.saturating_add(limit))?];
         if offset > 0 {
             conditions.push(compared(&number, ">", offset)?);
         }
         Some((filtered(numbered, conditions), number))
     }
+}
+
+/// An inner value that the correlation equates with an outer one.
+struct Key {
+    /// Its column.
+    column: Expr,
+    /// The column that it is of another type; `None`: it is computed.
+    of: Option<ColumnId>,
+}
+
+/// An equality whose sides have one type, as a hash table asks for them: of two integers the shorter is made as long.
+fn alike(function: &'static Function, args: &mut [Expr]) -> Option<&'static Function> {
+    if function.args[0] == function.args[1] {
+        return Some(function);
+    }
+    for arg in args {
+        // int8(int2) and int8(int4)
+        let widening = match arg.ty.oid {
+            oid::INT2 => Oid(754),
+            oid::INT4 => Oid(481),
+            oid::INT8 => continue,
+            _ => return None,
+        };
+        let function = builtin::function_by_oid(widening)?;
+        let ty = Type::new(oid::INT8);
+        let narrow = std::mem::replace(arg, Expr { kind: ExprKind::Const(Datum::Null), ty });
+        *arg = Expr { kind: ExprKind::Call(Call { function, args: vec![narrow] }), ty };
+    }
+    builtin::comparison("=", oid::INT8)
+}
+
+/// The column that an expression is, by another type's name or as a longer integer.
+fn under(expr: &Expr) -> Option<ColumnId> {
+    match &expr.kind {
+        ExprKind::Column(column) => Some(*column),
+        ExprKind::Relabel(arg) => under(arg),
+        ExprKind::Call(Call { function, args }) if matches!(function.oid, Oid(754) | Oid(481)) => under(args.first()?),
+        _ => None,
+    }
+}
+
+/// Whether rows are read by a relation, or joined: PostgreSQL tests conditions there.
+fn is_read(rel: &Rel) -> bool {
+    matches!(rel, Rel::Scan { .. } | Rel::Join { .. })
+}
+
+/// Whether an aggregate may end in an error, but for sums beyond all bounds.
+fn call_raises(call: &AggregateCall) -> bool {
+    let AggregateCall { function: _, name, direct, args, distinct: _, order, filter, ty: _ } = call;
+    let order = order.iter().map(|key| &key.expr);
+    let own = match *name {
+        "json_object_agg" | "jsonb_object_agg" => true,
+        "array_agg" => args.iter().any(|arg| oid::element_of(arg.ty.oid).is_some()),
+        _ => false,
+    };
+    own || direct.iter().chain(args).chain(filter).chain(order).any(can_raise)
 }
 
 /// Outer rows from which computing all groups may beat looking them up by an index.
@@ -473,8 +551,9 @@ fn compared(left: &Expr, operator: &str, right: i64) -> Option<Expr> {
 }
 
 /// A grouping by `keys`, whose columns keep their numbers: above it they mean the same; and by keys of its own.
-fn grouped(input: Rel, keys: Vec<Expr>, own: Vec<(ColumnId, Expr)>, aggregates: Vec<(ColumnId, AggregateCall)>) -> Rel {
-    let keys = keys.into_iter().filter_map(|key| Some((is_column(&key)?, key))).chain(own).collect();
+fn grouped(input: Rel, keys: Vec<Key>, own: Vec<(ColumnId, Expr)>, aggregates: Vec<(ColumnId, AggregateCall)>) -> Rel {
+    let keys = keys.into_iter().filter_map(|key| Some((is_column(&key.column)?, key.column)));
+    let keys = keys.chain(own).collect();
     Rel::Aggregate { input: Box::new(input), keys, sets: None, aggregates, groupings: Vec::new() }
 }
 
@@ -488,7 +567,7 @@ fn exists(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
         rel = *input;
     }
     let (rel, keys) = pulling.keyed(rel)?;
-    let found = Expr { kind: ExprKind::IsNotNull(Box::new(keys.first()?.clone())), ty: BOOL };
+    let found = Expr { kind: ExprKind::IsNotNull(Box::new(keys.first()?.column.clone())), ty: BOOL };
     Some((grouped(rel, keys, Vec::new(), Vec::new()), pulling.on, found))
 }
 
@@ -518,7 +597,11 @@ fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
                 if has_subquery(&predicate) {
                     return None;
                 }
-                having.push(predicate);
+                // The innermost is tested first.
+                let mut conditions = Vec::new();
+                split(predicate, &mut conditions);
+                conditions.append(&mut having);
+                having = conditions;
                 *input
             }
             other => break rel = other,
@@ -528,8 +611,8 @@ fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
         Rel::Aggregate { input, keys: own, sets: None, aggregates, groupings }
             if own.is_empty() && groupings.is_empty() =>
         {
-            let raises = |call: &AggregateCall| call.args.iter().chain(&call.filter).any(can_raise);
-            if aggregates.iter().any(|(_, call)| pulling.hangs_call(call) || raises(call) || !call.direct.is_empty()) {
+            let stays = |call: &AggregateCall| pulling.hangs_call(call) || call_raises(call) || !call.direct.is_empty();
+            if aggregates.iter().any(|(_, call)| stays(call)) {
                 return None;
             }
             let (input, keys) = pulling.keyed(*input)?;
@@ -540,7 +623,7 @@ fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
             super::rewrite::substitute(&mut value, &of_empty);
             having.iter_mut().for_each(|condition| super::rewrite::substitute(condition, &of_empty));
             if !having.is_empty() {
-                let when = Expr { kind: ExprKind::And(having), ty: BOOL };
+                let when = super::rewrite::all_of(having);
                 value = Expr { kind: ExprKind::Case { operand: None, arms: vec![(when, value)], otherwise: None }, ty };
             }
             Some((grouped(input, keys, Vec::new(), aggregates), pulling.on, value))
@@ -556,7 +639,7 @@ fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
             if !is_one_per_key(&rel, &keys) {
                 return None;
             }
-            let found = keys.first()?.clone();
+            let found = keys.first()?.column.clone();
             Some((rel, pulling.on, where_found(found, value)))
         }
         _ => None,
@@ -590,18 +673,19 @@ fn of_empty(column: ColumnId, call: &AggregateCall) -> Option<Expr> {
 }
 
 /// Whether a relation has at most one row for each value of the keys.
-fn is_one_per_key(rel: &Rel, keys: &[Expr]) -> bool {
+fn is_one_per_key(rel: &Rel, keys: &[Key]) -> bool {
     match rel {
-        Rel::Filter { input, .. } => is_one_per_key(input, keys),
+        // Computes keys.
+        Rel::Project { input, .. } | Rel::Filter { input, .. } => is_one_per_key(input, keys),
         Rel::Scan { relation, columns } => is_unique(relation, columns, keys),
         _ => false,
     }
 }
 
-fn is_unique(relation: &Relation, columns: &[(ScanColumn, ColumnId)], keys: &[Expr]) -> bool {
+fn is_unique(relation: &Relation, columns: &[(ScanColumn, ColumnId)], keys: &[Key]) -> bool {
     let is_key = |attribute: i16| {
         let column = columns.iter().find(|(what, _)| *what == ScanColumn::Attribute(attribute));
-        column.is_some_and(|(_, column)| keys.iter().any(|key| is_column(key) == Some(*column)))
+        column.is_some_and(|(_, column)| keys.iter().any(|key| key.of == Some(*column)))
     };
     relation.indexes.iter().any(|index| {
         let whole = index.unique && !index.deferrable && index.predicate.is_none();
@@ -633,7 +717,7 @@ fn lateral_parts(
     right: &Rel,
     on: &Expr,
 ) -> Option<(JoinKind, Rel, Vec<Expr>, Projections)> {
-    if pass.is_rechecked() || is_volatile(on) {
+    if pass.is_rechecked() || is_volatile(on) || is_sorted(left) {
         return None;
     }
     let outer = produced(left);
@@ -652,8 +736,7 @@ fn lateral_parts(
             rel = *input;
         }
         let Rel::Aggregate { input, aggregates, groupings, .. } = rel else { return None };
-        let raises = |call: &AggregateCall| call.args.iter().chain(&call.filter).any(can_raise);
-        let stays = |call: &AggregateCall| pulling.hangs_call(call) || raises(call) || !call.direct.is_empty();
+        let stays = |call: &AggregateCall| pulling.hangs_call(call) || call_raises(call) || !call.direct.is_empty();
         if !groupings.is_empty() || aggregates.iter().any(|(_, call)| stays(call)) {
             return None;
         }
@@ -709,19 +792,21 @@ fn filter(input: Rel, conditions: Vec<Expr>) -> Rel {
     }
 }
 
-/// Whether some index begins with a column.
-fn has_index(rel: &Rel, column: ColumnId) -> bool {
+/// Whether some index begins with a column; with something computed, if it is none.
+fn has_index(rel: &Rel, column: Option<ColumnId>) -> bool {
     if let Rel::Scan { relation, columns } = rel {
-        let attribute = columns.iter().find_map(|(what, id)| match what {
-            ScanColumn::Attribute(number) if *id == column => Some(*number),
-            _ => None,
+        let attribute = column.map(|column| {
+            columns.iter().find_map(|(what, id)| match what {
+                ScanColumn::Attribute(number) if *id == column => Some(*number),
+                _ => None,
+            })
         });
-        return attribute.is_some_and(|attribute| {
-            relation
-                .indexes
-                .iter()
-                .any(|index| index.predicate.is_none() && index.keys.first().is_some_and(|k| k.attribute == attribute))
-        });
+        // An attribute of 0 is an expression's.
+        let Some(attribute) = attribute.unwrap_or(Some(0)) else { return false };
+        return relation
+            .indexes
+            .iter()
+            .any(|index| index.predicate.is_none() && index.keys.first().is_some_and(|k| k.attribute == attribute));
     }
     columns::inputs(rel).into_iter().any(|input| has_index(input, column))
 }
