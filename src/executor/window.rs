@@ -195,6 +195,30 @@ impl View<'_> {
         Ok(low)
     }
 
+    /// The `n`th row of a frame without the current row's peers, as PostgreSQL counts: it takes the current row to be in the
+    /// frame wherever peers are, and answers NULL for it where it is not.
+    fn row_without_ties(&self, frame: Range<usize>, n: usize, from_end: bool) -> Option<usize> {
+        let group = self.groups[self.group]..self.groups[self.group + 1];
+        let row = if from_end {
+            let row = frame.end.checked_sub(n + 1)?;
+            let end = group.end.min(frame.end);
+            match row < group.end && group.start < frame.end {
+                true if row + 1 == end => self.row,
+                true => (row + 1 + group.start).checked_sub(end)?,
+                false => row,
+            }
+        } else {
+            let row = frame.start + n;
+            let start = group.start.max(frame.start);
+            match row >= group.start && group.end > frame.start {
+                true if row == start => self.row,
+                true => row + group.end - start - 1,
+                false => row,
+            }
+        };
+        (frame.contains(&row) && !self.excluded(row)).then_some(row)
+    }
+
     /// Whether EXCLUDE leaves a row out.
     fn excluded(&self, row: usize) -> bool {
         let peer = (self.groups[self.group]..self.groups[self.group + 1]).contains(&row);
@@ -243,6 +267,9 @@ impl WindowSource for View<'_> {
                 return Ok(None);
             }
             return Ok(Some(if from_end { frame.end - 1 - n } else { frame.start + n }));
+        }
+        if self.call.frame.exclude == FrameExclude::Ties {
+            return Ok(self.row_without_ties(frame, n, from_end));
         }
         let mut rows = frame.filter(|row| !self.excluded(*row));
         Ok(if from_end { rows.nth_back(n) } else { rows.nth(n) })

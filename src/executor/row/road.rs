@@ -80,6 +80,8 @@ impl RoadOp {
     fn row(&self, f: &mut Frame, reason: &str) -> State {
         tracing::debug!("the row road is taken: {reason}");
         if f.instruments.is_some() {
+            // A plan that has been given up holds its memory for as long as it is known.
+            f.roads.retain(|(id, _)| *id != self.id);
             f.roads.push((self.id, Taken::Row(reason.to_owned())));
         }
         State::Row { operator: operator::build(&self.plan.row, f), limit: None }
