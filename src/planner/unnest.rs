@@ -11,7 +11,7 @@
 //! - LATERAL: a join, under the same rules.
 //!
 //! Aggregates, DISTINCT, LIMIT and window functions inside of what is pulled apart are computed per group, whose keys they let
-//! through ([`keyed`]). Such computing is for all groups, also those that no outer row asks for: it must not be able to raise an
+//! through (`Pulling::keyed`). Such computing is for all groups, also those that no outer row asks for: it must not be able to raise an
 //! error, and where an index serves the correlation it must be worth it.
 //!
 //! What cannot be pulled apart stays as it is and is evaluated for each outer row. Uncorrelated subqueries stay: they run once

@@ -42,7 +42,7 @@ pub struct Plan {
     pub slots: usize,
     /// Number of subquery plans; each has a state per execution.
     pub subqueries: usize,
-    /// WITH parts, by [`CteId`](crate::sql::tree::CteId).
+    /// WITH parts, by [`CteId`].
     pub ctes: Vec<Arc<CtePlan>>,
     /// The error of a constant expression that the statement reads: it cannot be executed.
     pub failure: Option<Error>,
