@@ -155,7 +155,7 @@ fn rewrite(known: &Pass<'_>, rel: &mut Rel) {
 }
 
 /// A placeholder while a tree is taken apart.
-fn nothing() -> Rel {
+pub(super) fn nothing() -> Rel {
     Rel::Values { columns: Vec::new(), rows: Vec::new() }
 }
 
@@ -202,20 +202,20 @@ pub(super) fn can_raise(expr: &Expr) -> bool {
     raises
 }
 
-fn produced(rel: &Rel) -> ColumnSet {
+pub(super) fn produced(rel: &Rel) -> ColumnSet {
     let mut set = ColumnSet::new();
     produced_in(rel, &mut set);
     set
 }
 
-fn used(expr: &Expr) -> ColumnSet {
+pub(super) fn used(expr: &Expr) -> ColumnSet {
     let mut set = ColumnSet::new();
     used_by(expr, &mut set);
     set
 }
 
 /// Rows that are thought to be wanted of what is computed row by row under a LIMIT.
-const LIMITED_ROWS: f64 = 10.0;
+pub(super) const LIMITED_ROWS: f64 = 10.0;
 
 /// Rewrites `rel` under conditions from above, which hold over its columns.
 fn push(known: &Pass<'_>, rel: Rel, conditions: Vec<Expr>) -> Rel {
@@ -224,7 +224,7 @@ fn push(known: &Pass<'_>, rel: Rel, conditions: Vec<Expr>) -> Rel {
 
 fn push_inner(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     let limited = known.limited.take();
-    let mut rel = unnest::lateral(known, reduced(rel, &conditions));
+    let mut rel = unnest::lateral(known, reduced(rel, &conditions), limited);
     match rel {
         Rel::Filter { input, predicate } => {
             let (mut own, mut stay) = (Vec::new(), Vec::new());
@@ -243,6 +243,7 @@ fn push_inner(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                 stay.append(&mut conditions);
             }
             own.append(&mut conditions);
+            known.limited.set(limited);
             filtered(push(known, input, own), stay)
         }
         rel if is_chain(&rel) => chain(known, rel, conditions),
@@ -273,6 +274,7 @@ fn push_inner(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
                     stay.push(condition);
                 }
             }
+            known.limited.set(limited);
             filtered(Rel::Project { input: Box::new(push(known, *input, below)), exprs }, stay)
         }
         Rel::ProjectSet { input, mut calls } => {
@@ -360,7 +362,7 @@ fn push_inner(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     }
 }
 
-fn plain_column(expr: &Expr) -> Option<ColumnId> {
+pub(super) fn plain_column(expr: &Expr) -> Option<ColumnId> {
     match expr.kind {
         ExprKind::Column(column) => Some(column),
         _ => None,
@@ -543,7 +545,7 @@ fn unprojected(rel: Rel, conditions: &[Expr]) -> Rel {
 /// Takes a chain of joins apart. The first part is joined by an inner join; what is the right side of another kind of join
 /// comes after all parts of its left side.
 fn flatten(known: &Pass<'_>, rel: Rel, parts: &mut Vec<Part>, conditions: &mut Vec<Expr>) {
-    match unnest::lateral(known, rel) {
+    match unnest::lateral(known, rel, false) {
         Rel::Filter { input, predicate } if is_chain(&input) && !is_volatile(&predicate) => {
             let mut own = Vec::new();
             split(predicate, &mut own);

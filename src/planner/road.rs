@@ -7,7 +7,8 @@
 //! turn out large has both plans too, and begins on the row road.
 
 use super::columns::{
-    ColumnSet, for_exprs, for_parts, for_rels, free_columns, inputs, is_volatile, produced_in, used_by, used_in,
+    ColumnSet, for_exprs, for_parts, for_rels, free_columns, inputs, is_sorted, is_volatile, produced_in, used_by,
+    used_in,
 };
 use super::physical::Planner;
 use crate::catalog::image::Body;
@@ -45,7 +46,7 @@ impl Planner<'_> {
         if self.road == RoadChoice::Row || !self.fits(rel) {
             return Ok(None);
         }
-        let before_scans = self.scans;
+        let before = self.counts();
         let (row, scanned) = self.on_row_road(rel, needed)?;
         if self.road == RoadChoice::Auto && scanned < VECTOR_ROWS && !may_grow(&row) {
             self.scanned_rows += scanned;
@@ -80,29 +81,27 @@ impl Planner<'_> {
         };
         if ahead.raises || !parts.iter().all(fit) {
             // Parts of it look for the vector road themselves.
-            self.scans = before_scans;
+            self.forget(before);
             return Ok(None);
         }
-        let scans = self.scans;
         let mut reads = scanned;
         let mut hidden = 0.0;
         for (_, part, columns) in &parts {
-            let before = (self.nodes, self.subqueries, self.slots);
+            let counts = self.counts();
             let (node, scanned) = self.on_row_road(part, columns)?;
             // This plan is for its estimate alone.
-            (self.nodes, self.subqueries, self.slots) = before;
-            self.names.truncate(self.slots);
+            self.forget(counts);
             hidden += scanned;
             reads += node.estimate.rows - scanned;
         }
         let row_first = self.road == RoadChoice::Auto && reads < VECTOR_ROWS;
         if row_first && (hidden >= VECTOR_ROWS || !may_grow(&row)) {
             // Little for the vector road but in parts that it cannot run: those look for it themselves.
-            self.scans = before_scans;
+            self.forget(before);
             return Ok(None);
         }
-        let begins = self.vectors;
-        let before = self.scanned_rows;
+        // What the parts scan and begin, the relation's row plan has counted.
+        let (begins, scans, scanned_before) = (self.vectors, self.scans, self.scanned_rows);
         let mut sources = Vec::with_capacity(parts.len());
         for (cte, part, columns) in &parts {
             let node = self.rel(part, columns)?;
@@ -125,8 +124,7 @@ impl Planner<'_> {
             inputs.push(subquery);
         });
         let inputs = self.exprs(&inputs)?;
-        // Parts that were planned twice count once.
-        (self.scans, self.scanned_rows) = (scans, before + scanned);
+        (self.scans, self.scanned_rows) = (scans, scanned_before + scanned);
         let mut produced = ColumnSet::new();
         produced_in(rel, &mut produced);
         let vector = VectorPlan {
@@ -153,6 +151,19 @@ impl Planner<'_> {
         Ok((node?, scanned))
     }
 
+    /// What planning counts; see [`Planner::forget`].
+    fn counts(&self) -> [usize; 4] {
+        [self.nodes as usize, self.subqueries, self.slots, self.scans]
+    }
+
+    /// Takes back what has been counted for a plan that is not used.
+    fn forget(&mut self, before: [usize; 4]) {
+        let nodes;
+        [nodes, self.subqueries, self.slots, self.scans] = before;
+        self.nodes = nodes as u32;
+        self.names.truncate(self.slots);
+    }
+
     /// Why nothing begins on the vector road.
     pub(super) fn row_reason(&self) -> Option<RowReason> {
         if self.vectors > 0 {
@@ -169,9 +180,7 @@ impl Planner<'_> {
     }
 
     fn fits(&self, rel: &Rel) -> bool {
-        let mut locks = false;
-        for_rels(rel, &mut |part| locks |= matches!(part, Rel::LockRows { .. }));
-        is_start(rel) && has_form(rel) && !locks && !self.depends(rel) && !has_effects(rel)
+        is_start(rel) && has_form(rel) && !has_locks(rel) && !self.depends(rel) && !has_effects(rel)
     }
 }
 
@@ -345,6 +354,12 @@ impl Ahead {
     }
 }
 
+fn has_locks(rel: &Rel) -> bool {
+    let mut locks = false;
+    for_rels(rel, &mut |part| locks |= matches!(part, Rel::LockRows { .. }));
+    locks
+}
+
 /// Whether a relation calls what has effects, or gives another value at each call.
 fn has_effects(rel: &Rel) -> bool {
     fn in_expr(expr: &Expr) -> bool {
@@ -377,15 +392,6 @@ fn rel_may_raise(rel: &Rel) -> bool {
         for_exprs(part, &mut |expr| raises = raises || can_raise(expr));
     });
     raises
-}
-
-/// Whether rows come in an order that a subquery asks for.
-fn is_sorted(rel: &Rel) -> bool {
-    match rel {
-        Rel::Sort { .. } => true,
-        Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Limit { input, .. } => is_sorted(input),
-        _ => false,
-    }
 }
 
 /// Direct arguments are evaluated once, before any row.

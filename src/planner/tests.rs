@@ -401,4 +401,8 @@ fn correlated_subqueries_are_joined() {
         let chosen = plan(shop(), text);
         assert!(chosen.contains("SubPlan"), "{text}\n{chosen}");
     }
+    let few = "select o_key, l.* from orders, lateral (select l_part from line where l_order = o_key order by l_number limit 1) l
+               limit 10";
+    let chosen = plan(shop(), few);
+    assert!(chosen.contains("Nested Loop") && !chosen.contains("WindowAgg"), "{chosen}");
 }

@@ -18,13 +18,12 @@
 //! anyway, and `= ANY` is hashed.
 
 use super::columns::{
-    self, ColumnSet, for_exprs, for_rels, for_subqueries, free_columns, is_volatile, produced_in, rel_is_volatile,
-    used_by,
+    self, ColumnSet, for_exprs, for_rels, for_subqueries, free_columns, is_sorted, is_volatile, rel_is_volatile,
 };
-use super::rewrite::{Pass, filtered};
+use super::rewrite::{LIMITED_ROWS, Pass, all_of, filtered, nothing, plain_column, produced, split, substitute, used};
 use crate::catalog::builtin;
 use crate::catalog::image::Relation;
-use crate::executor::functions::Function;
+use crate::executor::functions::{Function, aggregate};
 use crate::executor::row::expr::operator_of;
 use crate::executor::vector::{can_raise, window_may_raise};
 use crate::sql::tree::{
@@ -36,8 +35,10 @@ use crate::types::{Datum, Oid, Type, oid};
 
 const BOOL: Type = Type::new(oid::BOOL);
 const INT8: Type = Type::new(oid::INT8);
-/// pg_proc's row_number().
+/// pg_proc's row_number(), int8(int2) and int8(int4).
 const ROW_NUMBER: Oid = Oid(3100);
+const INT8_OF_INT2: Oid = Oid(754);
+const INT8_OF_INT4: Oid = Oid(481);
 
 /// Turns what can be turned of a filter's conditions into joins of its input.
 pub(super) fn unnest(pass: &Pass<'_>, mut input: Rel, conditions: Vec<Expr>) -> (Rel, Vec<Expr>) {
@@ -72,9 +73,12 @@ fn has_subquery(expr: &Expr) -> bool {
 /// Joins to the input what the correlated subqueries of an expression ask for, about `rows` times; the expression then reads
 /// columns in their place.
 pub(super) fn values(pass: &Pass<'_>, input: &mut Rel, rows: f64, expr: &mut Expr) {
-    if pass.is_rechecked() || !has_subquery(expr) {
-        return;
+    if !pass.is_rechecked() && has_subquery(expr) {
+        replace(pass, input, rows, expr);
     }
+}
+
+fn replace(pass: &Pass<'_>, input: &mut Rel, rows: f64, expr: &mut Expr) {
     visit::deeper(|| {
         if let ExprKind::Subquery(subquery) = &mut expr.kind {
             let identity = produced(&subquery.rel);
@@ -100,28 +104,24 @@ pub(super) fn values(pass: &Pass<'_>, input: &mut Rel, rows: f64, expr: &mut Exp
         match &mut expr.kind {
             ExprKind::Case { operand, arms, otherwise: _ } => {
                 if let Some((_, operand)) = operand {
-                    values(pass, input, rows, operand);
+                    replace(pass, input, rows, operand);
                 }
                 if let Some((when, _)) = arms.first_mut() {
-                    values(pass, input, rows, when);
+                    replace(pass, input, rows, when);
                 }
             }
             ExprKind::Coalesce(args) => {
                 if let Some(first) = args.first_mut() {
-                    values(pass, input, rows, first);
+                    replace(pass, input, rows, first);
                 }
             }
-            _ => visit::expr_parts(expr, &mut |part| values(pass, input, rows, part)),
+            _ => visit::expr_parts(expr, &mut |part| replace(pass, input, rows, part)),
         }
     });
 }
 
 fn join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>) -> Rel {
-    let on = match on.len() {
-        0 => Expr { kind: ExprKind::Const(Datum::Bool(true)), ty: Type::new(oid::BOOL) },
-        _ => Expr { kind: ExprKind::And(on), ty: Type::new(oid::BOOL) },
-    };
-    Rel::Join { kind, left: Box::new(left), right: Box::new(right), on, lateral: false }
+    Rel::Join { kind, left: Box::new(left), right: Box::new(right), on: all_of(on), lateral: false }
 }
 
 /// Whether [`attach`] leaves a relation's rows in the order that they have.
@@ -139,26 +139,12 @@ fn keeps_order(rel: &Rel, on: &[Expr]) -> bool {
     }
 }
 
-/// Whether rows come in an order that the statement asks for.
-fn is_sorted(rel: &Rel) -> bool {
-    match rel {
-        Rel::Sort { .. } => true,
-        Rel::Project { input, .. }
-        | Rel::ProjectSet { input, .. }
-        | Rel::Filter { input, .. }
-        | Rel::Limit { input, .. }
-        | Rel::LockRows { input, .. }
-        | Rel::Distinct { input, .. } => is_sorted(input),
-        _ => false,
-    }
-}
-
 /// Joins what has one row at most for each of a relation's rows. A join keeps no order: it goes below a sort, or what a sort and a
 /// limit have chosen is sorted again.
 fn attach(rel: &mut Rel, right: Rel, on: Vec<Expr>) {
     match rel {
         Rel::Sort { input, .. } => {
-            let left = std::mem::replace(&mut **input, Rel::Values { columns: Vec::new(), rows: Vec::new() });
+            let left = std::mem::replace(&mut **input, nothing());
             **input = join(JoinKind::Left, left, right, on);
             return;
         }
@@ -172,7 +158,7 @@ fn attach(rel: &mut Rel, right: Rel, on: Vec<Expr>) {
         },
         _ => Vec::new(),
     };
-    let left = std::mem::replace(rel, Rel::Values { columns: Vec::new(), rows: Vec::new() });
+    let left = std::mem::replace(rel, nothing());
     let joined = join(JoinKind::Left, left, right, on);
     *rel = if keys.is_empty() { joined } else { Rel::Sort { input: Box::new(joined), keys } };
 }
@@ -201,18 +187,6 @@ fn membership(condition: &Expr) -> Option<(JoinKind, &Subquery)> {
         },
         _ => None,
     }
-}
-
-fn produced(rel: &Rel) -> ColumnSet {
-    let mut set = ColumnSet::new();
-    produced_in(rel, &mut set);
-    set
-}
-
-fn used(expr: &Expr) -> ColumnSet {
-    let mut set = ColumnSet::new();
-    used_by(expr, &mut set);
-    set
 }
 
 /// The right side and condition of the join that a membership test is; `None`: it stays a subquery.
@@ -300,7 +274,7 @@ impl<'a> Pulling<'a> {
                 }
                 let input = self.pull(*input)?;
                 self.on.append(&mut taken);
-                Some(filter(input, kept))
+                Some(filtered(input, kept))
             }
             Rel::Project { input, exprs } => {
                 if exprs.iter().any(|(_, expr)| self.hangs(expr) || self.safe && can_raise(expr)) {
@@ -426,7 +400,7 @@ impl<'a> Pulling<'a> {
                 }
             };
             self.on.push(Expr { kind: ExprKind::Call(Call { function, args }), ty: condition.ty });
-            if !keys.iter().any(|other| is_column(&other.column) == is_column(&column)) {
+            if !keys.iter().any(|other| plain_column(&other.column) == plain_column(&column)) {
                 keys.push(Key { column, of });
             }
         }
@@ -465,7 +439,7 @@ impl<'a> Pulling<'a> {
             },
             ty: INT8,
         };
-        let calls = vec![(is_column(&number)?, call)];
+        let calls = vec![(plain_column(&number)?, call)];
         let partition = keys.into_iter().map(|key| key.column).collect();
         let numbered = Rel::Window { input: Box::new(input), partition, order, calls };
         let mut conditions = vec![compared(&number, "<=", offset.saturating_add(limit))?];
@@ -490,17 +464,15 @@ fn alike(function: &'static Function, args: &mut [Expr]) -> Option<&'static Func
         return Some(function);
     }
     for arg in args {
-        // int8(int2) and int8(int4)
         let widening = match arg.ty.oid {
-            oid::INT2 => Oid(754),
-            oid::INT4 => Oid(481),
+            oid::INT2 => INT8_OF_INT2,
+            oid::INT4 => INT8_OF_INT4,
             oid::INT8 => continue,
             _ => return None,
         };
         let function = builtin::function_by_oid(widening)?;
-        let ty = Type::new(oid::INT8);
-        let narrow = std::mem::replace(arg, Expr { kind: ExprKind::Const(Datum::Null), ty });
-        *arg = Expr { kind: ExprKind::Call(Call { function, args: vec![narrow] }), ty };
+        let narrow = std::mem::replace(arg, Expr { kind: ExprKind::Const(Datum::Null), ty: INT8 });
+        *arg = Expr { kind: ExprKind::Call(Call { function, args: vec![narrow] }), ty: INT8 };
     }
     builtin::comparison("=", oid::INT8)
 }
@@ -510,7 +482,9 @@ fn under(expr: &Expr) -> Option<ColumnId> {
     match &expr.kind {
         ExprKind::Column(column) => Some(*column),
         ExprKind::Relabel(arg) => under(arg),
-        ExprKind::Call(Call { function, args }) if matches!(function.oid, Oid(754) | Oid(481)) => under(args.first()?),
+        ExprKind::Call(Call { function, args }) if matches!(function.oid, INT8_OF_INT2 | INT8_OF_INT4) => {
+            under(args.first()?)
+        }
         _ => None,
     }
 }
@@ -524,25 +498,14 @@ fn is_read(rel: &Rel) -> bool {
 fn call_raises(call: &AggregateCall) -> bool {
     let AggregateCall { function: _, name, direct, args, distinct: _, order, filter, ty: _ } = call;
     let order = order.iter().map(|key| &key.expr);
-    let own = match *name {
-        "json_object_agg" | "jsonb_object_agg" => true,
-        "array_agg" => args.iter().any(|arg| oid::element_of(arg.ty.oid).is_some()),
-        _ => false,
-    };
-    own || direct.iter().chain(args).chain(filter).chain(order).any(can_raise)
+    aggregate::may_raise(name, args.iter().map(|arg| arg.ty))
+        || direct.iter().chain(args).chain(filter).chain(order).any(can_raise)
 }
 
 /// Outer rows from which computing all groups may beat looking them up by an index.
 const MANY_ROWS: f64 = 1000.0;
 /// Rows that are read in passing in the time of one look-up.
 const LOOKUP_ROWS: f64 = 4.0;
-
-fn is_column(expr: &Expr) -> Option<ColumnId> {
-    match expr.kind {
-        ExprKind::Column(column) => Some(column),
-        _ => None,
-    }
-}
 
 fn compared(left: &Expr, operator: &str, right: i64) -> Option<Expr> {
     let function = builtin::comparison(operator, oid::INT8)?;
@@ -552,7 +515,7 @@ fn compared(left: &Expr, operator: &str, right: i64) -> Option<Expr> {
 
 /// A grouping by `keys`, whose columns keep their numbers: above it they mean the same; and by keys of its own.
 fn grouped(input: Rel, keys: Vec<Key>, own: Vec<(ColumnId, Expr)>, aggregates: Vec<(ColumnId, AggregateCall)>) -> Rel {
-    let keys = keys.into_iter().filter_map(|key| Some((is_column(&key.column)?, key.column)));
+    let keys = keys.into_iter().filter_map(|key| Some((plain_column(&key.column)?, key.column)));
     let keys = keys.chain(own).collect();
     Rel::Aggregate { input: Box::new(input), keys, sets: None, aggregates, groupings: Vec::new() }
 }
@@ -588,8 +551,8 @@ fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
                 }
                 for (column, expr) in exprs.into_iter().rev() {
                     let by = |other| (other == column).then(|| expr.clone());
-                    super::rewrite::substitute(&mut value, &by);
-                    having.iter_mut().for_each(|condition| super::rewrite::substitute(condition, &by));
+                    substitute(&mut value, &by);
+                    having.iter_mut().for_each(|condition| substitute(condition, &by));
                 }
                 *input
             }
@@ -620,10 +583,10 @@ fn scalar(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Optio
                 let (_, call) = aggregates.iter().find(|(own, _)| *own == column)?;
                 of_empty(column, call)
             };
-            super::rewrite::substitute(&mut value, &of_empty);
-            having.iter_mut().for_each(|condition| super::rewrite::substitute(condition, &of_empty));
+            substitute(&mut value, &of_empty);
+            having.iter_mut().for_each(|condition| substitute(condition, &of_empty));
             if !having.is_empty() {
-                let when = super::rewrite::all_of(having);
+                let when = all_of(having);
                 value = Expr { kind: ExprKind::Case { operand: None, arms: vec![(when, value)], otherwise: None }, ty };
             }
             Some((grouped(input, keys, Vec::new(), aggregates), pulling.on, value))
@@ -694,11 +657,13 @@ fn is_unique(relation: &Relation, columns: &[(ScanColumn, ColumnId)], keys: &[Ke
 }
 
 /// A LATERAL item as a plain one, where it can be: the join with what it gives for all outer rows.
-pub(super) fn lateral(pass: &Pass<'_>, rel: Rel) -> Rel {
+/// `limited`: few of its rows are wanted.
+pub(super) fn lateral(pass: &Pass<'_>, rel: Rel, limited: bool) -> Rel {
     let Rel::Join { kind: kind @ (JoinKind::Inner | JoinKind::Left), left, right, on, lateral: true } = rel else {
         return rel;
     };
-    match lateral_parts(pass, kind, &left, &right, &on) {
+    let rows = if limited { LIMITED_ROWS } else { pass.rows(&left) };
+    match lateral_parts(pass, kind, (&left, rows), &right, &on) {
         Some((kind, right, conditions, above)) => {
             let joined = join(kind, *left, right, conditions);
             above.into_iter().fold(joined, |input, exprs| Rel::Project { input: Box::new(input), exprs })
@@ -713,7 +678,7 @@ type Projections = Vec<Vec<(ColumnId, Expr)>>;
 fn lateral_parts(
     pass: &Pass<'_>,
     kind: JoinKind,
-    left: &Rel,
+    (left, rows): (&Rel, f64),
     right: &Rel,
     on: &Expr,
 ) -> Option<(JoinKind, Rel, Vec<Expr>, Projections)> {
@@ -721,7 +686,7 @@ fn lateral_parts(
         return None;
     }
     let outer = produced(left);
-    let mut pulling = Pulling::of(pass, right, &outer, pass.rows(left))?;
+    let mut pulling = Pulling::of(pass, right, &outer, rows)?;
     let mut conditions = Vec::new();
     split(on.clone(), &mut conditions);
     let mut rel = right.clone();
@@ -772,24 +737,6 @@ fn lateral_parts(
     let right = pulling.pull(rel)?;
     conditions.append(&mut pulling.on);
     Some((kind, right, conditions, above))
-}
-
-fn split(predicate: Expr, out: &mut Vec<Expr>) {
-    match predicate.kind {
-        ExprKind::And(args) => args.into_iter().for_each(|arg| split(arg, out)),
-        ExprKind::Const(Datum::Bool(true)) => {}
-        _ => out.push(predicate),
-    }
-}
-
-fn filter(input: Rel, conditions: Vec<Expr>) -> Rel {
-    match conditions.len() {
-        0 => input,
-        _ => {
-            let predicate = Expr { kind: ExprKind::And(conditions), ty: Type::new(oid::BOOL) };
-            Rel::Filter { input: Box::new(input), predicate }
-        }
-    }
 }
 
 /// Whether some index begins with a column; with something computed, if it is none.

@@ -321,6 +321,20 @@ pub fn rel_is_volatile(rel: &Rel) -> bool {
     volatile || inputs(rel).into_iter().any(rel_is_volatile)
 }
 
+/// Whether a relation's rows come in an order that the statement asks for.
+pub fn is_sorted(rel: &Rel) -> bool {
+    match rel {
+        Rel::Sort { .. } => true,
+        Rel::Project { input, .. }
+        | Rel::ProjectSet { input, .. }
+        | Rel::Filter { input, .. }
+        | Rel::Limit { input, .. }
+        | Rel::LockRows { input, .. }
+        | Rel::Distinct { input, .. } => is_sorted(input),
+        _ => false,
+    }
+}
+
 /// Calls `visit` for every relation of an expression's subqueries.
 pub fn for_subqueries<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Subquery)) {
     if let ExprKind::Subquery(subquery) = &expr.kind {

@@ -51,7 +51,7 @@ pub struct Statement {
 /// An index's stored texts, bound over columns that stand for its table's row.
 #[derive(Clone, Debug)]
 pub struct IndexDefinition {
-    /// The column that stands for each attribute; numbers beyond [`Statement::columns`].
+    /// The column that stands for each attribute; no operator brings it forth.
     pub row: Vec<(i16, ColumnId)>,
     /// By key column: its expression, if it is one.
     pub keys: Vec<Option<Expr>>,

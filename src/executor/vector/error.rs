@@ -29,6 +29,13 @@ pub(crate) enum Failure {
     Again(Error),
 }
 
+impl Failure {
+    /// See [`BrokenAssumption`].
+    pub(crate) fn broken() -> Failure {
+        Failure::Again(Error::internal("a number did not fit its form after rows were given"))
+    }
+}
+
 /// DataFusion's limit for temporary files, which its message names.
 const DISK_LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
 
@@ -57,7 +64,7 @@ pub(crate) fn failure(error: &DataFusionError, memory: &Memory) -> Failure {
             return Failure::Error(own.clone());
         }
         if at.is::<BrokenAssumption>() {
-            return Failure::Again(Error::internal("a number did not fit its form after rows were given"));
+            return Failure::broken();
         }
         source = match at.downcast_ref::<DataFusionError>() {
             Some(DataFusionError::ResourcesExhausted(message)) => {

@@ -3,6 +3,8 @@
 //! Where several threads read, it is the first of one of them.
 
 use super::aggregate::{One, States};
+use super::error::external;
+use crate::error::Error;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
 use arrow_schema::{DataType, Field, FieldRef};
@@ -97,13 +99,14 @@ impl GroupsAccumulator for Groups {
         &mut self,
         values: &[ArrayRef],
         group_indices: &[usize],
-        _: Option<&BooleanArray>,
+        opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
         self.resize(total_num_groups)?;
         let mut rows: Vec<u32> = Vec::new();
         for (row, group) in group_indices.iter().enumerate() {
-            if self.places[*group] == NONE {
+            let passes = opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            if passes && self.places[*group] == NONE {
                 self.places[*group] = (self.kept.len(), rows.len());
                 rows.push(row as u32);
             }
@@ -136,8 +139,11 @@ impl GroupsAccumulator for Groups {
     }
 
     /// Every row a group of its own.
-    fn convert_to_state(&self, values: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        Ok(values.to_vec())
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        match opt_filter {
+            None => Ok(values.to_vec()),
+            Some(_) => Err(external(Error::internal("the first value of a group was asked for under a FILTER"))),
+        }
     }
 
     fn size(&self) -> usize {

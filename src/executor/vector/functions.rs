@@ -19,13 +19,10 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A compiled expression over the columns that it reads.
 pub(crate) struct RowExpression {
-    /// Two are equal when they are the same one.
     number: u64,
     code: Code,
     /// Where each argument goes.
@@ -37,6 +34,8 @@ pub(crate) struct RowExpression {
     signature: Signature,
 }
 
+same_by_number!(RowExpression);
+
 impl RowExpression {
     pub(crate) fn new(
         code: Code,
@@ -46,10 +45,9 @@ impl RowExpression {
         params: Arc<[Datum]>,
         ctx: StatementContext,
     ) -> RowExpression {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let arguments = inputs.iter().map(|(_, form)| form.arrow()).collect();
         RowExpression {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number: super::next_number(),
             code,
             inputs,
             plan: Arc::new(Plan::of_expressions(slots)),
@@ -79,20 +77,6 @@ impl RowExpression {
 impl std::fmt::Debug for RowExpression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RowExpression({})", self.number)
-    }
-}
-
-impl PartialEq for RowExpression {
-    fn eq(&self, other: &RowExpression) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for RowExpression {}
-
-impl Hash for RowExpression {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.number.hash(state);
     }
 }
 

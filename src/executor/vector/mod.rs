@@ -9,6 +9,25 @@
 //!
 //! This folder and the planner alone name DataFusion.
 
+/// Makes a function of a plan, which holds what cannot be compared, equal to itself alone, by its `number`.
+macro_rules! same_by_number {
+    ($function:ty) => {
+        impl PartialEq for $function {
+            fn eq(&self, other: &Self) -> bool {
+                self.number == other.number
+            }
+        }
+
+        impl Eq for $function {}
+
+        impl std::hash::Hash for $function {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.number.hash(state);
+            }
+        }
+    };
+}
+
 mod aggregate;
 mod error;
 mod expression;
@@ -33,6 +52,12 @@ pub use stream::Analytics;
 pub(crate) use stream::{Given, Stream, explain};
 pub(crate) use translate::window_may_raise;
 pub(crate) use whole::hangs_on_order;
+
+/// A number that no function of a plan has had.
+fn next_number() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
 
 /// Whether values of a type have a form there.
 pub(crate) fn holds(ty: crate::types::Type) -> bool {

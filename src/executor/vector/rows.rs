@@ -12,6 +12,7 @@ use crate::executor::memory::datum_bytes;
 use crate::executor::row::frame::Frame;
 use crate::executor::row::operator::Operator;
 use crate::executor::row::plan::{RowSource, Slot};
+use crate::sql::tree::{ColumnId, CteId};
 use crate::types::{Datum, Type};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
@@ -75,7 +76,7 @@ impl Source {
     ) -> (Source, Rows) {
         let leaf = Rows::unconnected(plan, types);
         let (sender, receiver) = mpsc::channel(2);
-        let columns = plan.columns.iter().map(|column| column.0).zip(leaf.forms.iter().copied()).collect();
+        let columns = leaf.columns.iter().map(|(column, form)| (column.0, *form)).collect();
         let source = Source {
             operator,
             columns,
@@ -171,9 +172,10 @@ impl Channel {
 /// A part's rows as DataFusion reads them, once.
 #[derive(Clone)]
 pub(super) struct Rows {
-    pub(super) forms: Vec<Form>,
+    pub(super) number: CteId,
+    pub(super) columns: Vec<(ColumnId, Form)>,
+    /// See [`RowSource::raises`].
     pub(super) raises: bool,
-    number: u32,
     rows: f64,
     schema: SchemaRef,
     /// Of `schema`, the columns that are read.
@@ -186,13 +188,13 @@ pub(super) struct Rows {
 impl Rows {
     /// A leaf that nothing feeds: for EXPLAIN.
     pub(super) fn unconnected(plan: &RowSource, types: &[Type]) -> Rows {
-        let forms: Vec<Form> = plan.columns.iter().map(|column| Form::Stored(types[column.0 as usize])).collect();
-        let names = plan.columns.iter().map(|column| super::expression::name(*column));
-        let schema = schema(names.zip(forms.iter().copied()));
+        let form = |column: &ColumnId| (*column, Form::Stored(types[column.0 as usize]));
+        let columns: Vec<_> = plan.columns.iter().map(form).collect();
+        let schema = schema(columns.iter().map(|(column, form)| (super::expression::name(*column), *form)));
         Rows {
-            forms,
+            number: plan.cte,
+            columns,
             raises: plan.raises,
-            number: plan.cte.0,
             rows: plan.node.estimate.rows,
             properties: properties(&schema),
             schema,
@@ -221,13 +223,13 @@ fn properties(schema: &SchemaRef) -> Arc<PlanProperties> {
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rows({})", self.number)
+        write!(f, "Rows({})", self.number.0)
     }
 }
 
 impl DisplayAs for Rows {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rows of part {}", self.number)
+        write!(f, "Rows of part {}", self.number.0)
     }
 }
 

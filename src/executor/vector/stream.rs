@@ -138,7 +138,7 @@ fn logical(
     threads: usize,
 ) -> std::result::Result<Logical, Refused> {
     let mut translator = Translator::new(&plan.types, plan.slots, params.clone(), ctx.clone());
-    translator.leaves = plan.sources.iter().map(|source| (source.cte, &source.columns[..])).zip(leaves).collect();
+    translator.leaves = leaves;
     let needed = plan.columns.iter().copied().collect();
     let logical = translator.rel(&plan.rel, &needed)?;
     let output =
@@ -304,10 +304,7 @@ impl Stream {
                 match fed {
                     Fed::Sent => sent = true,
                     Fed::Idle => {}
-                    Fed::Broken => {
-                        let error = Error::internal("a number did not fit its form after rows were given");
-                        return Ok(Some(Err(Failure::Again(error))));
-                    }
+                    Fed::Broken => return Ok(Some(Err(Failure::broken()))),
                 }
             }
             match (sent, waiter.take()) {

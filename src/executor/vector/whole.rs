@@ -31,14 +31,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use std::any::Any;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Any aggregate of the row road, with DISTINCT and ORDER BY inside the call.
 #[derive(Clone)]
 pub(crate) struct RowAggregate {
-    /// Two are equal when they are the same one.
     number: u64,
     name: String,
     signature: Signature,
@@ -60,6 +57,8 @@ struct Spec {
     ctx: StatementContext,
 }
 
+same_by_number!(RowAggregate);
+
 impl RowAggregate {
     /// `None`: not implemented on either road, or without a form for its result.
     pub(crate) fn new(
@@ -68,7 +67,6 @@ impl RowAggregate {
         inputs: Vec<Form>,
         ctx: StatementContext,
     ) -> Option<RowAggregate> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let ordered_set = call.args.is_empty();
         let args: Vec<Type> = match ordered_set {
             true => call.order.iter().map(|key| key.expr.ty).collect(),
@@ -84,7 +82,7 @@ impl RowAggregate {
         let make = aggregate(call.name, &args)?;
         let collects = call.name.ends_with("_agg");
         Some(RowAggregate {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number: super::next_number(),
             name: format!("row_{}", call.name),
             signature,
             result,
@@ -123,20 +121,6 @@ pub(super) fn sums_exactly(name: &str, first: Oid) -> bool {
 impl fmt::Debug for RowAggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RowAggregate({}, {})", self.name, self.number)
-    }
-}
-
-impl PartialEq for RowAggregate {
-    fn eq(&self, other: &RowAggregate) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for RowAggregate {}
-
-impl Hash for RowAggregate {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.number.hash(state);
     }
 }
 

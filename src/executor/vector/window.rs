@@ -40,10 +40,9 @@ use datafusion::physical_plan::{
 };
 use futures_util::{Stream, StreamExt};
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// What a call is computed by.
 pub(super) struct Spec {
@@ -67,15 +66,15 @@ pub(super) struct Spec {
 /// A window function of the row road.
 #[derive(Clone)]
 pub(super) struct RowWindow {
-    /// Two are equal when they are the same one.
     number: u64,
     signature: Signature,
     spec: Arc<Spec>,
 }
 
+same_by_number!(RowWindow);
+
 impl RowWindow {
     pub(super) fn new(spec: Spec) -> RowWindow {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let filter = spec.filter.then_some(DataType::Boolean);
         let inputs = spec.inputs.iter().map(|form| form.arrow()).chain(filter).chain(spec.key.map(Form::arrow));
         let inputs: Vec<DataType> = inputs.collect();
@@ -83,7 +82,7 @@ impl RowWindow {
             0 => Signature::nullary(Volatility::Immutable),
             _ => Signature::exact(inputs, Volatility::Immutable),
         };
-        RowWindow { number: NEXT.fetch_add(1, Ordering::Relaxed), signature, spec: Arc::new(spec) }
+        RowWindow { number: super::next_number(), signature, spec: Arc::new(spec) }
     }
 
     pub(super) fn result(&self) -> Form {
@@ -94,20 +93,6 @@ impl RowWindow {
 impl fmt::Debug for RowWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RowWindow({}, {})", self.spec.name, self.number)
-    }
-}
-
-impl PartialEq for RowWindow {
-    fn eq(&self, other: &RowWindow) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for RowWindow {}
-
-impl Hash for RowWindow {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.number.hash(state);
     }
 }
 

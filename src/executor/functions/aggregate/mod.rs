@@ -48,6 +48,17 @@ impl Start<'_> {
 /// Makes the empty state of one group; errors when a direct argument is out of its range.
 pub type Constructor = fn(&Start<'_>) -> Result<Box<dyn Accumulator>>;
 
+/// Whether an aggregate may end in an error of what it is given, but for sums beyond all bounds; its arguments aside.
+pub fn may_raise(name: &str, mut args: impl Iterator<Item = Type>) -> bool {
+    match name {
+        // A NULL key.
+        "json_object_agg" | "jsonb_object_agg" => true,
+        // Arrays of unlike dimensions.
+        "array_agg" => args.any(|arg| oid::element_of(arg.oid).is_some()),
+        _ => false,
+    }
+}
+
 /// The aggregate `name` over arguments of types `args` (count(*): none); `None` answers 0A000 by name.
 ///
 /// Accumulators skip NULLs themselves where their aggregate is strict. Ordered-set aggregates get the rows of a group in

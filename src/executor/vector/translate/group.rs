@@ -24,30 +24,19 @@ impl Translator<'_> {
         aggregates: &[(ColumnId, AggregateCall)],
         needed: &ColumnSet,
     ) -> Result<LogicalPlan> {
-        let streaming = std::mem::replace(&mut self.streaming, false);
-        let grouped = self.aggregate_inner(input, keys, aggregates, needed);
-        self.streaming = streaming;
-        grouped
-    }
-
-    fn aggregate_inner(
-        &mut self,
-        input: &Rel,
-        keys: &[(ColumnId, Expr)],
-        aggregates: &[(ColumnId, AggregateCall)],
-        needed: &ColumnSet,
-    ) -> Result<LogicalPlan> {
-        let plan = self.rel(input, needed)?;
-        let mut group = Vec::new();
-        for (column, key) in keys {
-            group.push((*column, self.expr(key)?));
-        }
-        let mut calls = Vec::new();
-        for (column, call) in aggregates {
-            let (expr, form) = self.aggregate_call(call)?;
-            calls.push((*column, expr, form));
-        }
-        self.grouped(plan, group, calls)
+        self.with_streaming(false, |translator| {
+            let plan = translator.rel(input, needed)?;
+            let mut group = Vec::new();
+            for (column, key) in keys {
+                group.push((*column, translator.expr(key)?));
+            }
+            let mut calls = Vec::new();
+            for (column, call) in aggregates {
+                let (expr, form) = translator.aggregate_call(call)?;
+                calls.push((*column, expr, form));
+            }
+            translator.grouped(plan, group, calls)
+        })
     }
 
     /// One row for each group of equal keys.

@@ -41,9 +41,8 @@ impl Translator<'_> {
         if !compare.iter().all(|function| equality(function)) {
             return Ok(false);
         }
-        let streaming = std::mem::replace(&mut self.streaming, false);
-        let right = self.rel(rel, &columns.iter().copied().collect())?;
-        self.streaming = streaming;
+        let own = columns.iter().copied().collect();
+        let right = self.with_streaming(false, |translator| translator.rel(rel, &own))?;
         let mut on = Vec::new();
         for (left, column) in left.iter().zip(columns) {
             let left = self.expr(left)?;
@@ -67,11 +66,8 @@ impl Translator<'_> {
         let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
         produced_in(left, &mut of_left);
         produced_in(right, &mut of_right);
-        let streaming = self.streaming;
         let left = self.rel(left, needed)?;
-        self.streaming = false;
-        let right = self.rel(right, needed)?;
-        self.streaming = streaming;
+        let right = self.with_streaming(false, |translator| translator.rel(right, needed))?;
         let (mut keys, mut rest) = (Vec::new(), Vec::new());
         for condition in conjuncts(on) {
             match self.join_key(condition, &of_left, &of_right)? {

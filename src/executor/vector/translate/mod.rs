@@ -71,8 +71,8 @@ pub(super) struct Translator<'a> {
     pub(super) in_order: bool,
     /// What is computed above the last blocking operator may raise an error: rows are held back until all are there.
     pub(super) held: bool,
-    /// The parts that run on the row road: their numbers, columns and rows.
-    pub(super) leaves: Vec<((CteId, &'a [ColumnId]), Rows)>,
+    /// The parts that run on the row road.
+    pub(super) leaves: Vec<Rows>,
     tables: usize,
 }
 
@@ -90,6 +90,18 @@ impl<'a> Translator<'a> {
             leaves: Vec::new(),
             tables: 0,
         }
+    }
+
+    /// Translates with `streaming` as given.
+    pub(super) fn with_streaming<T>(
+        &mut self,
+        streaming: bool,
+        work: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let before = std::mem::replace(&mut self.streaming, streaming);
+        let done = work(self);
+        self.streaming = before;
+        done
     }
 
     /// A plan that gives the `needed` columns of `rel`.
@@ -200,20 +212,16 @@ impl<'a> Translator<'a> {
 
     /// A part that runs on the row road.
     fn leaf(&mut self, cte: CteId) -> Result<LogicalPlan> {
-        let place = self.leaves.iter().position(|((number, _), _)| *number == cte);
-        let Some(((_, columns), rows)) = place.map(|place| self.leaves.swap_remove(place)) else {
+        let place = self.leaves.iter().position(|rows| rows.number == cte);
+        let Some(rows) = place.map(|place| self.leaves.swap_remove(place)) else {
             return Err(Refused::because("a WITH part"));
         };
         if self.streaming && rows.raises {
             return Err(Refused::because("an error may come after rows"));
         }
-        for (column, form) in columns.iter().zip(&rows.forms) {
-            match form {
-                Form::Stored(ty) if !Form::holds(*ty) => return Err(Refused::because("a type without a form")),
-                _ => self.forms.insert(*column, *form),
-            };
-        }
-        self.table(Arc::new(rows), columns.iter().map(|column| name(*column)))
+        self.forms.extend(rows.columns.iter().copied());
+        let names: Vec<String> = rows.columns.iter().map(|(column, _)| name(*column)).collect();
+        self.table(Arc::new(rows), names.into_iter())
     }
 
     /// A scan of a provider whose columns have unique names: they need no qualifier from here on.
@@ -306,18 +314,15 @@ impl<'a> Translator<'a> {
     }
 
     fn sort(&mut self, input: &Rel, keys: &[SortKey], fetch: Option<usize>, needed: &ColumnSet) -> Result<LogicalPlan> {
-        let streaming = std::mem::replace(&mut self.streaming, false);
-        let sorted = self.rel(input, needed).and_then(|plan| {
+        self.with_streaming(false, |translator| {
+            let plan = translator.rel(input, needed)?;
             let mut sorts = Vec::new();
             for key in keys {
-                let expr = self.expr(&key.expr)?;
-                sorts.push(Sort::new(self.key(expr), !key.descending, key.nulls_first));
+                let expr = translator.expr(&key.expr)?;
+                sorts.push(Sort::new(translator.key(expr), !key.descending, key.nulls_first));
             }
-            Ok((plan, sorts))
-        });
-        self.streaming = streaming;
-        let (plan, sorts) = sorted?;
-        Ok(LogicalPlanBuilder::from(plan).sort_with_limit(sorts, fetch)?.build()?)
+            Ok(LogicalPlanBuilder::from(plan).sort_with_limit(sorts, fetch)?.build()?)
+        })
     }
 
     fn limit(
@@ -340,7 +345,7 @@ impl<'a> Translator<'a> {
         let (fetch, skip) = (count(self, limit)?, count(self, offset)?.unwrap_or(0));
         if fetch == Some(0) {
             // Nothing is read; a sort that keeps no row would not know what to do.
-            let schema = self.rel(input, needed)?.schema().clone();
+            let schema = self.with_streaming(true, |translator| translator.rel(input, needed))?.schema().clone();
             return Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }));
         }
         let plan = match input {
@@ -350,12 +355,7 @@ impl<'a> Translator<'a> {
                 self.sort(input, keys, fetch.map(|fetch| fetch.saturating_add(skip)), &needed)?
             }
             // Rows behind the last that is wanted are computed too: they must not raise an error.
-            _ => {
-                let streaming = std::mem::replace(&mut self.streaming, true);
-                let plan = self.rel(input, needed);
-                self.streaming = streaming;
-                plan?
-            }
+            _ => self.with_streaming(true, |translator| translator.rel(input, needed))?,
         };
         Ok(LogicalPlanBuilder::from(plan).limit(skip, fetch)?.build()?)
     }

@@ -16,11 +16,8 @@ impl Translator<'_> {
         right: (&Rel, &[ColumnId]),
         columns: &[ColumnId],
     ) -> Result<LogicalPlan> {
-        let streaming = self.streaming;
-        self.streaming = streaming && all;
-        let united = self.united(all, left, right, columns);
-        self.streaming = streaming;
-        united
+        let streaming = self.streaming && all;
+        self.with_streaming(streaming, |translator| translator.united(all, left, right, columns))
     }
 
     fn united(
@@ -71,10 +68,7 @@ impl Translator<'_> {
         right: (&Rel, &[ColumnId]),
         columns: &[ColumnId],
     ) -> Result<LogicalPlan> {
-        let streaming = std::mem::replace(&mut self.streaming, false);
-        let plan = self.matched_inner(anti, left, right, columns);
-        self.streaming = streaming;
-        plan
+        self.with_streaming(false, |translator| translator.matched_inner(anti, left, right, columns))
     }
 
     fn matched_inner(

@@ -5,7 +5,7 @@ use super::super::form::{Form, WIDE};
 use super::super::whole::sums_exactly;
 use super::super::window::{RowWindow, Spec};
 use super::{Refused, Result, Translator};
-use crate::executor::functions::aggregate::SortOrder;
+use crate::executor::functions::aggregate::{self, SortOrder};
 use crate::executor::window::{Edge, Frame};
 use crate::sql::columns::ColumnSet;
 use crate::sql::tree::{ColumnId, Expr, FrameBound, FrameUnit, Rel, SortKey, WindowCall};
@@ -25,56 +25,44 @@ impl Translator<'_> {
         calls: &[(ColumnId, WindowCall)],
         needed: &ColumnSet,
     ) -> Result<LogicalPlan> {
-        let streaming = std::mem::replace(&mut self.streaming, false);
-        let plan = self.window_inner(input, partition, order, calls, needed);
-        self.streaming = streaming;
         // Partition by partition is given: a later one may raise an error.
-        if streaming && calls.iter().any(|(_, call)| window_may_raise(call)) {
+        if self.streaming && calls.iter().any(|(_, call)| window_may_raise(call)) {
             return Err(Refused::because("an error may come after rows"));
         }
-        plan
-    }
-
-    fn window_inner(
-        &mut self,
-        input: &Rel,
-        partition: &[Expr],
-        order: &[SortKey],
-        calls: &[(ColumnId, WindowCall)],
-        needed: &ColumnSet,
-    ) -> Result<LogicalPlan> {
-        let plan = self.rel(input, needed)?;
-        // What is the same for all rows parts and orders nothing.
-        let mut partition_by = Vec::new();
-        for expr in partition.iter().filter(|expr| !is_constant(expr)) {
-            let key = self.expr(expr)?;
-            partition_by.push(self.key(key));
-        }
-        let mut order_by = Vec::new();
-        for key in order.iter().filter(|key| !is_constant(&key.expr)) {
-            let expr = self.expr(&key.expr)?;
-            order_by.push(Sort::new(self.key(expr), !key.descending, key.nulls_first));
-        }
-        let mut exprs = Vec::new();
-        let mut forms = Vec::new();
-        for (column, call) in calls {
-            let (function, args) = self.window_call(call, order)?;
-            forms.push((*column, function.result()));
-            let params = WindowFunctionParams {
-                args,
-                partition_by: partition_by.clone(),
-                order_by: order_by.clone(),
-                // The call has its own.
-                window_frame: WindowFrame::new(None),
-                filter: None,
-                null_treatment: None,
-                distinct: false,
-            };
-            let fun = WindowFunctionDefinition::WindowUDF(Arc::new(WindowUDF::from(function)));
-            exprs.push(DfExpr::WindowFunction(Box::new(WindowFunction { fun, params })).alias(name(*column)));
-        }
-        self.forms.extend(forms);
-        Ok(LogicalPlanBuilder::from(plan).window(exprs)?.build()?)
+        self.with_streaming(false, |translator| {
+            let plan = translator.rel(input, needed)?;
+            // What is the same for all rows parts and orders nothing.
+            let mut partition_by = Vec::new();
+            for expr in partition.iter().filter(|expr| !is_constant(expr)) {
+                let key = translator.expr(expr)?;
+                partition_by.push(translator.key(key));
+            }
+            let mut order_by = Vec::new();
+            for key in order.iter().filter(|key| !is_constant(&key.expr)) {
+                let expr = translator.expr(&key.expr)?;
+                order_by.push(Sort::new(translator.key(expr), !key.descending, key.nulls_first));
+            }
+            let mut exprs = Vec::new();
+            let mut forms = Vec::new();
+            for (column, call) in calls {
+                let (function, args) = translator.window_call(call, order)?;
+                forms.push((*column, function.result()));
+                let params = WindowFunctionParams {
+                    args,
+                    partition_by: partition_by.clone(),
+                    order_by: order_by.clone(),
+                    // The call has its own.
+                    window_frame: WindowFrame::new(None),
+                    filter: None,
+                    null_treatment: None,
+                    distinct: false,
+                };
+                let fun = WindowFunctionDefinition::WindowUDF(Arc::new(WindowUDF::from(function)));
+                exprs.push(DfExpr::WindowFunction(Box::new(WindowFunction { fun, params })).alias(name(*column)));
+            }
+            translator.forms.extend(forms);
+            Ok(LogicalPlanBuilder::from(plan).window(exprs)?.build()?)
+        })
     }
 
     fn window_call(&mut self, call: &WindowCall, order: &[SortKey]) -> Result<(RowWindow, Vec<DfExpr>)> {
@@ -156,10 +144,9 @@ fn is_exact(call: &WindowCall) -> bool {
 
 /// Whether computing a call over sorted rows may end in an error, but for sums beyond all bounds.
 pub(crate) fn window_may_raise(call: &WindowCall) -> bool {
-    let by_name = match call.name {
-        "count" | "sum" | "avg" | "min" | "max" | "bool_and" | "bool_or" | "every" => false,
-        "array_agg" | "string_agg" => false,
-        name => call.aggregate || matches!(name, "ntile" | "nth_value"),
+    let by_name = match call.aggregate {
+        true => aggregate::may_raise(call.name, call.args.iter().map(|arg| arg.ty)),
+        false => matches!(call.name, "ntile" | "nth_value"),
     };
     let by_value = call.frame.unit == FrameUnit::Range
         && [&call.frame.start, &call.frame.end]
