@@ -6,14 +6,15 @@
 
 use super::Binder;
 use super::query::column_expr;
-use super::scope::{BoundAggregate, BoundSet, BoundWindow, Clause};
+use super::scope::{BoundAggregate, BoundGrouping, BoundSet, BoundWindow, Clause, Reference};
 use super::select::BoundTarget;
+use super::ungrouped;
 use crate::catalog::image::ConstraintKind;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Function;
 use crate::sql::ast::{self, GroupItem};
 use crate::sql::columns::{ColumnSet, is_volatile, produced_in, used_by};
-use crate::sql::tree::{AggregateCall, ColumnId, Expr, ExprKind, Rel, SortKey, Subscript};
+use crate::sql::tree::{AggregateCall, ColumnId, CteBody, CteId, Expr, ExprKind, Rel, SortKey, Subscript};
 use crate::sql::visit;
 use crate::types::{Datum, Type, oid};
 
@@ -24,6 +25,13 @@ pub(crate) struct Grouping {
     pub keys: Vec<Expr>,
     /// `None`: one set of all keys.
     pub sets: Option<Vec<Vec<usize>>>,
+}
+
+/// What stands above an Aggregate as it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'q> {
+    pub select: &'q ast::Select,
+    pub order_by: &'q [ast::OrderBy],
 }
 
 /// PostgreSQL's limit.
@@ -46,7 +54,7 @@ impl Binder<'_> {
         }
         let clause = self.scope().clause;
         let mut used = ColumnSet::new();
-        // Also the columns that folding drops say which level a call belongs to.
+        // Aggregates, window and set-returning calls in the arguments.
         args.iter().for_each(|arg| used_by(arg, &mut used));
         let args = args.into_iter().map(|arg| self.fold(arg)).collect();
         let (direct, args, order) = self.aggregate_order(args, call, clause)?;
@@ -57,11 +65,15 @@ impl Binder<'_> {
         self.scope().clause = clause;
         args.iter().chain(&direct).chain(&filter).for_each(|arg| used_by(arg, &mut used));
         order.iter().for_each(|key| used_by(&key.expr, &mut used));
+        // Also the columns that folding drops, or that a subquery's WITH names, say which level a call belongs to.
+        let inside = ungrouped::aggregated(call);
+        let references = self.scopes.iter().flat_map(|scope| &scope.references);
+        let named = references.filter(|reference| inside.contains(&reference.span));
+        named.for_each(|reference| _ = used.insert(reference.column));
         let level = self.level_of(&used);
         self.check_aggregate_place(level, &used, pos)?;
         // References inside the call are no references of ungrouped columns.
-        self.scopes[level].references.retain(|reference| pos == 0 || reference.span < pos);
-        let source = call;
+        self.scopes[level].references.retain(|reference| !inside.contains(&reference.span));
         let call = AggregateCall {
             function: function.oid,
             name: function.name,
@@ -78,8 +90,7 @@ impl Binder<'_> {
         }
         let column = self.column(ty);
         self.levels[column.0 as usize] = self.scopes[level].serial;
-        let direct = source.args.first().map_or(pos, |argument| argument.value.location());
-        self.scopes[level].aggregates.push(BoundAggregate { column, call, span: pos, direct });
+        self.scopes[level].aggregates.push(BoundAggregate { column, call, span: pos });
         Ok(column_expr(column, ty))
     }
 
@@ -180,13 +191,12 @@ impl Binder<'_> {
         for arg in args {
             bound.push(self.bind_expr(arg, clause)?);
         }
-        self.scope().references.retain(|reference| pos == 0 || reference.span < pos);
         let ty = Type::new(oid::INT4);
         let column = self.column(ty);
         let serial = self.scope().serial;
         self.levels[column.0 as usize] = serial;
         let places = args.iter().map(ast::Expr::location).collect();
-        self.scope().groupings.push((column, bound, places));
+        self.scope().groupings.push(BoundGrouping { column, args: bound, places, having: clause == Clause::Having });
         Ok(column_expr(column, ty))
     }
 
@@ -336,6 +346,7 @@ impl Binder<'_> {
         having: &mut Option<Expr>,
         windows: &mut [BoundWindow],
         sets: &mut [BoundSet],
+        written: Written<'_>,
     ) -> Result<Rel> {
         let scope = self.scope();
         let serial = scope.serial;
@@ -351,10 +362,6 @@ impl Binder<'_> {
         if !groups {
             return Ok(rel);
         }
-        if let Some(aggregate) = aggregates.first().filter(|_| reads_working) {
-            let message = "aggregate functions are not allowed in a recursive query's recursive term";
-            return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(aggregate.span)));
-        }
         let mut numbered = Vec::with_capacity(keys.len());
         for key in keys {
             let column = self.column(key.ty);
@@ -362,27 +369,19 @@ impl Binder<'_> {
             self.note_same(column, &key);
             numbered.push((column, key));
         }
-        let grouping_columns = self.grouping_positions(&groupings, &numbered)?;
+        let declared = numbered.len();
+        let grouping_columns = self.grouping_positions(&groupings, &numbered);
         let own: ColumnSet = aggregates
             .iter()
             .map(|aggregate| aggregate.column)
-            .chain(groupings.iter().map(|grouping| grouping.0))
+            .chain(groupings.iter().map(|grouping| grouping.column))
             .chain(windows.iter().map(|window| window.column))
             .chain(sets.iter().map(|set| set.column))
             .collect();
-        let declared = numbered.len();
-        for aggregate in &aggregates {
-            self.check_direct(&aggregate.call, &numbered, aggregate.direct)?;
-        }
-        let mut above = Above { binder: self, keys: numbered, own, serial, offending: None };
-        let mut from = 0;
-        for target in targets.iter_mut() {
-            let found = above.offending.is_some();
-            above.expr(&mut target.expr, false);
-            if !found && above.offending.is_some() {
-                from = target.pos;
-            }
-        }
+        let dropped = self.drops_ungrouped(&numbered);
+        let direct = aggregates.iter().find_map(|aggregate| self.ungrouped_direct(&aggregate.call, &numbered));
+        let mut above = Above { binder: self, keys: numbered, own, serial, offending: direct, parts: Vec::new() };
+        targets.iter_mut().for_each(|target| above.expr(&mut target.expr, false));
         for window in windows.iter_mut() {
             window.partition.iter_mut().for_each(|expr| above.expr(expr, false));
             visit::sort_exprs(&mut window.order, &mut |expr| above.expr(expr, false));
@@ -395,8 +394,21 @@ impl Binder<'_> {
             above.expr(having, false);
         }
         let Above { keys, offending, .. } = above;
-        if let Some((column, in_subquery)) = offending {
-            return Err(self.ungrouped(column, in_subquery, from));
+        if dropped || offending.is_some() || grouping_columns.is_err() {
+            let whole = |target: &&BoundTarget| keys[..declared].iter().any(|(key, _)| is_column(&target.expr, *key));
+            let whole: Vec<u32> = targets.iter().filter(whole).map(|target| target.pos).collect();
+            let found = self.first_ungrouped(written, &keys[..declared], &whole);
+            let unplaced = offending.map(|(column, inner)| (false, self.ungrouped(column, false, inner)));
+            // PostgreSQL judges the target list before HAVING, and calls of GROUPING first in each.
+            let errors = grouping_columns.as_ref().err().cloned().into_iter().chain(found.or(unplaced));
+            if let Some((_, error)) = errors.min_by_key(|(having, _)| *having) {
+                return Err(error);
+            }
+        }
+        let grouping_columns = grouping_columns.map_err(|(_, error)| error)?;
+        if let Some(aggregate) = aggregates.first().filter(|_| reads_working) {
+            let message = "aggregate functions are not allowed in a recursive query's recursive term";
+            return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(aggregate.span)));
         }
         // Columns that follow from a primary key among the keys are keys of every set.
         let grouping_sets = grouping_sets.map(|mut sets| {
@@ -416,91 +428,122 @@ impl Binder<'_> {
         Ok(rel)
     }
 
-    /// 42803 for a direct argument that is no grouped column's.
-    fn check_direct(&mut self, call: &AggregateCall, keys: &[(ColumnId, Expr)], pos: u32) -> Result<()> {
+    /// An ungrouped column of a call's direct arguments.
+    fn ungrouped_direct(&mut self, call: &AggregateCall, keys: &[(ColumnId, Expr)]) -> Option<(ColumnId, bool)> {
         let serial = self.scope().serial;
-        for direct in &call.direct {
-            if keys.iter().any(|(_, key)| same_expr(key, direct)) {
-                continue;
-            }
+        call.direct.iter().filter(|direct| !keys.iter().any(|(_, key)| same_expr(key, direct))).find_map(|direct| {
             let mut used = ColumnSet::new();
             used_by(direct, &mut used);
-            let is_key = |column: ColumnId| {
-                keys.iter().any(|(_, key)| matches!(key.kind, ExprKind::Column(known) if known == column))
-            };
             let own = |column: &ColumnId| self.levels[column.0 as usize] == serial;
-            let bad = used.iter().filter(own).find(|column| !is_key(*column) && !self.follows(*column, keys));
-            if let Some(column) = bad {
-                return Err(self
-                    .ungrouped(column, false, pos)
-                    .at(self.position(pos))
-                    .detail("Direct arguments of an ordered-set aggregate must use only grouped columns."));
-            }
-        }
-        Ok(())
+            let bad = |column: &ColumnId| !is_key(*column, keys) && !self.follows(*column, keys);
+            used.iter().filter(own).find(bad).map(|column| (column, false))
+        })
     }
 
-    /// GROUPING's arguments as positions among the keys.
+    /// Whether a column is named above the grouping that no key holds: PostgreSQL refuses it also where folding drops it.
+    fn drops_ungrouped(&self, keys: &[(ColumnId, Expr)]) -> bool {
+        let references = &self.scopes.last().expect("grouping is judged inside its scope").references;
+        let mut held = ColumnSet::new();
+        keys.iter().filter(|(_, key)| !is_plain(key)).for_each(|(_, key)| used_by(key, &mut held));
+        let in_keys = references.iter().filter(|named| named.clause == Clause::GroupBy && !is_key(named.column, keys));
+        in_keys.for_each(|named| _ = held.insert(named.column));
+        references.iter().any(|named| !held.contains(named.column) && self.is_ungrouped(named, keys))
+    }
+
+    /// Whether a reference that is no part of a grouped expression must be refused.
+    fn is_ungrouped(&self, reference: &Reference, keys: &[(ColumnId, Expr)]) -> bool {
+        let above = matches!(
+            reference.clause,
+            Clause::Select
+                | Clause::Having
+                | Clause::Filter
+                | Clause::OrderBy
+                | Clause::DistinctOn
+                | Clause::WindowPartition
+                | Clause::WindowOrder
+        );
+        above && (reference.whole || !is_key(reference.column, keys)) && !self.follows(reference.column, keys)
+    }
+
+    /// GROUPING's arguments as positions among the keys; the error with whether it is HAVING's.
     fn grouping_positions(
         &self,
-        groupings: &[(ColumnId, Vec<Expr>, Vec<u32>)],
+        groupings: &[BoundGrouping],
         keys: &[(ColumnId, Expr)],
-    ) -> Result<Vec<(ColumnId, Vec<usize>)>> {
+    ) -> std::result::Result<Vec<(ColumnId, Vec<usize>)>, (bool, Error)> {
         let mut found = Vec::new();
-        for (column, args, places) in groupings {
-            let mut positions = Vec::with_capacity(args.len());
-            for (arg, place) in args.iter().zip(places) {
+        for grouping in groupings {
+            let mut positions = Vec::with_capacity(grouping.args.len());
+            for (arg, place) in grouping.args.iter().zip(&grouping.places) {
                 let Some(position) = keys.iter().position(|(_, key)| same_expr(key, arg)) else {
                     let message = "arguments to GROUPING must be grouping expressions of the associated query level";
-                    return Err(Error::new(SqlState::GroupingError, message).at(self.position(*place)));
+                    let error = Error::new(SqlState::GroupingError, message).at(self.position(*place));
+                    return Err((grouping.having, error));
                 };
                 positions.push(position);
             }
-            found.push((*column, positions));
+            found.push((grouping.column, positions));
         }
         Ok(found)
     }
 
+    /// The error for the first column that PostgreSQL finds neither grouped nor inside an aggregate, and whether it is
+    /// HAVING's. `whole`: where targets stand that are keys as a whole.
+    fn first_ungrouped(
+        &mut self,
+        written: Written<'_>,
+        keys: &[(ColumnId, Expr)],
+        whole: &[u32],
+    ) -> Option<(bool, Error)> {
+        let plain = keys.iter().all(|(_, key)| is_plain(key));
+        let (parts, failures) = (self.ctes.len(), self.failures.len());
+        let mut grouped = |expr: &ast::Expr, having: bool| {
+            if matches!(expr.kind, ast::ExprKind::Star(_)) {
+                return false;
+            }
+            let clause = if having { Clause::Having } else { Clause::Select };
+            whole.contains(&expr.location())
+                || !plain
+                    && self
+                        .bind_expr(expr, clause)
+                        .is_ok_and(|bound| keys.iter().any(|(_, key)| !is_plain(key) && same_expr(key, &bound)))
+        };
+        let places = ungrouped::places(written.select, written.order_by, &mut grouped);
+        self.ctes.truncate(parts);
+        self.failures.truncate(failures);
+        let scope = self.scopes.last().expect("grouping is judged inside its scope");
+        let bad = |place: &ungrouped::Place| {
+            let mut named = scope.references.iter().filter(|reference| reference.span == place.pos);
+            named.find(|reference| self.is_ungrouped(reference, keys)).map(|reference| (*place, *reference))
+        };
+        let (place, reference) = places.iter().find_map(bad)?;
+        let inner = reference.from != scope.serial;
+        let mut error = self.ungrouped(reference.column, reference.whole, inner).at(self.position(place.pos));
+        if place.direct && !inner {
+            error = error.detail("Direct arguments of an ordered-set aggregate must use only grouped columns.");
+        }
+        Some((place.having, error))
+    }
+
     /// 42803 for a column that is neither grouped nor inside an aggregate.
-    /// `from`: where what names it begins.
-    fn ungrouped(&mut self, column: ColumnId, in_subquery: bool, from: u32) -> Error {
+    fn ungrouped(&self, column: ColumnId, whole: bool, in_subquery: bool) -> Error {
         let scope = self.scopes.last().expect("grouping is judged inside its scope");
         let item = |join: bool| {
             let items = scope.all_items.iter().filter(move |item| item.join == join);
             items.flat_map(|item| item.columns.iter().map(move |c| (item, c))).find(|(_, c)| c.column == column)
         };
         let name = match item(false).or_else(|| item(true)) {
+            Some((item, _)) if whole => format!("{}.*", item.name),
             Some((item, column)) if !item.name.is_empty() => format!("{}.{}", item.name, column.name),
             Some((_, column)) => column.name.clone(),
             None => self.late_name(column),
         };
-        let inner = |clause| {
-            matches!(
-                clause,
-                Clause::Select
-                    | Clause::Having
-                    | Clause::OrderBy
-                    | Clause::DistinctOn
-                    | Clause::WindowPartition
-                    | Clause::WindowOrder
-            )
-        };
-        let named = |from: u32| {
-            scope.references.iter().find(move |reference| {
-                reference.column == column
-                    && reference.span >= from
-                    && inner(reference.clause)
-                    && (reference.from != scope.serial) == in_subquery
-            })
-        };
-        let place = named(from).or_else(|| named(0));
         let message = if in_subquery {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         } else {
             format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
         };
-        let pos = place.map_or(0, |reference| reference.span);
-        Error::new(SqlState::GroupingError, message).at(self.position(pos))
+        Error::new(SqlState::GroupingError, message)
     }
 
     /// Notes that a new column is an old one, for what the client is told of its origin.
@@ -513,22 +556,25 @@ impl Binder<'_> {
     /// The name of a system column.
     fn late_name(&self, column: ColumnId) -> String {
         use crate::sql::tree::ScanColumn;
-        let found = self.late_columns.values().flatten().find(|(_, late)| *late == column);
-        match found.map(|(what, _)| *what) {
-            Some(ScanColumn::Ctid) => "ctid",
-            Some(ScanColumn::TableOid) => "tableoid",
-            Some(ScanColumn::Xmin) => "xmin",
-            Some(ScanColumn::Xmax) => "xmax",
-            _ => "?column?",
-        }
-        .to_owned()
+        let mut found = self.late_columns.iter().flat_map(|(scan, late)| late.iter().map(move |late| (*scan, late)));
+        let Some((scan, (what, _))) = found.find(|(_, (_, late))| *late == column) else {
+            return "?column?".to_owned();
+        };
+        let name = match what {
+            ScanColumn::Ctid => "ctid",
+            ScanColumn::TableOid => "tableoid",
+            ScanColumn::Xmin => "xmin",
+            ScanColumn::Xmax => "xmax",
+            ScanColumn::Attribute(_) | ScanColumn::RowId => "?column?",
+        };
+        let items = &self.scopes.last().expect("grouping is judged inside its scope").all_items;
+        let item = items.iter().find(|item| item.scan.as_ref().is_some_and(|(first, _)| *first == scan));
+        item.map_or_else(|| name.to_owned(), |item| format!("{}.{name}", item.name))
     }
 
     /// Whether a column follows from the keys: its table's primary key is among them.
     fn follows(&self, column: ColumnId, keys: &[(ColumnId, Expr)]) -> bool {
         let scope = self.scopes.last().expect("grouping is judged inside its scope");
-        let is_key =
-            |column: ColumnId| keys.iter().any(|(_, key)| matches!(key.kind, ExprKind::Column(c) if c == column));
         scope.all_items.iter().any(|item| {
             let Some((_, relation)) = &item.scan else { return false };
             if !item.columns.iter().any(|c| c.column == column) {
@@ -537,7 +583,7 @@ impl Binder<'_> {
             relation.constraints.iter().any(|constraint| match &constraint.kind {
                 ConstraintKind::PrimaryKey { columns, .. } if !constraint.deferrable => columns.iter().all(|number| {
                     let of = |c: &&super::scope::ScopeColumn| c.origin == Some((relation.oid, *number));
-                    item.columns.iter().find(of).is_some_and(|c| is_key(c.column))
+                    item.columns.iter().find(of).is_some_and(|c| is_key(c.column, keys))
                 }),
                 _ => false,
             })
@@ -553,8 +599,10 @@ struct Above<'b, 'a> {
     /// Columns of this level that the Aggregate and what is above it bring forth.
     own: ColumnSet,
     serial: u32,
-    /// The first column that may not be named, and whether a subquery names it.
+    /// A column that may not be named, and whether a subquery names it.
     offending: Option<(ColumnId, bool)>,
+    /// WITH parts that have been rewritten.
+    parts: Vec<CteId>,
 }
 
 impl Above<'_, '_> {
@@ -584,10 +632,34 @@ impl Above<'_, '_> {
     }
 
     fn rel(&mut self, rel: &mut Rel) {
+        if let Rel::CteScan { cte, .. } = rel {
+            self.part(*cte);
+        }
         visit::rel_exprs(rel, &mut |expr| self.expr(expr, true));
         for input in visit::rel_inputs(rel) {
             self.rel(input);
         }
+    }
+
+    /// A WITH part that a subquery reads: it may be the subquery's own, and name the grouped query's columns.
+    fn part(&mut self, cte: CteId) {
+        if self.parts.contains(&cte) {
+            return;
+        }
+        self.parts.push(cte);
+        let place = cte.0 as usize;
+        let empty = CteBody::Query(super::query::one_row());
+        let mut body = std::mem::replace(&mut self.binder.ctes[place].body, empty);
+        match &mut body {
+            CteBody::Query(rel) => self.rel(rel),
+            CteBody::Recursive { seed, step, step_columns: _, all: _ } => {
+                self.rel(seed);
+                self.rel(step);
+            }
+            // It stands at the top of the statement only.
+            CteBody::Write(_) => {}
+        }
+        self.binder.ctes[place].body = body;
     }
 
     /// A further key for a column that follows from the keys.
@@ -607,6 +679,19 @@ impl Above<'_, '_> {
         self.keys.push((key, value));
         key
     }
+}
+
+fn is_plain(key: &Expr) -> bool {
+    matches!(key.kind, ExprKind::Column(_))
+}
+
+fn is_column(expr: &Expr, column: ColumnId) -> bool {
+    matches!(expr.kind, ExprKind::Column(named) if named == column)
+}
+
+/// Whether a column is a key by itself.
+fn is_key(column: ColumnId, keys: &[(ColumnId, Expr)]) -> bool {
+    keys.iter().any(|(_, key)| is_column(key, column))
 }
 
 fn same_aggregate(a: &AggregateCall, b: &AggregateCall) -> bool {

@@ -209,6 +209,7 @@ impl Binder<'_> {
                     self.explicit = None;
                     // `t.*` stands for its columns, `t` for one row.
                     if let (Ast::Star(_), ExprKind::Row(columns)) = (&field.kind, &value.kind) {
+                        self.note_parts(field.pos);
                         values.extend(columns.iter().cloned());
                         continue;
                     }
@@ -732,12 +733,12 @@ impl Binder<'_> {
             Ast::Row { fields, .. } => fields.iter().collect(),
             _ => vec![left],
         };
+        let (rel, columns) = self.query_inside(query, pos)?;
         let mut values = Vec::with_capacity(places.len());
         for place in &places {
             values.push(self.expr(place)?);
             self.explicit = None;
         }
-        let (rel, columns) = self.query_inside(query, pos)?;
         if columns.len() != values.len() {
             let few = if columns.len() < values.len() { "few" } else { "many" };
             let message = format!("subquery has too {few} columns");

@@ -30,6 +30,7 @@ pub(crate) mod select;
 pub(crate) mod set_op;
 mod traversal;
 mod types;
+mod ungrouped;
 pub(crate) mod updatable;
 pub(crate) mod update;
 pub(crate) mod view;

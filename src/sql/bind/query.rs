@@ -6,8 +6,7 @@ use super::scope::{Clause, Item, Lateral, ScopeColumn};
 use crate::catalog::image::{Index, Relation};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast;
-use crate::sql::columns::{ColumnSet, used_by};
-use crate::sql::tree::{ColumnId, Expr, ExprKind, IndexDefinition, OutputColumn, Rel, Root, Statement};
+use crate::sql::tree::{ColumnId, Expr, ExprKind, IndexDefinition, OutputColumn, Rel, Root, SortKey, Statement};
 use crate::sql::visit;
 use crate::types::{Datum, Oid, Type, oid};
 use std::collections::HashMap;
@@ -43,6 +42,12 @@ impl Tail<'_> {
     /// No clause at all.
     pub(crate) const EMPTY: Tail<'static> =
         Tail { order_by: &[], limit: None, offset: None, with_ties: false, locking: &[] };
+}
+
+/// OFFSET and LIMIT, bound.
+pub(crate) struct RowCounts {
+    offset: Option<Expr>,
+    limit: Option<Expr>,
 }
 
 /// A reference to a column.
@@ -372,13 +377,20 @@ impl Binder<'_> {
         if !keys.is_empty() {
             rel = Rel::Sort { input: Box::new(rel), keys: keys.clone() };
         }
-        self.limit(rel, tail, keys)
+        let counts = self.row_counts(tail)?;
+        self.limit(rel, tail, counts, keys)
+    }
+
+    /// Binds OFFSET and LIMIT.
+    pub(crate) fn row_counts(&mut self, tail: &Tail<'_>) -> Result<RowCounts> {
+        let offset = tail.offset.map(|expr| self.row_count(expr, Clause::Offset)).transpose()?;
+        let limit = tail.limit.map(|expr| self.row_count(expr, Clause::Limit)).transpose()?;
+        Ok(RowCounts { offset, limit })
     }
 
     /// LIMIT, OFFSET and FETCH over sorted rows.
-    pub(crate) fn limit(&mut self, rel: Rel, tail: &Tail<'_>, keys: Vec<crate::sql::tree::SortKey>) -> Result<Rel> {
-        let limit = tail.limit.map(|expr| self.row_count(expr, Clause::Limit)).transpose()?;
-        let offset = tail.offset.map(|expr| self.row_count(expr, Clause::Offset)).transpose()?;
+    pub(crate) fn limit(&self, rel: Rel, tail: &Tail<'_>, counts: RowCounts, keys: Vec<SortKey>) -> Result<Rel> {
+        let RowCounts { offset, limit } = counts;
         if tail.with_ties {
             if keys.is_empty() {
                 return Err(syntax("WITH TIES cannot be specified without ORDER BY clause"));
@@ -396,6 +408,7 @@ impl Binder<'_> {
 
     /// The argument of LIMIT or OFFSET: an int8 without columns of its own query.
     fn row_count(&mut self, expr: &ast::Expr, clause: Clause) -> Result<Expr> {
+        let noted = self.scope().references.len();
         let bound = self.bind_expr(expr, clause)?;
         let pos = self.position(expr.location());
         let given = bound.ty.oid;
@@ -404,14 +417,16 @@ impl Binder<'_> {
             let message = format!("argument of {} must be type bigint, not type {name}", clause.name());
             return Err(Error::new(SqlState::DatatypeMismatch, message).at(pos));
         };
-        let serial = self.scope().serial;
-        let mut used = ColumnSet::new();
-        used_by(&count, &mut used);
-        if used.iter().any(|column| self.levels[column.0 as usize] == serial) {
-            let message = format!("argument of {} must not contain variables", clause.name());
-            return Err(Error::new(SqlState::InvalidColumnReference, message).at(pos));
-        }
+        self.refuse_variables(noted, clause.name())?;
         Ok(count)
+    }
+
+    /// 42P10 for a column of the present level that was named after so many others.
+    pub(crate) fn refuse_variables(&self, noted: usize, argument_of: &str) -> Result<()> {
+        let references = &self.scopes.last().expect("columns are named inside a scope").references;
+        let Some(reference) = references.get(noted) else { return Ok(()) };
+        let message = format!("argument of {argument_of} must not contain variables");
+        Err(Error::new(SqlState::InvalidColumnReference, message).at(self.position(reference.span)))
     }
 
     /// A value as the common type that was chosen for it and others.

@@ -158,6 +158,8 @@ pub(crate) struct Reference {
     pub clause: Clause,
     /// Serial of the level that names it.
     pub from: u32,
+    /// As part of the whole row.
+    pub whole: bool,
 }
 
 /// An aggregate of a query level.
@@ -169,8 +171,19 @@ pub(crate) struct BoundAggregate {
     pub call: AggregateCall,
     /// Where it stands.
     pub span: u32,
-    /// Where its direct arguments begin.
-    pub direct: u32,
+}
+
+/// GROUPING(…) of a query level.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundGrouping {
+    /// Where its result goes.
+    pub column: ColumnId,
+    /// Its arguments.
+    pub args: Vec<Expr>,
+    /// Where these stand.
+    pub places: Vec<u32>,
+    /// Whether it stands in HAVING.
+    pub having: bool,
 }
 
 /// A window function call of a query level.
@@ -231,8 +244,8 @@ pub(crate) struct Scope {
     pub lateral_active: bool,
     /// Aggregates of this level.
     pub aggregates: Vec<BoundAggregate>,
-    /// GROUPING(…) calls with their arguments.
-    pub groupings: Vec<(ColumnId, Vec<Expr>, Vec<u32>)>,
+    /// GROUPING(…) calls of this level.
+    pub groupings: Vec<BoundGrouping>,
     /// Window calls of this level.
     pub windows: Vec<BoundWindow>,
     /// WINDOW clause.
@@ -525,7 +538,13 @@ impl Binder<'_> {
     fn note(&mut self, level: usize, column: ColumnId, span: u32) {
         let inner = self.scopes.last().expect("names are resolved inside a scope");
         let (from, clause) = (inner.serial, self.scopes[level].clause);
-        self.scopes[level].references.push(Reference { column, span, clause, from });
+        self.scopes[level].references.push(Reference { column, span, clause, from, whole: false });
+    }
+
+    /// Notes that the whole row that was named at a place stands for its columns there.
+    pub(crate) fn note_parts(&mut self, span: u32) {
+        let references = self.scopes.iter_mut().flat_map(|scope| &mut scope.references);
+        references.filter(|reference| reference.span == span).for_each(|reference| reference.whole = false);
     }
 
     /// A whole row; NULL as a whole where an outer join found no partner.
@@ -538,7 +557,9 @@ impl Binder<'_> {
         if scalar && count == 1 {
             return Ok(self.reference(level, item, 0, span));
         }
+        let noted = self.scopes[level].references.len();
         let fields: Vec<Expr> = (0..count).map(|j| self.reference(level, item, j, span)).collect();
+        self.scopes[level].references[noted..].iter_mut().for_each(|reference| reference.whole = true);
         if row_type == Oid::NONE {
             let columns = &self.scopes[level].items[item].columns;
             let names = columns.iter().map(|column| column.name.clone()).collect();

@@ -5,8 +5,8 @@
 //! or (DISTINCT) all targets, Distinct, Sort, Limit.
 
 use super::Binder;
-use super::aggregate::Grouping;
-use super::query::{Bound, Tail, column_expr, syntax};
+use super::aggregate::{Grouping, Written};
+use super::query::{Bound, RowCounts, Tail, column_expr, syntax};
 use super::scope::{BoundSet, Clause, Item, system_attribute};
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
@@ -69,6 +69,7 @@ struct Parts {
     grouping: Grouping,
     order: Vec<OrderItem>,
     unique: Unique,
+    counts: RowCounts,
 }
 
 /// Entries that a select list may have, as PostgreSQL's MaxTupleAttributeNumber.
@@ -116,11 +117,12 @@ impl Binder<'_> {
         let order = self.order_by(tail.order_by, &mut targets, Clause::OrderBy)?;
         let grouping = self.group_by(group_by, *group_distinct, &mut targets)?;
         let unique = self.unique(distinct, &order, &mut targets)?;
+        let counts = self.row_counts(tail)?;
         self.check_entries(&targets)?;
         let literals = self.settle(&mut targets, resolve);
         let refused = self.lock_refusal(&unique, group_by, having.is_some());
-        let parts = Parts { targets, filter, having, grouping, order, unique };
-        self.assemble(input, parts, tail, literals, refused)
+        let parts = Parts { targets, filter, having, grouping, order, unique, counts };
+        self.assemble(input, parts, select, tail, literals, refused)
     }
 
     /// A select list's limit, which the expressions of ORDER BY, GROUP BY, DISTINCT ON and windows count for too.
@@ -452,27 +454,29 @@ impl Binder<'_> {
         &mut self,
         input: Rel,
         parts: Parts,
+        select: &ast::Select,
         tail: &Tail<'_>,
         literals: Vec<Option<Expr>>,
         refused: Option<&'static str>,
     ) -> Result<Bound> {
-        let Parts { mut targets, filter, mut having, mut grouping, order, unique } = parts;
+        let Parts { mut targets, filter, mut having, mut grouping, order, unique, counts } = parts;
         let mut rel = input;
         if let Some(predicate) = filter {
             rel = Rel::Filter { input: Box::new(rel), predicate };
         }
-        let mut sets = std::mem::take(&mut self.scope().sets);
-        let mut windows = std::mem::take(&mut self.scope().windows);
-        let below = sets_of_keys(&mut sets, &grouping);
-        rel = project_sets(rel, below);
-        rel = self.group(rel, &mut grouping, &mut targets, &mut having, &mut windows, &mut sets)?;
-        rel = super::window::window_rels(rel, windows);
-        rel = project_sets(rel, sets);
         let mut nullable = ColumnSet::new();
         if !tail.locking.is_empty() {
             nullable_in(&rel, &mut nullable);
         }
         let (lock_targets, lockable) = self.locks(tail.locking, refused, &nullable)?;
+        let mut sets = std::mem::take(&mut self.scope().sets);
+        let mut windows = std::mem::take(&mut self.scope().windows);
+        let below = sets_of_keys(&mut sets, &grouping);
+        rel = project_sets(rel, below);
+        let written = Written { select, order_by: tail.order_by };
+        rel = self.group(rel, &mut grouping, &mut targets, &mut having, &mut windows, &mut sets, written)?;
+        rel = super::window::window_rels(rel, windows);
+        rel = project_sets(rel, sets);
 
         let mut places: Vec<Option<ColumnId>> = targets.iter().map(|target| self.own_column(&target.expr)).collect();
         let mut keys = Vec::new();
@@ -510,7 +514,7 @@ impl Binder<'_> {
         if !lock_targets.is_empty() {
             rel = Rel::LockRows { input: Box::new(rel), targets: lock_targets };
         }
-        rel = self.limit(rel, tail, keys)?;
+        rel = self.limit(rel, tail, counts, keys)?;
         rel = self.project(rel, &targets, &mut places, |i| !targets[i].hidden);
 
         let origins = self.origins();

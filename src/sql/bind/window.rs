@@ -211,16 +211,11 @@ impl Binder<'_> {
             FrameUnit::Range => ("RANGE", "window RANGE"),
             FrameUnit::Groups => ("GROUPS", "window GROUPS"),
         };
+        let noted = self.scope().references.len();
         let bound = self.bind_expr(expr, Clause::WindowFrame(words))?;
         self.scope().clause = clause;
         let place = self.position(expr.location());
-        let mut used = ColumnSet::new();
-        used_by(&bound, &mut used);
-        let serial = self.scope().serial;
-        if used.iter().any(|column| self.levels[column.0 as usize] == serial) {
-            let message = format!("argument of {name} must not contain variables");
-            return Err(Error::new(SqlState::InvalidColumnReference, message).at(place));
-        }
+        self.refuse_variables(noted, name)?;
         let wanted = match unit {
             FrameUnit::Rows | FrameUnit::Groups => oid::INT8,
             FrameUnit::Range => self.range_offset_type(order[0].expr.ty.oid, bound.ty.oid, place)?,
