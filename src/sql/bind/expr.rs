@@ -532,12 +532,12 @@ impl Binder<'_> {
         query: &ast::Query,
         pos: u32,
     ) -> Result<Expr> {
+        let (rel, columns) = self.query_inside(query, pos)?;
         let mut values = Vec::with_capacity(fields.len());
         for field in fields {
             values.push((self.expr(field)?, field.location()));
             self.explicit = None;
         }
-        let (rel, columns) = self.query_inside(query, pos)?;
         if columns.len() != values.len() {
             let few = if columns.len() < values.len() { "few" } else { "many" };
             let message = format!("subquery has too {few} columns");

@@ -90,8 +90,8 @@ impl<'w, 'q> Walk<'w, 'q> {
         }
         self.windows.splice(0..0, select.windows.iter().map(|(_, window)| window));
         for window in self.windows.clone() {
-            self.exprs(&window.partition);
             self.sorted(&window.order_by);
+            self.exprs(&window.partition);
         }
     }
 

@@ -50,19 +50,19 @@ impl Binder<'_> {
     fn window_spec(&mut self, spec: &ast::WindowSpec, over: bool) -> Result<NamedWindow> {
         let ast::WindowSpec { base, partition, order_by, frame, pos } = spec;
         let clause = self.scope().clause;
-        let mut bound = Vec::new();
-        for expr in partition {
-            let value = self.bind_expr(expr, Clause::WindowPartition)?;
-            let value = self.coerce_unknown_to_text(value);
-            self.equality(value.ty.oid).map_err(|error| error.at(self.position(expr.location())))?;
-            bound.push(value);
-        }
         let mut order: Vec<SortKey> = Vec::new();
         for item in order_by {
             let expr = self.bind_expr(&item.expr, Clause::WindowOrder)?;
             let expr = self.coerce_unknown_to_text(expr);
             let (descending, nulls_first) = self.direction(item, expr.ty)?;
             order.push(SortKey { expr, descending, nulls_first });
+        }
+        let mut bound = Vec::new();
+        for expr in partition {
+            let value = self.bind_expr(expr, Clause::WindowPartition)?;
+            let value = self.coerce_unknown_to_text(value);
+            self.equality(value.ty.oid).map_err(|error| error.at(self.position(expr.location())))?;
+            bound.push(value);
         }
         self.scope().clause = clause;
         if let Some(base) = base {
