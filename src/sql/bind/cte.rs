@@ -291,13 +291,14 @@ impl Binder<'_> {
             let common = self.select_common_type(&typed, "UNION")?;
             // numeric(10, 2) and numeric(10, 3) have numeric in common, without a modifier.
             let overall = if wanted == given { wanted } else { Type::new(common) };
-            if overall.oid != wanted.oid || (overall.typmod != wanted.typmod && given.oid == wanted.oid) {
+            if overall != wanted {
+                let shown = |ty: Type| self.namespace().format_type(ty.oid, Some(ty.typmod));
                 let message = format!(
                     "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall",
                     part.name,
                     i + 1,
-                    self.type_name(wanted),
-                    self.type_name(overall)
+                    shown(wanted),
+                    shown(overall)
                 );
                 return Err(Error::new(SqlState::DatatypeMismatch, message)
                     .hint("Cast the output of the non-recursive term to the correct type.")

@@ -45,7 +45,7 @@ impl Binder<'_> {
         self.namespace().find_type(schema, name)
     }
 
-    fn namespace(&self) -> Namespace<'_> {
+    pub(super) fn namespace(&self) -> Namespace<'_> {
         Namespace { image: &self.ctx.image, path: &self.search_path }
     }
 
