@@ -182,11 +182,15 @@ fn array_position(array: Option<&Array>, item: &Datum, start: i32) -> Result<Opt
 }
 
 fn array_position_from(array: Option<&Array>, item: &Datum, start: Option<i32>) -> Result<Option<i32>> {
-    if array.is_none() {
+    let Some(array) = array else { return Ok(None) };
+    one_dimensional(array, "searching for")?;
+    // Where there is nothing to find PostgreSQL does not look at the position.
+    let sought_null = matches!(item, Datum::Null);
+    if array.items.is_empty() || sought_null && !array.items.iter().any(|value| matches!(value, Datum::Null)) {
         return Ok(None);
     }
     let start = start.ok_or_else(|| Error::new(SqlState::NullValueNotAllowed, "initial position must not be null"));
-    array_position(array, item, start?)
+    array_position(Some(array), item, start?)
 }
 
 fn array_positions(array: Option<&Array>, item: &Datum) -> Result<Option<Array>> {
