@@ -447,11 +447,13 @@ impl Binder<'_> {
         keys.iter().filter(|(_, key)| !is_plain(key)).for_each(|(_, key)| used_by(key, &mut held));
         let in_keys = references.iter().filter(|named| named.clause == Clause::GroupBy && !is_key(named.column, keys));
         in_keys.for_each(|named| _ = held.insert(named.column));
-        references.iter().any(|named| !held.contains(named.column) && self.is_ungrouped(named, keys))
+        let held = |column: ColumnId| held.contains(column);
+        let refused = |named: &Reference| self.ungrouped_column(named, keys).is_some_and(|column| !held(column));
+        references.iter().any(|named| !held(named.column) && refused(named))
     }
 
-    /// Whether a reference that is no part of a grouped expression must be refused.
-    fn is_ungrouped(&self, reference: &Reference, keys: &[(ColumnId, Expr)]) -> bool {
+    /// The column that a reference, if it is no part of a grouped expression, must be refused for.
+    fn ungrouped_column(&self, reference: &Reference, keys: &[(ColumnId, Expr)]) -> Option<ColumnId> {
         let above = matches!(
             reference.clause,
             Clause::Select
@@ -462,7 +464,25 @@ impl Binder<'_> {
                 | Clause::WindowPartition
                 | Clause::WindowOrder
         );
-        above && (reference.whole || !is_key(reference.column, keys)) && !self.follows(reference.column, keys)
+        if !above || self.follows(reference.column, keys) {
+            return None;
+        }
+        let grouped = is_key(reference.column, keys) && !reference.whole;
+        let Some(value) = self.merged_value(reference.column) else {
+            return Some(reference.column).filter(|_| !grouped);
+        };
+        // What USING computes is an expression to PostgreSQL, and of a subquery it compares nothing but columns.
+        if grouped && reference.from == self.scopes.last().map_or(0, |scope| scope.serial) {
+            return None;
+        }
+        let mut sides = ColumnSet::new();
+        used_by(value, &mut sides);
+        sides.iter().find(|side| !is_key(*side, keys) && !self.follows(*side, keys))
+    }
+
+    fn merged_value(&self, column: ColumnId) -> Option<&Expr> {
+        let merged = &self.scopes.last().expect("grouping is judged inside its scope").merged;
+        merged.iter().find(|(computed, _)| *computed == column).map(|(_, value)| value)
     }
 
     /// GROUPING's arguments as positions among the keys; the error with whether it is HAVING's.
@@ -514,11 +534,15 @@ impl Binder<'_> {
         let scope = self.scopes.last().expect("grouping is judged inside its scope");
         let bad = |place: &ungrouped::Place| {
             let mut named = scope.references.iter().filter(|reference| reference.span == place.pos);
-            named.find(|reference| self.is_ungrouped(reference, keys)).map(|reference| (*place, *reference))
+            named.find_map(|reference| Some((*place, *reference, self.ungrouped_column(reference, keys)?)))
         };
-        let (place, reference) = places.iter().find_map(bad)?;
+        let (place, reference, column) = places.iter().find_map(bad)?;
         let inner = reference.from != scope.serial;
-        let mut error = self.ungrouped(reference.column, reference.whole, inner).at(self.position(place.pos));
+        let mut error = self.ungrouped(column, reference.whole, inner);
+        // A side of what USING computes stands nowhere.
+        if self.merged_value(reference.column).is_none() {
+            error = error.at(self.position(place.pos));
+        }
         if place.direct && !inner {
             error = error.detail("Direct arguments of an ordered-set aggregate must use only grouped columns.");
         }
@@ -619,6 +643,11 @@ impl Above<'_, '_> {
                 ExprKind::Column(column) => {
                     let named = *column;
                     let of_input = self.binder.levels[named.0 as usize] == self.serial && !self.own.contains(named);
+                    let merged = self.binder.merged_value(named).filter(|_| of_input && !is_key(named, &self.keys));
+                    if let Some(value) = merged {
+                        *expr = value.clone();
+                        return self.expr(expr, in_subquery);
+                    }
                     if of_input {
                         expr.kind = ExprKind::Column(self.dependent(named, expr.ty, in_subquery));
                     }

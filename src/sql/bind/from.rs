@@ -527,6 +527,7 @@ impl Binder<'_> {
         };
         let mut rel = Rel::Join { kind, left: Box::new(left.rel), right: Box::new(right.rel), on, lateral: uses_left };
         if !merged.computed.is_empty() {
+            self.scope().merged.extend(merged.computed.iter().cloned());
             rel = Rel::Project { input: Box::new(rel), exprs: merged.computed };
         }
         let rest = |items: &[Item], hidden: &[usize]| -> Vec<ScopeColumn> {

@@ -252,6 +252,8 @@ pub(crate) struct Scope {
     pub named_windows: Vec<NamedWindow>,
     /// Set-returning calls of this level.
     pub sets: Vec<BoundSet>,
+    /// Columns that USING computes of both sides'.
+    pub merged: Vec<(ColumnId, Expr)>,
     /// Column references to this level.
     pub references: Vec<Reference>,
     /// Its FROM clause reads a recursive part's last round.
@@ -307,6 +309,7 @@ impl Scope {
             windows: Vec::new(),
             named_windows: Vec::new(),
             sets: Vec::new(),
+            merged: Vec::new(),
             references: Vec::new(),
             reads_working: false,
         }
