@@ -178,7 +178,7 @@ impl Binder<'_> {
     }
 
     /// A function that PostgreSQL writes in SQL, as its body over the arguments.
-    fn inline(&mut self, body: &str, args: Vec<Expr>, ty: Type, pos: u32) -> Result<Expr> {
+    pub(super) fn inline(&mut self, body: &str, args: Vec<Expr>, ty: Type, pos: u32) -> Result<Expr> {
         let source = parse::expression(body)?;
         self.inlined.push(args);
         let bound = self.expr(&source);
@@ -394,10 +394,16 @@ impl Binder<'_> {
 }
 
 /// Bodies of pg_catalog's functions in SQL that share their name with an internal function they call.
-fn sql_body(function: &'static Function) -> Option<&'static str> {
+pub(super) fn sql_body(function: &'static Function) -> Option<&'static str> {
     Some(match (function.name, function.args) {
         ("lpad", [oid::TEXT, oid::INT4]) => "pg_catalog.lpad($1, $2, ' ')",
         ("rpad", [oid::TEXT, oid::INT4]) => "pg_catalog.rpad($1, $2, ' ')",
+        // The other way round: which argument is evaluated first shows when both fail.
+        (
+            "integer_pl_date" | "interval_pl_date" | "interval_pl_time" | "interval_pl_timestamp"
+            | "interval_pl_timestamptz" | "interval_pl_timetz" | "timedate_pl" | "timetzdate_pl",
+            _,
+        ) => "$2 + $1",
         ("quote_literal", [oid::ANYELEMENT]) => "pg_catalog.quote_literal($1::text)",
         ("quote_nullable", [oid::ANYELEMENT]) => "pg_catalog.quote_nullable($1::text)",
         ("pg_relation_size", [oid::REGCLASS]) => "pg_catalog.pg_relation_size($1, 'main')",

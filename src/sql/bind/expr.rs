@@ -373,6 +373,9 @@ impl Binder<'_> {
         let want = wanted.next().unwrap_or(right.ty);
         args.push(self.coerce(right, want, Coercion::Implicit, at.1)?);
         let args = self.text_arguments(function, args)?;
+        if let Some(body) = super::call::sql_body(function) {
+            return self.inline(body, args, Type::new(result), pos);
+        }
         Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty: Type::new(result) })
     }
 
