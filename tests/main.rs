@@ -12,6 +12,7 @@ mod long;
 mod pgbench;
 mod psql;
 mod random;
+mod remains;
 mod roads;
 mod roles;
 mod server;

@@ -14,8 +14,9 @@ use crate::error::{Error, Result, SqlState};
 use crate::types::jsonb::Jsonb;
 use crate::types::numeric::Numeric;
 use crate::types::{Array, ArrayDim, Datum, Interval, Oid, Type};
+use std::borrow::Borrow;
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,30 +50,16 @@ impl Folder {
         Folder { path, limit_kib, used_bytes }
     }
 
-    /// Its path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Bytes that may be written yet; `None`: as many as there is room for.
-    pub fn left(&self) -> Option<u64> {
-        let used = self.used_bytes.load(Ordering::Relaxed);
-        self.limit_kib.map(|limit| (limit << 10).saturating_sub(used))
-    }
-
-    /// 53400
-    pub fn exceeded(&self) -> Error {
-        let message = format!("temporary file size exceeds temp_file_limit ({}kB)", self.limit_kib.unwrap_or(0));
-        Error::new(SqlState::ConfigurationLimitExceeded, message)
-    }
-
     fn take(&self, bytes: u64) -> Io<()> {
         let used = self.used_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.limit_kib.is_some_and(|limit| used > limit << 10) {
-            self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(std::io::Error::other(self.exceeded()));
+        match self.limit_kib {
+            Some(limit) if used > limit << 10 => {
+                self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                let message = format!("temporary file size exceeds temp_file_limit ({limit}kB)");
+                Err(std::io::Error::other(Error::new(SqlState::ConfigurationLimitExceeded, message)))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -82,16 +69,18 @@ impl From<PathBuf> for Folder {
     }
 }
 
-/// A nameless temporary file, which counts in its folder for as long as it is open.
+/// A nameless temporary file, which counts in its folder for as long as it is open. It is written at its end, wherever it is
+/// read.
 #[derive(Debug)]
-struct Temporary {
+pub struct Temporary {
     file: File,
     bytes: u64,
     folder: Folder,
 }
 
 impl Temporary {
-    fn create(folder: &Folder) -> Result<Temporary> {
+    /// An empty one.
+    pub fn create(folder: &Folder) -> Result<Temporary> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.path.join(format!("lightning_tmp.{}.{number}", std::process::id()));
@@ -100,17 +89,30 @@ impl Temporary {
         Ok(Temporary { file, bytes: 0, folder: folder.clone() })
     }
 
-    fn grow(&mut self, bytes: usize) -> Io<()> {
-        self.folder.take(bytes as u64)?;
-        self.bytes += bytes as u64;
-        Ok(())
+    /// Its size.
+    pub fn size_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Writes at the end.
+    pub fn append(&mut self, bytes: &[u8]) -> Io<()> {
+        self.folder.take(bytes.len() as u64)?;
+        let end = self.bytes;
+        self.bytes += bytes.len() as u64;
+        self.file.write_all_at(bytes, end)
+    }
+
+    /// Reads up to `most` bytes from `at` on; nothing at the end.
+    pub fn read_at(&self, at: u64, most: usize) -> Io<Vec<u8>> {
+        let mut bytes = vec![0; most.min(self.bytes.saturating_sub(at) as usize)];
+        self.file.read_exact_at(&mut bytes, at)?;
+        Ok(bytes)
     }
 }
 
 impl Write for Temporary {
     fn write(&mut self, bytes: &[u8]) -> Io<usize> {
-        self.grow(bytes.len())?;
-        self.file.write_all(bytes)?;
+        self.append(bytes)?;
         Ok(bytes.len())
     }
 
@@ -131,7 +133,9 @@ impl Drop for Temporary {
     }
 }
 
-fn io_error(error: std::io::Error) -> Error {
+/// What the statement ends with.
+pub fn io_error(error: impl Borrow<std::io::Error>) -> Error {
+    let error = error.borrow();
     if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         return own.clone();
     }
@@ -160,8 +164,7 @@ impl SpillWriter {
 
     /// The rows, to be read.
     pub fn finish(self) -> Result<SpillReader> {
-        let mut file = self.file.into_inner().map_err(|error| io_error(error.into_error()))?;
-        file.file.seek(SeekFrom::Start(0)).map_err(io_error)?;
+        let file = self.file.into_inner().map_err(|error| io_error(error.into_error()))?;
         Ok(SpillReader { file: BufReader::with_capacity(BUFFER_BYTES, file), rows: self.rows })
     }
 }
@@ -207,10 +210,8 @@ impl SpillBlocks {
         for value in values {
             write_value(value, &mut self.scratch).map_err(io_error)?;
         }
-        let start = self.ends.last().copied().unwrap_or(0);
-        self.file.grow(self.scratch.len()).map_err(io_error)?;
-        self.file.file.write_all_at(&self.scratch, start).map_err(io_error)?;
-        self.ends.push(start + self.scratch.len() as u64);
+        self.file.append(&self.scratch).map_err(io_error)?;
+        self.ends.push(self.file.size_bytes());
         Ok(())
     }
 

@@ -136,6 +136,8 @@ impl Server {
         let catalog =
             Catalog::open(engine.clone()).map_err(|e| format!("could not read the catalog in {folder}: {e}"))?;
         let temporary = config.data_dir.join("temporary");
+        // Files have a name there for a moment: a server that was killed then has left one.
+        let _ = std::fs::remove_dir_all(&temporary);
         std::fs::create_dir_all(&temporary).map_err(|e| format!("could not make {}: {e}", temporary.display()))?;
         let memory = Budget::new(config.statement_memory_bytes);
         let threads = std::thread::available_parallelism().map_or(2, usize::from);

@@ -1,7 +1,7 @@
 //! Our errors through DataFusion and back: SQLSTATE and position survive as `External`.
 
 use crate::error::{Error, SqlState};
-use crate::executor::memory::Memory;
+use crate::executor::spill;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use std::fmt;
@@ -36,9 +36,6 @@ impl Failure {
     }
 }
 
-/// DataFusion's limit for temporary files, which its message names.
-const DISK_LIMIT: &str = "datafusion.runtime.max_temp_directory_size";
-
 /// Into DataFusion.
 pub(crate) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
@@ -49,19 +46,17 @@ pub(crate) fn broken() -> DataFusionError {
     DataFusionError::External(Box::new(BrokenAssumption))
 }
 
-/// Out of DataFusion: our own errors as they were; short memory goes to the row road; anything else is a bug of ours.
-pub(crate) fn failure(error: &DataFusionError, memory: &Memory) -> Failure {
-    // DataFusion tells it by its text alone, wherever it happened. The row road may need less.
-    if let Some(folder) = memory.folder()
-        && folder.left().is_some()
-        && error.to_string().contains(DISK_LIMIT)
-    {
-        return Failure::Again(folder.exceeded());
-    }
+/// Out of DataFusion: our own errors as they were; short memory and full temporary files go to the row road, which may need
+/// less; anything else is a bug of ours.
+pub(crate) fn failure(error: &DataFusionError) -> Failure {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(at) = source {
         if let Some(own) = at.downcast_ref::<Error>() {
             return Failure::Error(own.clone());
+        }
+        // Temporary files alone are read and written there.
+        if let Some(error) = at.downcast_ref::<std::io::Error>() {
+            return Failure::Again(spill::io_error(error));
         }
         if at.is::<BrokenAssumption>() {
             return Failure::broken();

@@ -5,7 +5,8 @@
 //! 2. `scan` reads row pages as record batches, in morsels, at the statement's snapshot.
 //! 3. `functions`, `numeric`, `aggregate`, `first`, `whole` and `window` hold what runs over batches; `form` says how a column lies in an array.
 //! 4. `stream` runs the plan on the analytical threads and gives its rows to the row operator above it; `rows` brings it those of
-//!    row operators below it; `measure` shows EXPLAIN its operators; `watch` lets them see that the statement has ended.
+//!    row operators below it; `files` is where they go on beyond work_mem; `measure` shows EXPLAIN its operators; `watch` lets
+//!    them see that the statement has ended.
 //!
 //! This folder and the planner alone name DataFusion.
 
@@ -31,6 +32,7 @@ macro_rules! same_by_number {
 mod aggregate;
 mod error;
 mod expression;
+mod files;
 mod first;
 mod form;
 mod functions;

@@ -5,6 +5,7 @@
 //! ([`super::rows`]), and where they have nothing to do either it answers with a wait, as any operator does.
 
 use super::error::{Failure, failure};
+use super::files::Files;
 use super::form::Form;
 use super::measure::{Operator, Run};
 use super::memory::Account;
@@ -16,7 +17,6 @@ use crate::executor::StatementContext;
 use crate::executor::row::frame::Frame;
 use crate::executor::row::operator::Operator as RowOperator;
 use crate::executor::row::plan::{Slot, VectorPlan};
-use crate::executor::spill::Folder;
 use crate::types::Datum;
 use arrow_array::RecordBatch;
 use datafusion::common::DataFusionError;
@@ -162,13 +162,9 @@ async fn physical(
 ) -> std::result::Result<(Arc<dyn ExecutionPlan>, Arc<datafusion::execution::TaskContext>), DataFusionError> {
     let mut disk = DiskManagerBuilder::default();
     disk.set_mode(match ctx.memory.folder() {
-        Some(folder) => DiskManagerMode::Directories(vec![folder.path().to_path_buf()]),
+        Some(folder) => DiskManagerMode::Custom(Arc::new(Files(folder.clone()))),
         None => DiskManagerMode::Disabled,
     });
-    // Beyond it the row road takes over, whose own files meet the limit.
-    if let Some(left) = ctx.memory.folder().and_then(Folder::left) {
-        disk.set_max_temp_directory_size(left);
-    }
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(Account(ctx.memory.clone())))
         .with_disk_manager_builder(disk)
@@ -207,12 +203,12 @@ impl Stream {
         let (sender, batches) = mpsc::channel(2);
         let run = Run::default();
         let (ring, ctx, running) = (bell.clone(), ctx.clone(), run.clone());
-        let (end, finished, memory) = (sender.clone(), bell.clone(), ctx.memory.clone());
+        let (end, finished) = (sender.clone(), bell.clone());
         let work = analytics.runtime.spawn(async move { produce(&logical, &ctx, &running, &sender, &ring).await });
         let task = work.abort_handle();
         analytics.runtime.spawn(async move {
             let failed = match work.await {
-                Ok(result) => result.err().map(|error| failure(&error, &memory)),
+                Ok(result) => result.err().map(|error| failure(&error)),
                 // A stream that ends without a word would be taken for the end of the rows.
                 Err(error) => Some(Failure::Error(Error::internal(format!("the vector road failed: {error}")))),
             };

@@ -1,0 +1,94 @@
+//! What a statement leaves behind when it ends before its time: no file, no memory, no lock, no busy thread.
+
+use crate::server::Server;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
+
+/// Far more than anything here takes, on a busy machine and without optimization.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// So many rows that sorts of either road have read little of their files when they give the first.
+const BIG: &str = "create table big (id int, k int, v text);
+    insert into big select g, g % 1000, md5(g::text) from generate_series(1, 300000) g";
+
+/// The files that have a name in the folder of temporary files.
+fn temporary_files(data: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(data.join("temporary")).expect("the server has made it");
+    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The bytes of the temporary files that the server has open, named or not.
+fn open_bytes(server: &Server, data: &Path) -> u64 {
+    let folder = data.join("temporary").canonicalize().expect("the server has made it");
+    let handles = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("the server runs");
+    let inside = |handle: &std::fs::DirEntry| std::fs::read_link(handle.path()).is_ok_and(|to| to.starts_with(&folder));
+    let sizes = handles.flatten().filter(inside).filter_map(|handle| std::fs::metadata(handle.path()).ok());
+    sizes.map(|file| file.len()).sum()
+}
+
+/// Waits until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn temporary_files_have_no_names_and_are_gone_after_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server.connect().await.batch_execute(BIG).await.unwrap();
+    drop(server);
+    std::fs::write(folder.path().join("temporary/lightning_tmp.1.0"), "killed before it had lost its name").unwrap();
+    for road in ["row", "vector"] {
+        let server = Server::start(folder.path());
+        let client = server.connect().await;
+        let text = format!(
+            "set lightning.road = {road}; set work_mem = '4MB'; begin;
+             declare c cursor for select v from big order by v; fetch 10 from c"
+        );
+        client.batch_execute(&text).await.unwrap();
+        assert!(open_bytes(&server, folder.path()) > 1 << 20, "{road}: it sorts in files");
+        assert_eq!(temporary_files(folder.path()), [""; 0], "{road}");
+        client.batch_execute("rollback").await.unwrap();
+        until("the files are closed", async || open_bytes(&server, folder.path()) == 0).await;
+        client.batch_execute(&text).await.unwrap();
+        server.kill();
+        assert_eq!(temporary_files(folder.path()), [""; 0], "{road}: after kill -9");
+    }
+}
+
+/// Sorts of a session that are under way at the same time share its limit, whichever road they are on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn temp_file_limit_holds_for_all_files_of_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client.batch_execute(BIG).await.unwrap();
+    client.batch_execute("set work_mem = '4MB'").await.unwrap();
+    let sort = |name: &str, road: &str| {
+        format!(
+            "set lightning.road = {road}; declare {name} cursor for select v from big order by v; fetch 1 from {name}"
+        )
+    };
+    let mut sizes = Vec::new();
+    for road in ["row", "vector"] {
+        client.batch_execute(&format!("begin; {}", sort("c", road))).await.unwrap();
+        sizes.push(open_bytes(&server, folder.path()) >> 10);
+        client.batch_execute("rollback").await.unwrap();
+    }
+    // Enough for either, not for two.
+    assert!(sizes.iter().all(|kib| *kib > 2048), "{sizes:?}");
+    let limit = sizes.iter().max().unwrap() + 1024;
+    client.batch_execute(&format!("set temp_file_limit = {limit}")).await.unwrap();
+    for (first, second) in [("row", "vector"), ("vector", "row"), ("vector", "vector")] {
+        client.batch_execute(&format!("begin; {}", sort("a", first))).await.unwrap();
+        let error = client.batch_execute(&sort("b", second)).await.expect_err(&format!("{first}, {second}"));
+        assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED), "{first}, {second}");
+        // Neither counts any more.
+        client.batch_execute(&format!("rollback; begin; {}; rollback", sort("b", second))).await.unwrap();
+    }
+}
