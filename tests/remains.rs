@@ -3,7 +3,7 @@
 use crate::server::Server;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{NoTls, error::SqlState};
 
 /// Far more than anything here takes, on a busy machine and without optimization.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -90,5 +90,46 @@ async fn temp_file_limit_holds_for_all_files_of_a_session() {
         assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED), "{first}, {second}");
         // Neither counts any more.
         client.batch_execute(&format!("rollback; begin; {}; rollback", sort("b", second))).await.unwrap();
+    }
+}
+
+/// A cancelled statement gives its analytical thread back, though it was in the middle of a function.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_functions_leave_the_analytical_threads_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let other = server.connect().await;
+    let table =
+        "create table t (id int, v text); insert into t select g, md5(g::text) from generate_series(1, 20000) g";
+    other.batch_execute(table).await.unwrap();
+    other.batch_execute("set lightning.road = vector").await.unwrap();
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    for text in [
+        "select count(*) from t where (repeat('a', 5000) || v) ~ '^(a*)(a*)(a*)(a*)\\1\\2b$'",
+        "select count(*) from t where repeat(v, 20000) like '%nowhere%'",
+        "select sum(length(repeat(v, 1000000 + id))) from t",
+        "select sum(length(factorial(20000 + id)::text)) from t",
+        "select repeat(v, 100)::numeric from (select replace(translate(v, 'abcdef', '123456'), '0', '1') v from t) s order by 1",
+        "select max(s) from (select sum(id) over (order by id rows between 9999 preceding and 9999 following exclude current row) s from t) s",
+    ] {
+        let mut running = Vec::new();
+        for _ in 0..processors {
+            let client = server.connect().await;
+            client.batch_execute("set lightning.road = vector").await.unwrap();
+            running.push(async move {
+                let cancelling = async {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    client.cancel_token().cancel_query(NoTls).await.unwrap();
+                };
+                let (ended, ()) = tokio::join!(client.batch_execute(text), cancelling);
+                let error = ended.expect_err(text);
+                assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{text}");
+            });
+        }
+        futures_util::future::join_all(running).await;
+        let count =
+            tokio::time::timeout(PATIENCE, other.query_one("select count(*), count(distinct v) from t", &[])).await;
+        let count = count.unwrap_or_else(|_| panic!("the threads are still busy with {text}")).unwrap();
+        assert_eq!((count.get::<_, i64>(0), count.get::<_, i64>(1)), (20_000, 20_000));
     }
 }

@@ -11,6 +11,7 @@ use super::form::{self, Form};
 use super::functions::{IntegerArithmetic, Like, OrderKey, RowExpression, integer};
 use super::numeric::{Arithmetic, Operation};
 use super::translate::{Refused, Translator};
+use super::watch::Cancel;
 use crate::executor::row::compile::{self, NoSubqueries};
 use crate::executor::row::expr::operator_of;
 use crate::executor::row::frame::Frame;
@@ -194,7 +195,7 @@ impl Translator<'_> {
                     }
                     if let Some(negated) = like_of(function.symbol)
                         && let ExprKind::Const(Datum::Text(pattern)) = &right.kind
-                        && let Some(like) = Like::new(pattern, negated)
+                        && let Some(like) = Like::new(pattern, negated, Cancel::of(&self.ctx))
                     {
                         let text = self.expr(left)?;
                         if text.form.arrow() == DataType::Utf8View {
@@ -337,7 +338,10 @@ impl Translator<'_> {
 
     /// What joins, groups and sorts compare.
     pub(super) fn key(&self, part: Translated) -> DfExpr {
-        if part.form.is_ordered() { part.expr } else { self::call(OrderKey::new(part.form), vec![part.expr]) }
+        if part.form.is_ordered() {
+            return part.expr;
+        }
+        self::call(OrderKey::new(part.form, Cancel::of(&self.ctx)), vec![part.expr])
     }
 
     fn arithmetic(

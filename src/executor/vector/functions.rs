@@ -6,11 +6,13 @@
 
 use super::error::external;
 use super::form::{Form, Writer};
+use super::watch::Cancel;
 use crate::error::{Error, Result};
 use crate::executor::StatementContext;
 use crate::executor::row::expr::Code;
 use crate::executor::row::frame::Frame;
 use crate::executor::row::plan::{Plan, Slot};
+use crate::interrupt;
 use crate::types::{Datum, oid};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int16Type, Int32Type, Int64Type};
@@ -20,6 +22,9 @@ use arrow_schema::DataType;
 use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
+
+/// Rows after which the cancel flag is looked at: a value may be long, and its function look at nothing.
+const LOOK_ROWS: usize = 64;
 
 /// A compiled expression over the columns that it reads.
 pub(crate) struct RowExpression {
@@ -62,6 +67,9 @@ impl RowExpression {
         let mut frame = Frame::new(self.plan.clone(), self.params.clone(), self.ctx.clone());
         let mut writer = Writer::new(self.result, rows);
         for row in 0..rows {
+            if row.is_multiple_of(LOOK_ROWS) {
+                interrupt::check()?;
+            }
             for ((slot, form), array) in self.inputs.iter().zip(arrays) {
                 frame.set(*slot, form.value(array, row)?);
             }
@@ -96,26 +104,31 @@ impl ScalarUDFImpl for RowExpression {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let rows = args.number_rows;
         let arrays = args.args.iter().map(|arg| arg.to_array(rows)).collect::<DfResult<Vec<_>>>()?;
-        self.evaluate(&arrays, rows).map(ColumnarValue::Array).map_err(external)
+        let cancel = Cancel::of(&self.ctx);
+        cancel.watching(|| self.evaluate(&arrays, rows)).map(ColumnarValue::Array).map_err(external)
     }
 }
 
 /// A value's bytes in the order of its type: what joins, groups and sorts compare where Arrow's order is not the type's.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct OrderKey {
+pub(super) struct OrderKey {
     form: Form,
+    cancel: Cancel,
     signature: Signature,
 }
 
 impl OrderKey {
-    pub(crate) fn new(form: Form) -> OrderKey {
-        OrderKey { form, signature: Signature::exact(vec![form.arrow()], Volatility::Immutable) }
+    pub(super) fn new(form: Form, cancel: Cancel) -> OrderKey {
+        OrderKey { form, cancel, signature: Signature::exact(vec![form.arrow()], Volatility::Immutable) }
     }
 
     fn evaluate(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let mut builder = arrow_array::builder::BinaryViewBuilder::with_capacity(array.len());
         let mut key = Vec::new();
         for row in 0..array.len() {
+            if row.is_multiple_of(LOOK_ROWS) {
+                interrupt::check()?;
+            }
             if array.is_null(row) {
                 builder.append_null();
                 continue;
@@ -143,15 +156,16 @@ impl ScalarUDFImpl for OrderKey {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
         let array = args.args[0].to_array(args.number_rows)?;
-        self.evaluate(&array).map(ColumnarValue::Array).map_err(external)
+        self.cancel.watching(|| self.evaluate(&array)).map(ColumnarValue::Array).map_err(external)
     }
 }
 
 /// LIKE with a constant pattern, by what kind of pattern it is.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Like {
+pub(super) struct Like {
     pattern: Pattern,
     negated: bool,
+    cancel: Cancel,
     signature: Signature,
 }
 
@@ -181,9 +195,9 @@ impl Pattern {
 
 impl Like {
     /// `None`: the pattern needs the general matcher.
-    pub(crate) fn new(pattern: &str, negated: bool) -> Option<Like> {
+    pub(super) fn new(pattern: &str, negated: bool, cancel: Cancel) -> Option<Like> {
         let signature = Signature::exact(vec![DataType::Utf8View], Volatility::Immutable);
-        Some(Like { pattern: Pattern::new(pattern)?, negated, signature })
+        Some(Like { pattern: Pattern::new(pattern)?, negated, cancel, signature })
     }
 
     fn matcher(&self) -> impl Fn(&str) -> bool {
@@ -221,7 +235,15 @@ impl ScalarUDFImpl for Like {
         let array = args.args[0].to_array(args.number_rows)?;
         let texts = array.as_string_view_opt().ok_or_else(|| external(Error::internal("LIKE over no text")))?;
         let matches = self.matcher();
-        let found = BooleanBuffer::collect_bool(texts.len(), |i| matches(texts.value(i)) != self.negated);
+        let mut ended = false;
+        let matching = |i: usize| {
+            if i.is_multiple_of(LOOK_ROWS) {
+                ended = interrupt::requested();
+            }
+            !ended && matches(texts.value(i)) != self.negated
+        };
+        let found =
+            self.cancel.watching(|| Ok(BooleanBuffer::collect_bool(texts.len(), matching))).map_err(external)?;
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::new(found, texts.nulls().cloned()))))
     }
 }

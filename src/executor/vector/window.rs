@@ -9,11 +9,13 @@
 
 use super::error::external;
 use super::form::{Form, Writer};
-use crate::error::Error;
+use super::watch::Cancel;
+use crate::error::{Error, SqlState};
 use crate::executor::StatementContext;
 use crate::executor::functions::aggregate::SortOrder;
 use crate::executor::memory::datum_bytes;
 use crate::executor::window::{self, Frame};
+use crate::interrupt;
 use crate::types::{Datum, Oid, Type};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
@@ -42,7 +44,6 @@ use futures_util::{Stream, StreamExt};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What a call is computed by.
 pub(super) struct Spec {
@@ -409,38 +410,52 @@ impl Run {
                 true => arrays.pop().and_then(|array| array.as_boolean_opt().cloned()),
                 false => None,
             };
-            let mut reservation = crate::executor::memory::Reservation::new(&spec.ctx.memory);
             let mut writer = Writer::new(spec.result, rows);
-            let mut group = 0;
-            let mut groups = Vec::new();
-            for range in &partitions {
-                groups.clear();
-                while let Some(peer) = peers.get(group).filter(|peer| peer.start < range.end) {
-                    groups.push(peer.start - range.start);
-                    group += 1;
-                }
-                groups.push(range.len());
-                let part = Part::new(spec, &arrays, filter.as_ref(), key.as_ref(), range.clone()).map_err(external)?;
-                reservation.grow(part.bytes()).map_err(|error| short(&error))?;
-                let call = window::Call {
-                    name: spec.name,
-                    function: spec.function,
-                    aggregate: spec.aggregate,
-                    arg_types: &spec.arg_types,
-                    frame: &spec.frame,
-                    order: spec.order,
-                };
-                window::compute(call, &part, &groups, &spec.ctx.call, &mut |value| match writer.append(&value)? {
-                    true => Ok(()),
-                    false => Err(Error::internal("a window function's value has no place in its form")),
-                })
-                .map_err(external)?;
-                reservation.clear();
-            }
+            let column = || column(spec, &arrays, filter.as_ref(), key.as_ref(), &partitions, &peers, &mut writer);
+            Cancel::of(&spec.ctx).watching(column).map_err(failed)?;
             columns.push(writer.finish());
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
+}
+
+/// Computes one call over whole partitions.
+fn column(
+    spec: &Spec,
+    arrays: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+    key: Option<&ArrayRef>,
+    partitions: &[Range<usize>],
+    peers: &[Range<usize>],
+    writer: &mut Writer,
+) -> crate::error::Result<()> {
+    let mut reservation = crate::executor::memory::Reservation::new(&spec.ctx.memory);
+    let mut group = 0;
+    let mut groups = Vec::new();
+    for range in partitions {
+        groups.clear();
+        while let Some(peer) = peers.get(group).filter(|peer| peer.start < range.end) {
+            groups.push(peer.start - range.start);
+            group += 1;
+        }
+        groups.push(range.len());
+        let part = Part::new(spec, arrays, filter, key, range.clone())?;
+        reservation.grow(part.bytes())?;
+        let call = window::Call {
+            name: spec.name,
+            function: spec.function,
+            aggregate: spec.aggregate,
+            arg_types: &spec.arg_types,
+            frame: &spec.frame,
+            order: spec.order,
+        };
+        window::compute(call, &part, &groups, &spec.ctx.call, &mut |value| match writer.append(&value)? {
+            true => Ok(()),
+            false => Err(Error::internal("a window function's value has no place in its form")),
+        })?;
+        reservation.clear();
+    }
+    Ok(())
 }
 
 /// What a batch and its copy in one piece take: its values alone, since view arrays share buffers with other batches.
@@ -459,8 +474,11 @@ fn bytes_of(batch: &RecordBatch) -> usize {
 }
 
 /// Memory that is short sends the relation to the row road.
-fn short(error: &Error) -> DataFusionError {
-    DataFusionError::ResourcesExhausted(error.report().message.clone())
+fn failed(error: Error) -> DataFusionError {
+    match error.code() {
+        SqlState::OutOfMemory => DataFusionError::ResourcesExhausted(error.report().message.clone()),
+        _ => external(error),
+    }
 }
 
 /// One partition as one call sees it.
@@ -485,6 +503,9 @@ impl<'a> Part<'a> {
     ) -> crate::error::Result<Part<'a>> {
         let mut args = Vec::with_capacity(range.len() * arrays.len());
         for row in range.clone() {
+            if row % 1024 == 0 {
+                interrupt::check()?;
+            }
             for (form, array) in spec.inputs.iter().zip(arrays) {
                 args.push(form.value(array, row)?);
             }
@@ -521,9 +542,6 @@ impl window::Rows for Part<'_> {
     }
 
     fn check_cancel(&self) -> crate::error::Result<()> {
-        match self.spec.ctx.cancel.load(Ordering::Relaxed) {
-            true => Err(Error::canceled()),
-            false => Ok(()),
-        }
+        interrupt::check()
     }
 }

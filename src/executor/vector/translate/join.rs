@@ -2,7 +2,7 @@
 
 use super::super::expression::{Translated, call, can_raise};
 use super::super::functions::OrderKey;
-use super::super::watch::Watched;
+use super::super::watch::{Cancel, Watched};
 use super::{Refused, Result, Translator, conjuncts};
 use crate::executor::row::expr::operator_of;
 use crate::sql::columns::{ColumnSet, free_columns, produced_in, used_by};
@@ -75,7 +75,7 @@ impl Translator<'_> {
                 None => rest.push(condition),
             }
         }
-        let filter = self.condition(&rest)?.map(|filter| call(Watched::new(&self.ctx.cancel), vec![filter]));
+        let filter = self.condition(&rest)?.map(|filter| call(Watched::new(Cancel::of(&self.ctx)), vec![filter]));
         let kind = match kind {
             JoinKind::Inner => JoinType::Inner,
             JoinKind::Left => JoinType::Left,
@@ -105,7 +105,7 @@ impl Translator<'_> {
         if let Some(pair) = self.comparable(left.clone(), right.clone()) {
             return Some(pair);
         }
-        let key = |part: Translated| call(OrderKey::new(part.form), vec![part.expr]);
+        let key = |part: Translated| call(OrderKey::new(part.form, Cancel::of(&self.ctx)), vec![part.expr]);
         (left.form.oid() == right.form.oid()).then(|| (key(left), key(right)))
     }
 
