@@ -72,6 +72,42 @@ async fn explain_says_which_road_and_why_and_what_each_operator_did() {
     assert!(operator(&plan["Plan"], "SortExec").is_some(), "{plan}");
 }
 
+/// Plain EXPLAIN of what hangs on values: parameters are put in, what subqueries give has a name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explain_shows_parameters_by_value_and_subqueries_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "create table t (id int primary key, k int, n numeric(12, 2));
+             insert into t select g, g % 100, g from generate_series(1, 30000) g;
+             prepare p (int) as select k, count(*) from t where k > $1 and n < (select avg(n) from t) group by k",
+        )
+        .await
+        .unwrap();
+    for (text, expected) in [
+        ("execute p (5)", vec!["Scan on t where c1@0 > 5 and c2@1 < $0", "InitPlan 2 (returns $0)"]),
+        (
+            "select k, sum(n) from t group by k having sum(n) > (select sum(n) * 0.01 from t)",
+            vec!["@1 > $0, projection=[", "InitPlan 2 (returns $0)"],
+        ),
+        (
+            "select k from t where id = 2 * (select max(id) from t) and exists (select from t where k = 7) order by k",
+            vec!["where CASE WHEN $1 THEN c0@0 = row_expression($0) ELSE false END", "InitPlan 4 (returns $1)"],
+        ),
+    ] {
+        let plan = lines(&client, &format!("explain (costs off) {text}")).await;
+        assert!(plan[0].starts_with("Road: vector"), "{plan:?}");
+        for part in expected {
+            assert!(plan.iter().any(|line| line.contains(part)), "{part}: {plan:#?}");
+        }
+        let run = lines(&client, &format!("explain (analyze, costs off) {text}")).await;
+        let operator = |line: &&String| line.trim_start().starts_with("Scan") || line.contains("FilterExec");
+        assert!(!run.iter().filter(operator).any(|line| line.contains('$')), "{run:#?}");
+    }
+}
+
 /// Every row of `a` passes, of which one in two hundred was expected, and finds ten partners.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relation_that_proves_far_larger_than_thought_begins_again_on_the_vector_road() {

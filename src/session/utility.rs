@@ -530,19 +530,20 @@ impl Session {
             let started = self.start(&prepared, params.clone()).await?;
             let mut execution = crate::executor::Execution::start_instrumented(
                 started.plan().clone(),
-                params,
+                params.clone(),
                 started.context().clone(),
             )?;
             if let Err(error) = self.run(&mut execution, stream, |_, _| Ok(true)).await {
                 self.leave(execution);
                 return Err(error);
             }
-            explain_lines(execution.plan(), options, Some(execution.measured()), Some(execution.context()), json)
+            let surroundings = Some((execution.context(), &*params));
+            explain_lines(execution.plan(), options, Some(execution.measured()), surroundings, json)
         } else {
             let plan = self.plan(&prepared)?;
             let image = self.image()?;
             let ctx = self.statement_context(&image, &self.call_context(&image))?;
-            explain_lines(&plan, options, None, Some(&ctx), json)
+            explain_lines(&plan, options, None, Some((&ctx, &*params)), json)
         };
         lines.iter().for_each(|line| Session::put_texts(stream, &[Some(line)]));
         Ok(())
@@ -657,13 +658,13 @@ fn explain_lines(
     plan: &crate::executor::Plan,
     options: crate::executor::row::explain::ExplainOptions,
     measured: Option<crate::executor::row::frame::Measured<'_>>,
-    ctx: Option<&crate::executor::StatementContext>,
+    surroundings: Option<crate::executor::row::explain::Surroundings<'_>>,
     json: bool,
 ) -> Vec<String> {
     use crate::executor::row::explain;
     match json {
-        true => vec![explain::json(plan, options, measured, ctx).to_string()],
-        false => explain::text(plan, options, measured, ctx),
+        true => vec![explain::json(plan, options, measured, surroundings).to_string()],
+        false => explain::text(plan, options, measured, surroundings),
     }
 }
 

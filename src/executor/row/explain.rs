@@ -39,6 +39,9 @@ impl Default for ExplainOptions {
     }
 }
 
+/// With the statement's context and parameters, what the vector road would do is shown.
+pub type Surroundings<'a> = (&'a StatementContext, &'a [Datum]);
+
 /// One operator as shown.
 struct Shown {
     title: String,
@@ -64,9 +67,9 @@ pub fn text(
     plan: &Plan,
     options: ExplainOptions,
     measured: Option<Measured<'_>>,
-    ctx: Option<&StatementContext>,
+    surroundings: Option<Surroundings<'_>>,
 ) -> Vec<String> {
-    let explainer = Explainer::new(plan, measured, ctx);
+    let explainer = Explainer::new(plan, measured, surroundings);
     let mut lines = Vec::from_iter(explainer.choice().map(|(road, reason)| format!("Road: {road} ({reason})")));
     write_text(&explainer.statement(), options, None, 0, &mut lines);
     lines
@@ -77,9 +80,9 @@ pub fn json(
     plan: &Plan,
     options: ExplainOptions,
     measured: Option<Measured<'_>>,
-    ctx: Option<&StatementContext>,
+    surroundings: Option<Surroundings<'_>>,
 ) -> Json {
-    let explainer = Explainer::new(plan, measured, ctx);
+    let explainer = Explainer::new(plan, measured, surroundings);
     let mut object = Map::new();
     object.insert("Plan".into(), to_json(&explainer.statement(), options, None));
     if let Some((road, reason)) = explainer.choice() {
@@ -203,8 +206,7 @@ struct Explainer<'a> {
     counters: Option<&'a [Instrument]>,
     /// The roads that were taken.
     roads: &'a [(u32, Taken)],
-    /// With it, what the vector road would do is shown.
-    ctx: Option<&'a StatementContext>,
+    surroundings: Option<Surroundings<'a>>,
     /// Columns of the scan being shown: written without their relation.
     bare: RefCell<Vec<Slot>>,
     /// Columns that an operator computes, as the expressions that they are.
@@ -212,12 +214,12 @@ struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    fn new(plan: &'a Plan, measured: Option<Measured<'a>>, ctx: Option<&'a StatementContext>) -> Explainer<'a> {
+    fn new(plan: &'a Plan, measured: Option<Measured<'a>>, surroundings: Option<Surroundings<'a>>) -> Explainer<'a> {
         let explainer = Explainer {
             plan,
             counters: measured.map(|measured| measured.counters),
             roads: measured.map_or(&[], |measured| measured.roads),
-            ctx,
+            surroundings,
             bare: RefCell::default(),
             computed: RefCell::default(),
         };
@@ -488,10 +490,12 @@ impl<'a> Explainer<'a> {
 
     /// The operators on the vector road, as they ran or would run; or why it is the row road.
     fn operators(&self, node: &Node, road: &Road) -> Result<Option<Operator>, String> {
-        match (self.taken(node), self.ctx) {
+        match (self.taken(node), self.surroundings) {
             (Some(Taken::Vector(run, _)), _) => Ok(run.operators()),
             (Some(Taken::Row(reason)), _) => Err(reason.clone()),
-            (None, Some(ctx)) => vector::explain(&road.vector, ctx).map(Some).map_err(|refused| refused.0),
+            (None, Some((ctx, params))) => {
+                vector::explain(&road.vector, params, ctx).map(Some).map_err(|refused| refused.0)
+            }
             (None, None) => Ok(None),
         }
     }
@@ -502,6 +506,13 @@ impl<'a> Explainer<'a> {
             Ok(operators) => {
                 self.title(shown, "Vector", "Vector".into());
                 shown.properties.extend(operators.map(|tree| ("Operators", Property::Operators(tree))));
+                for (number, input) in road.inputs.iter().enumerate() {
+                    let begins = shown.children.len();
+                    self.subplans(input, shown);
+                    if let Some((Some(label), _)) = shown.children.get_mut(begins) {
+                        label.push_str(&format!(" (returns ${number})"));
+                    }
+                }
                 for source in &road.vector.sources {
                     shown.children.push((Some(format!("Part {}", source.cte.0)), self.node(&source.node, None)));
                 }
@@ -516,7 +527,7 @@ impl<'a> Explainer<'a> {
 
     /// The road and the reason for it; `None` where no table is read.
     fn choice(&self) -> Option<(&'static str, String)> {
-        self.ctx?;
+        self.surroundings?;
         if self.plan.scanned_rows <= 0.0 {
             return None;
         }
@@ -684,7 +695,7 @@ impl<'a> Explainer<'a> {
 
     /// An enum's value, as far as the catalog is at hand.
     fn label(&self, ty: Oid, place: &str) -> String {
-        let Some(ctx) = self.ctx else { return format!("'{place}'") };
+        let Some((ctx, _)) = self.surroundings else { return format!("'{place}'") };
         let host = &ctx.call.host;
         let names = Namespace { image: &ctx.catalog, path: &host.search_path(true) };
         let label = host.label(ty, place).unwrap_or_default().replace('\'', "''");

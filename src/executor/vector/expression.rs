@@ -8,7 +8,7 @@
 //! would, and no more.
 
 use super::form::{self, Form};
-use super::functions::{IntegerArithmetic, Like, OrderKey, RowExpression, integer};
+use super::functions::{IntegerArithmetic, Like, OrderKey, RowExpression, Unknown, integer};
 use super::numeric::{Arithmetic, Operation};
 use super::translate::{Refused, Translator};
 use super::watch::Cancel;
@@ -141,7 +141,10 @@ impl Translator<'_> {
             return Err(Refused::because("an error may come after rows"));
         }
         if is_constant(expr) {
-            return self.constant(expr);
+            return match self.unknown(expr) {
+                Some(unknown) => Ok(unknown),
+                None => self.constant(expr),
+            };
         }
         stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.expr_inner(expr))
     }
@@ -263,6 +266,9 @@ impl Translator<'_> {
         if part.form.reads_as(form) {
             return Some(part.expr);
         }
+        if let Some(unknown) = as_unknown(&part.expr) {
+            return Some(call(unknown.of(form), Vec::new()));
+        }
         if let DfExpr::Literal(value, _) = &part.expr {
             if value.is_null() {
                 return ScalarValue::try_from(&form.arrow()).ok().map(literal);
@@ -323,11 +329,12 @@ impl Translator<'_> {
             }
         }
         // A literal takes the other side's form where it has an exact place there.
-        let to_left = matches!(right.expr, DfExpr::Literal(..)) && left.form.is_ordered();
+        let is_value = |expr: &DfExpr| matches!(expr, DfExpr::Literal(..)) || as_unknown(expr).is_some();
+        let to_left = is_value(&right.expr) && left.form.is_ordered();
         if to_left && let Some(right) = self.convert(right.clone(), left.form) {
             return Some((left.expr, right));
         }
-        let to_right = matches!(left.expr, DfExpr::Literal(..)) && right.form.is_ordered();
+        let to_right = is_value(&left.expr) && right.form.is_ordered();
         if to_right && let Some(left) = self.convert(left.clone(), right.form) {
             return Some((left, right.expr));
         }
@@ -431,6 +438,29 @@ impl Translator<'_> {
         code.eval(&mut frame).map_err(|_| Refused::because("a constant that raises an error"))
     }
 
+    /// For EXPLAIN, a constant that hangs on a subquery's value: `$0`, or what is computed from it.
+    fn unknown(&self, expr: &Expr) -> Option<Translated> {
+        fn names(expr: &Expr, known: usize, found: &mut Vec<String>) {
+            if let ExprKind::Param(number) = expr.kind
+                && let Some(number) = number.checked_sub(known)
+            {
+                found.push(format!("${number}"));
+            }
+            for_parts(expr, &mut |part| names(part, known, found));
+        }
+        let mut found = Vec::new();
+        names(expr, self.known?, &mut found);
+        let name = match (&expr.kind, found.pop()?) {
+            (ExprKind::Param(_), name) => name,
+            (_, last) => {
+                found.push(last);
+                format!("row_expression({})", found.join(", "))
+            }
+        };
+        let form = Form::Stored(expr.ty);
+        Some(Translated { expr: call(Unknown::new(name, form), Vec::new()), form })
+    }
+
     fn constant(&self, expr: &Expr) -> Result<Translated, Refused> {
         let value = self.evaluate(expr)?;
         let form = match &value {
@@ -491,6 +521,14 @@ fn resized(value: i64, form: Form) -> Option<Datum> {
         DataType::Int16 => i16::try_from(value).ok().map(Datum::Int2),
         DataType::Int32 => i32::try_from(value).ok().map(Datum::Int4),
         _ => Some(Datum::Int8(value)),
+    }
+}
+
+/// A value that [`Translator::unknown`] stands for.
+pub(super) fn as_unknown(expr: &DfExpr) -> Option<&Unknown> {
+    match expr {
+        DfExpr::ScalarFunction(call) => call.func.inner().downcast_ref(),
+        _ => None,
     }
 }
 

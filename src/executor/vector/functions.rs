@@ -320,3 +320,40 @@ impl ScalarUDFImpl for IntegerArithmetic {
 pub(crate) fn integer(form: Form) -> Option<DataType> {
     matches!(form, Form::Stored(ty) if matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8)).then(|| form.arrow())
 }
+
+/// What is known when the statement runs, for EXPLAIN: a value by its name, which is never asked for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Unknown {
+    name: String,
+    form: Form,
+    signature: Signature,
+}
+
+impl Unknown {
+    pub(super) fn new(name: String, form: Form) -> Unknown {
+        Unknown { name, form, signature: Signature::nullary(Volatility::Stable) }
+    }
+
+    /// The same in another form.
+    pub(super) fn of(&self, form: Form) -> Unknown {
+        Unknown::new(self.name.clone(), form)
+    }
+}
+
+impl ScalarUDFImpl for Unknown {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> DfResult<DataType> {
+        Ok(self.form.arrow())
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        Err(external(Error::internal("a value was asked for before it was known")))
+    }
+}

@@ -50,7 +50,8 @@ impl Operator {
         }
         Operator {
             name: plan.name().to_owned(),
-            line: displayable(plan).one_line().to_string().trim().to_owned(),
+            // A value that is not known yet is a function there, `$0()`.
+            line: displayable(plan).one_line().to_string().trim().replace("()", ""),
             measured: if measured { Measured::of(plan) } else { None },
             inputs: plan.children().into_iter().map(|input| Operator::of(&**input, measured)).collect(),
         }

@@ -134,10 +134,12 @@ fn logical(
     plan: &VectorPlan,
     leaves: Vec<Rows>,
     params: &Arc<[Datum]>,
+    known: Option<usize>,
     ctx: &StatementContext,
     threads: usize,
 ) -> std::result::Result<Logical, Refused> {
     let mut translator = Translator::new(&plan.types, plan.slots, params.clone(), ctx.clone());
+    translator.known = known;
     translator.leaves = leaves;
     let needed = plan.columns.iter().copied().collect();
     let logical = translator.rel(&plan.rel, &needed)?;
@@ -197,7 +199,7 @@ impl Stream {
             sources.push(source);
             leaves.push(leaf);
         }
-        let mut logical = logical(plan, leaves, params, ctx, analytics.threads)?;
+        let mut logical = logical(plan, leaves, params, None, ctx, analytics.threads)?;
         let columns = std::mem::take(&mut logical.columns);
         let held = logical.held.then(Held::default);
         let (sender, batches) = mpsc::channel(2);
@@ -337,12 +339,19 @@ async fn produce(
     Ok(())
 }
 
-/// The plan's operators, for EXPLAIN; or why it cannot run here.
-pub(crate) fn explain(plan: &VectorPlan, ctx: &StatementContext) -> std::result::Result<Operator, Refused> {
+/// The plan's operators, for EXPLAIN; or why it cannot run here. The values of its subqueries, which come behind the
+/// statement's `params`, are shown by name.
+pub(crate) fn explain(
+    plan: &VectorPlan,
+    params: &[Datum],
+    ctx: &StatementContext,
+) -> std::result::Result<Operator, Refused> {
     let Some(analytics) = &ctx.analytics else { return Err(Refused::because("no analytical threads")) };
-    let params: Arc<[Datum]> = vec![Datum::Null; plan.params].into();
+    let known = params.len();
+    let unknown = plan.params.saturating_sub(known);
+    let params: Arc<[Datum]> = params.iter().cloned().chain(std::iter::repeat_n(Datum::Null, unknown)).collect();
     let leaves = plan.sources.iter().map(|source| Rows::unconnected(source, &plan.types)).collect();
-    let logical = logical(plan, leaves, &params, ctx, analytics.threads)?;
+    let logical = logical(plan, leaves, &params, Some(known), ctx, analytics.threads)?;
     let ctx = ctx.clone();
     let (sender, receiver) = std::sync::mpsc::channel();
     analytics.runtime.spawn(async move {

@@ -13,7 +13,7 @@ mod window;
 
 pub(crate) use window::window_may_raise;
 
-use super::expression::{can_raise, name};
+use super::expression::{as_unknown, can_raise, name};
 use super::form::Form;
 use super::rows::Rows;
 use super::scan::{self, Column as ScanColumnPlan, Source, Table};
@@ -64,6 +64,8 @@ pub(super) struct Translator<'a> {
     pub(super) types: &'a [Type],
     pub(super) slots: usize,
     pub(super) params: Arc<[Datum]>,
+    /// For EXPLAIN: those behind so many have no value yet.
+    pub(super) known: Option<usize>,
     pub(super) ctx: StatementContext,
     /// No operator above gathers all rows before it gives one: rows may have been sent when an error is met.
     pub(super) streaming: bool,
@@ -83,6 +85,7 @@ impl<'a> Translator<'a> {
             types,
             slots,
             params,
+            known: None,
             ctx,
             streaming: true,
             in_order: false,
@@ -339,6 +342,7 @@ impl<'a> Translator<'a> {
                     Some(value) => usize::try_from(value).map(Some).map_err(|_| Refused::because("a negative LIMIT")),
                     None => Ok(None),
                 },
+                unknown if as_unknown(&unknown).is_some() => Ok(None),
                 _ => Err(Refused::because("a computed LIMIT")),
             },
         };
