@@ -3,7 +3,7 @@
 use crate::server::Server;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_postgres::{AsyncMessage, Client, NoTls, error::SqlState};
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage, error::SqlState};
 
 /// A connection, and the messages of other sessions that come to it.
 async fn listening(server: &Server) -> (Client, UnboundedReceiver<(String, String)>) {
@@ -400,4 +400,71 @@ async fn statistics_follow_the_data() {
     assert_eq!(one(distinct).await, "1");
     client.batch_execute("delete from t where a > 100").await.unwrap();
     becomes(rows, "100").await;
+}
+
+/// A cursor gives every row once, whatever way it is read and whatever its plan is: what runs on the analytical threads gives
+/// its rows in another order each time, and nextval other numbers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_runs_its_plan_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "create table big (id int, k int, v text);
+             insert into big select g, g % 20000, md5(g::text) from generate_series(1, 100000) g;
+             create sequence s;
+             set lightning.road = vector",
+        )
+        .await
+        .unwrap();
+    let rows = async |text: &str| {
+        let messages = client.simple_query(text).await.unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let value = |message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(|text| text.parse::<i64>().unwrap()),
+            _ => None,
+        };
+        messages.into_iter().filter_map(value).collect::<Vec<i64>>()
+    };
+    for (options, query, expected) in [
+        ("cursor with hold", "select k, count(*) from big group by k", 20_000),
+        ("scroll cursor with hold", "select k, count(*) from big group by k", 20_000),
+        ("scroll cursor", "select k, count(*) from big group by k", 20_000),
+        // All tie.
+        ("cursor", "select id from big order by k - k", 100_000),
+        ("cursor with hold", "select id from big order by k - k", 100_000),
+        ("no scroll cursor with hold", "select id from big order by k - k", 100_000),
+        ("cursor", "select id from big where v > ''", 100_000),
+        ("cursor with hold", "select nextval('s') from big where id <= 1000", 1_000),
+        ("cursor", "select nextval('s') from big where id <= 1000", 1_000),
+    ] {
+        let what = format!("{options}: {query}");
+        let goes_back = options.starts_with("scroll") || options.starts_with("cursor") && !query.contains("group");
+        client
+            .batch_execute(&format!("alter sequence s restart; begin; declare c {options} for {query}"))
+            .await
+            .unwrap();
+        let mut all = rows("fetch 100 from c").await;
+        if goes_back {
+            let back = rows("fetch backward all from c").await;
+            assert_eq!(back.len(), 99, "{what}");
+            assert!(back.iter().rev().eq(&all[..99]), "{what}");
+            assert_eq!(rows("fetch 100 from c").await, all, "{what}");
+        }
+        if options.contains("hold") {
+            client.batch_execute("commit").await.unwrap();
+        }
+        all.extend(rows("fetch all from c").await);
+        if goes_back {
+            let back = rows("fetch backward all from c").await;
+            assert!(back.iter().rev().eq(&all), "{what}");
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), expected, "{what}");
+        if query.contains("nextval") {
+            assert_eq!((all[0], all[999]), (1, 1_000), "{what}");
+        }
+        client.batch_execute("close c; rollback").await.unwrap();
+    }
 }

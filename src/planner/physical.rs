@@ -4,7 +4,9 @@
 //! the set on. So scans read no more than they must, and operators that materialise save only what is read later.
 
 use super::access::{self, Path};
-use super::columns::{self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, used_by, used_in};
+use super::columns::{
+    self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, rel_is_volatile, used_by, used_in,
+};
 use super::estimate::{Estimator, Facts, constant_count, table_rows};
 use super::road::RoadChoice;
 use crate::catalog::image::{Body, Image, Relation};
@@ -116,6 +118,8 @@ pub(crate) struct Planner<'a> {
     pub(super) road: RoadChoice,
     /// Relations that begin on the vector road.
     pub(super) vectors: usize,
+    /// There are some that may run there.
+    pub(super) has_roads: bool,
 }
 
 impl SubqueryPlanner for Planner<'_> {
@@ -234,6 +238,7 @@ impl<'a> Planner<'a> {
             failure: None,
             road: RoadChoice::Row,
             vectors: 0,
+            has_roads: false,
         }
     }
 
@@ -259,10 +264,17 @@ impl<'a> Planner<'a> {
             Root::Delete(_) => PlanKind::Delete,
         };
         let row_reason = self.row_reason();
+        let is_volatile = |cte: &tree::Cte| match &cte.body {
+            CteBody::Query(rel) => rel_is_volatile(rel),
+            CteBody::Recursive { seed, step, .. } => rel_is_volatile(seed) || rel_is_volatile(step),
+            CteBody::Write(_) => true,
+        };
+        let is_stable = matches!(&statement.root, Root::Query(rel) if !rel_is_volatile(rel));
         Ok(Plan {
             root,
             kind,
             row_reason,
+            repeats: is_stable && !self.has_roads && !statement.ctes.iter().any(is_volatile),
             output: statement.output.clone(),
             params: statement.params.clone(),
             slots: self.slots,

@@ -115,6 +115,7 @@ impl Planner<'_> {
             });
         }
         self.vectors = begins + usize::from(!row_first);
+        self.has_roads = true;
         let mut inputs = Vec::new();
         let first = self.statement.params.len();
         extract(&mut relation, &mut |expr| {

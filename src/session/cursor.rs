@@ -1,8 +1,9 @@
 //! Cursors: DECLARE, FETCH, MOVE, CLOSE.
 //!
-//! A cursor that only goes forward runs its plan as a portal does, and keeps nothing. One that is declared SCROLL, or WITH HOLD
-//! at its transaction's COMMIT, keeps its rows; one of which neither SCROLL nor NO SCROLL was said begins to keep them when
-//! it is first asked to go back: its plan then runs again, in the snapshot of its beginning.
+//! A cursor that only goes forward runs its plan as a portal does, and keeps nothing; WITH HOLD, it keeps at COMMIT what it has
+//! not given yet. One that is declared SCROLL keeps its rows from the first on. Where neither SCROLL nor NO SCROLL was said it may
+//! go back if its query is one with which PostgreSQL can ([`goes_back`]). It then begins to keep rows when it is first asked to,
+//! by running its plan again in the snapshot of its beginning; from the first row on if that would not give the same rows.
 //!
 //! Positions are PostgreSQL's: 0 is before the first row, `n` on row n, one beyond the last row after the end.
 
@@ -10,11 +11,12 @@ use super::Session;
 use super::run::RowWriter;
 use super::statement::{Portal, PortalState, Prepared};
 use crate::error::{Error, Result, SqlState};
-use crate::executor::memory::{Memory, Reservation, datum_bytes};
+use crate::executor::row::plan::{Kind, Node};
+use crate::executor::row::store::LongStore;
 use crate::executor::{Execution, Plan, StatementContext, Step};
 use crate::sql::ast::utility::{DeclareCursor, Fetch, FetchDirection};
-use crate::sql::ast::{Query, SetExpr, Statement};
-use crate::types::Datum;
+use crate::sql::ast::{Query, SetExpr, Statement, TableRef};
+use crate::sql::tree::SetOpKind;
 use crate::wire::stream::Stream;
 use std::sync::Arc;
 
@@ -28,13 +30,15 @@ pub(super) struct Cursor {
     pub(super) binary: bool,
     /// Its transaction has committed.
     pub(super) held: bool,
+    /// It may go back.
+    backward: bool,
     source: Source,
     position: usize,
-    /// All rows from the first on, as far as they have been read; `None`: they are not kept.
+    /// The rows as far as they have been read; `None`: they are not kept.
     kept: Option<Kept>,
     /// Rows read of the source.
     read: usize,
-    /// What its plan runs in, to run it again; `None` once it is held.
+    /// What its plan runs in, to run it again; `None`: there will be no need to.
     context: Option<(Arc<Plan>, StatementContext)>,
 }
 
@@ -46,21 +50,25 @@ enum Source {
 }
 
 struct Kept {
-    rows: Vec<Box<[Datum]>>,
-    account: Reservation,
+    /// Rows before the first kept one.
+    passed: usize,
+    rows: LongStore,
 }
 
 impl Kept {
-    fn new(memory: &Arc<Memory>) -> Kept {
-        Kept { rows: Vec::new(), account: Reservation::new(memory) }
+    /// None yet of an execution that has given `passed` rows.
+    fn new(execution: &Execution, passed: usize) -> Kept {
+        Kept { passed, rows: LongStore::new(execution.plan().output.len(), &execution.context().memory) }
     }
 
     /// Keeps the execution's current row.
     fn push(&mut self, execution: &Execution) -> Result<()> {
-        let row: Box<[Datum]> = (0..execution.plan().output.len()).map(|i| execution.output(i).clone()).collect();
-        self.account.grow(row.iter().map(datum_bytes).sum::<usize>() + 32)?;
-        self.rows.push(row);
-        Ok(())
+        self.rows.push((0..execution.plan().output.len()).map(|i| execution.output(i).clone()))
+    }
+
+    /// Rows known.
+    fn end(&self) -> usize {
+        self.passed + self.rows.len()
     }
 }
 
@@ -100,6 +108,7 @@ impl Session {
             hold: declare.hold,
             binary: declare.binary,
             held: false,
+            backward: false,
             source: Source::Ready,
             position: 0,
             kept: None,
@@ -126,12 +135,19 @@ impl Session {
     async fn open_cursor(&mut self, name: &str) -> Result<()> {
         let prepared = self.find_cursor(name)?.prepared.clone();
         let execution = self.start(&prepared, Arc::new([])).await?;
-        let keeps = |cursor: &Cursor| cursor.scroll == Some(true);
         let cursor = self.cursor_mut(name)?;
-        if keeps(cursor) {
-            cursor.kept = Some(Kept::new(&execution.context().memory));
+        let plan = execution.plan();
+        cursor.backward = match (cursor.scroll, prepared.statement.as_deref()) {
+            (Some(said), _) => said,
+            (None, Some(Statement::Query(query))) => goes_back(query, plan),
+            (None, _) => false,
+        };
+        if cursor.backward {
+            match cursor.scroll.is_some() || cursor.hold || !plan.repeats {
+                true => cursor.kept = Some(Kept::new(&execution, 0)),
+                false => cursor.context = Some((plan.clone(), execution.context().clone())),
+            }
         }
-        cursor.context = Some((execution.plan().clone(), execution.context().clone()));
         cursor.source = Source::Running(Box::new(execution));
         Ok(())
     }
@@ -252,7 +268,7 @@ impl Session {
         stream: &mut Stream,
     ) -> Result<usize> {
         let mut passed = 0;
-        while passed < count && cursor.kept.as_ref().is_some_and(|kept| cursor.position < kept.rows.len()) {
+        while passed < count && cursor.kept.as_ref().is_some_and(|kept| cursor.position < kept.end()) {
             passed += 1;
             cursor.position += 1;
             if !quiet {
@@ -309,7 +325,7 @@ impl Session {
 
     /// 55000 for a cursor that only goes forward; else makes it keep its rows.
     async fn allow_backward(&mut self, cursor: &mut Cursor) -> Result<()> {
-        if cursor.scroll == Some(false) {
+        if !cursor.backward {
             let message = "cursor can only scan forward";
             let hint = "Declare it with SCROLL option to enable backward scan.";
             return Err(Error::new(SqlState::ObjectNotInPrerequisiteState, message).hint(hint));
@@ -319,15 +335,12 @@ impl Session {
 
     /// From now on the cursor keeps its rows, those that it has passed too.
     async fn keep_rows(&mut self, cursor: &mut Cursor) -> Result<()> {
-        if cursor.kept.is_some() {
-            return Ok(());
-        }
+        let Some((plan, context)) = cursor.context.take() else { return Ok(()) };
         let (ended, passed) = (matches!(cursor.source, Source::Ended), cursor.read);
-        let Some(context) = cursor.context.clone() else { return Ok(()) };
-        let (plan, context): (_, StatementContext) = context;
-        cursor.kept = Some(Kept::new(&context.memory));
+        let execution = Execution::start(plan, Arc::new([]), context)?;
+        cursor.kept = Some(Kept::new(&execution, 0));
         cursor.read = 0;
-        cursor.source = Source::Running(Box::new(Execution::start(plan, Arc::new([]), context)?));
+        cursor.source = Source::Running(Box::new(execution));
         while cursor.read < passed && self.pull(cursor).await? {}
         if ended {
             self.pull(cursor).await?;
@@ -343,9 +356,11 @@ impl Session {
         for name in names {
             let Some(mut portal) = self.portals.remove(&name) else { continue };
             if let Some(cursor) = portal.cursor.as_mut() {
-                self.keep_rows(cursor).await?;
+                if let (None, Source::Running(execution)) = (&cursor.kept, &cursor.source) {
+                    cursor.kept = Some(Kept::new(execution, cursor.read));
+                }
                 while self.pull(cursor).await? {}
-                (cursor.source, cursor.context, cursor.held) = (Source::Ended, None, true);
+                (cursor.source, cursor.held) = (Source::Ended, true);
             }
             portal.depth = 0;
             self.portals.insert(name, portal);
@@ -358,8 +373,11 @@ impl Session {
         if stream.is_full() {
             self.flush(stream).await?;
         }
-        let Some(row) = cursor.kept.as_ref().and_then(|kept| kept.rows.get(cursor.position.wrapping_sub(1))) else {
-            return Err(Error::internal("a cursor is on a row that it has not kept"));
+        let row = match &mut cursor.kept {
+            Some(kept) if (kept.passed + 1..=kept.end()).contains(&cursor.position) => {
+                kept.rows.row(cursor.position - kept.passed - 1)?
+            }
+            _ => return Err(Error::internal("a cursor is on a row that it has not kept")),
         };
         let image = self.image()?;
         let call = self.call_context(&image);
@@ -377,13 +395,37 @@ impl Cursor {
 
     /// Whether it can go back.
     pub(super) fn is_scrollable(&self) -> bool {
-        self.scroll != Some(false)
+        self.backward
     }
 
     /// Rows known.
     fn length(&self) -> usize {
-        self.kept.as_ref().map_or(self.read, |kept| kept.rows.len())
+        self.kept.as_ref().map_or(self.read, Kept::end)
     }
+}
+
+/// Whether a cursor may go back of which it was not said: with PostgreSQL scans and sorts can, what stands above them cannot.
+/// What becomes a join in our plan alone can here.
+fn goes_back(query: &Query, plan: &Plan) -> bool {
+    fn joins(body: &SetExpr) -> bool {
+        match body {
+            SetExpr::Select(select) => matches!(select.from[..], [_, _, ..] | [TableRef::Join { .. }]),
+            SetExpr::Query(query) => joins(&query.body),
+            SetExpr::SetOp { .. } | SetExpr::Values { .. } => false,
+        }
+    }
+    fn can(node: &Node) -> bool {
+        match &node.kind {
+            Kind::Project(plan) => can(&plan.input),
+            Kind::Filter(plan) => can(&plan.input),
+            Kind::Limit(plan) => can(&plan.input),
+            Kind::Road(plan) => can(&plan.row),
+            Kind::SetOp(plan) => plan.op == SetOpKind::Union && plan.all,
+            Kind::Aggregate(_) | Kind::Window(_) | Kind::Distinct(_) | Kind::ProjectSet(_) | Kind::LockRows(_) => false,
+            _ => true,
+        }
+    }
+    query.locking.is_empty() && (!query.order_by.is_empty() || !joins(&query.body) && can(&plan.root))
 }
 
 fn check_declaration(declare: &DeclareCursor) -> Result<()> {

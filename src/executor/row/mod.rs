@@ -32,7 +32,7 @@ mod scan;
 mod setop;
 mod sort;
 mod sorter;
-mod store;
+pub(crate) mod store;
 pub mod subquery;
 mod subscript;
 mod value;

@@ -62,6 +62,9 @@ pub struct Plan {
     pub scanned_rows: f64,
     /// Why no part of it begins on the vector road; `None`: one does.
     pub row_reason: Option<RowReason>,
+    /// Run again at the same snapshot, it gives the same rows in the same order: it has no volatile function, and no relation
+    /// that may run on the vector road.
+    pub repeats: bool,
 }
 
 /// Why a plan begins on the row road.
@@ -860,6 +863,7 @@ impl Plan {
             nodes: 1,
             scanned_rows: 0.0,
             row_reason: Some(RowReason::Few),
+            repeats: true,
             failure: None,
         }
     }

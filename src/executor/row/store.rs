@@ -66,9 +66,9 @@ impl TupleStore {
 const BLOCK_ROWS: usize = 256;
 
 /// Rows in the order in which they came, read again from any place, in order for the most part: those of WITH parts, of
-/// materialised inputs.
+/// materialised inputs, of cursors.
 #[derive(Debug)]
-pub(super) struct LongStore {
+pub(crate) struct LongStore {
     width: usize,
     memory: Arc<Memory>,
     /// The newest rows, from number `spilled` on.
@@ -83,7 +83,7 @@ pub(super) struct LongStore {
 
 impl LongStore {
     /// An empty one.
-    pub(super) fn new(width: usize, memory: &Arc<Memory>) -> LongStore {
+    pub(crate) fn new(width: usize, memory: &Arc<Memory>) -> LongStore {
         LongStore {
             width,
             memory: memory.clone(),
@@ -96,12 +96,12 @@ impl LongStore {
     }
 
     /// Number of rows.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.spilled + self.tail.len()
     }
 
     /// Adds a row of `width` values.
-    pub(super) fn push(&mut self, row: impl IntoIterator<Item = Datum>) -> Result<()> {
+    pub(crate) fn push(&mut self, row: impl IntoIterator<Item = Datum>) -> Result<()> {
         self.tail.push(row)?;
         let memory = self.memory.clone();
         match memory.spill_folder(self.tail.bytes()) {
@@ -128,7 +128,7 @@ impl LongStore {
     }
 
     /// A row.
-    pub(super) fn row(&mut self, at: usize) -> Result<&[Datum]> {
+    pub(crate) fn row(&mut self, at: usize) -> Result<&[Datum]> {
         if at >= self.spilled {
             return Ok(self.tail.row(at - self.spilled));
         }
