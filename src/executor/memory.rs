@@ -124,18 +124,24 @@ impl Reservation {
 
     /// Takes `bytes` more; 53200 beyond the budget.
     pub fn grow(&mut self, bytes: usize) -> Result<()> {
-        self.used += bytes;
-        if self.used > self.reserved {
-            let more = (self.used - self.reserved).max(self.used.min(STEP_BYTES));
+        let used = self.used + bytes;
+        if used > self.reserved {
+            let more = (used - self.reserved).max(used.min(STEP_BYTES));
             self.memory.grow(more)?;
             self.reserved += more;
         }
+        self.used = used;
         Ok(())
     }
 
     /// Bytes taken.
     pub fn used(&self) -> usize {
         self.used
+    }
+
+    /// Bytes drawn for it, some of them ahead.
+    pub fn drawn(&self) -> usize {
+        self.reserved
     }
 
     /// Gives some back.
@@ -193,6 +199,10 @@ mod tests {
         assert_eq!(memory.used(), drawn);
         let mut second = Reservation::new(&memory);
         assert_eq!(second.grow(190_000).unwrap_err().code(), SqlState::OutOfMemory);
+        // What was refused is not held.
+        second.grow(10).unwrap();
+        assert_eq!(second.used(), 10);
+        second.shrink(5);
         drop(first);
         second.clear();
         assert_eq!(memory.used(), 0);
