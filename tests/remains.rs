@@ -1,12 +1,13 @@
 //! What a statement leaves behind when it ends before its time: no file, no memory, no lock, no busy thread.
 
 use crate::server::Server;
+use crate::support::Wire;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio_postgres::{NoTls, error::SqlState};
+use tokio_postgres::{Client, NoTls, error::SqlState};
 
 /// Far more than anything here takes, on a busy machine and without optimization.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// So many rows that sorts of either road have read little of their files when they give the first.
 const BIG: &str = "create table big (id int, k int, v text);
@@ -132,4 +133,100 @@ async fn cancelled_functions_leave_the_analytical_threads_to_others() {
         let count = count.unwrap_or_else(|_| panic!("the threads are still busy with {text}")).unwrap();
         assert_eq!((count.get::<_, i64>(0), count.get::<_, i64>(1)), (20_000, 20_000));
     }
+}
+
+/// Bytes that statements hold of the memory that they share.
+async fn held(client: &Client) -> i64 {
+    let query = "select size from pg_shmem_allocations where name = 'statements'";
+    client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+/// Asserts that nothing is left of what `what` was.
+async fn nothing_remains(what: &str, server: &Server, data: &Path, client: &Client, before: i64) {
+    // What the client has been told has ended; its threads may be on their way.
+    until(&format!("{what}: its memory is back"), async || held(client).await == before).await;
+    until(&format!("{what}: its files are closed"), async || open_bytes(server, data) == 0).await;
+    assert_eq!(temporary_files(data), [""; 0], "{what}");
+    client.batch_execute("begin; lock table big in access exclusive mode nowait; rollback").await.expect(what);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_dies_leaves_no_file_no_memory_and_no_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--statement-memory-mb", "16", "--work-mem-kb", "2048", "--analyze-interval-seconds", "0"];
+    let server = Server::start_with(folder.path(), &options);
+    let other = server.connect().await;
+    other.batch_execute(&BIG.replace("300000", "100000")).await.unwrap();
+    let before = held(&other).await;
+    let endless = "select count(*) from (select v from big order by v offset 1) a join big b on a.v < b.v";
+    for road in ["row", "vector"] {
+        let client = server.connect().await;
+        client.batch_execute(&format!("set lightning.road = {road}")).await.unwrap();
+        for (code, text) in [
+            ("22012", "select sum(1 / (100000 - id)) from big"),
+            ("22012", "select v, sum(1 / (100000 - id)) from big group by v"),
+            ("22012", "select v from (select v, 1 / (100000 - id) x from big order by v, id) s order by x, v"),
+            ("53200", "select length(string_agg(repeat(v, 8), '')) from big"),
+            (
+                "53200",
+                "select x from (select w, row_number() over (order by v) x from (select v, repeat(v, 8) w from big) r) s where w = ''",
+            ),
+            ("53400", "set temp_file_limit = '1MB'; select v, k from big order by v"),
+            ("53400", "set temp_file_limit = '1MB'; select v, count(*) from big group by v"),
+            ("57014", &format!("set statement_timeout = '700ms'; {endless}")),
+        ] {
+            let what = format!("{road}: {text}");
+            let error = client.batch_execute(text).await.expect_err(&what);
+            assert_eq!(error.code().map(SqlState::code), Some(code), "{what}: {error:?}");
+            nothing_remains(&what, &server, folder.path(), &other, before).await;
+            client.batch_execute("reset temp_file_limit; reset statement_timeout").await.unwrap();
+            // A block that waits for its ROLLBACK holds nothing either.
+            client.batch_execute("begin").await.unwrap();
+            client.batch_execute(text).await.expect_err(&what);
+            nothing_remains(&format!("in a block, {what}"), &server, folder.path(), &other, before).await;
+            client.batch_execute("rollback; reset temp_file_limit; reset statement_timeout").await.unwrap();
+        }
+
+        let what = format!("{road}, cancelled: {endless}");
+        let cancelling = async {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            client.cancel_token().cancel_query(NoTls).await.unwrap();
+        };
+        let (ended, ()) = tokio::join!(client.batch_execute(endless), cancelling);
+        assert_eq!(ended.unwrap_err().code(), Some(&SqlState::QUERY_CANCELED), "{what}");
+        nothing_remains(&what, &server, folder.path(), &other, before).await;
+
+        // The client goes away in the middle of rows, of which there are more than sockets hold.
+        for text in ["select a.v, b.v from big a join big b on a.k = b.k", "select repeat(v, 20) from big order by v"] {
+            let mut wire = Wire::open(server.port());
+            assert_eq!(wire.ask(format!("set lightning.road = {road}").as_bytes()), "");
+            assert!(wire.send(text.as_bytes()));
+            until(&format!("{road}: {text} is under way"), async || held(&other).await > before).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            drop(wire);
+            until(&format!("{road}: {text} has ended"), async || sessions(&other).await == 2).await;
+            nothing_remains(&format!("{road}, its client gone: {text}"), &server, folder.path(), &other, before).await;
+        }
+        drop(client);
+        until("the session has ended", async || sessions(&other).await == 1).await;
+    }
+    drop(server);
+
+    for road in ["row", "vector"] {
+        let server = Server::start_with(folder.path(), &options);
+        let mut wire = Wire::open(server.port());
+        assert_eq!(wire.ask(format!("set lightning.road = {road}").as_bytes()), "");
+        assert!(wire.send(endless.as_bytes()));
+        until("it has files", async || open_bytes(&server, folder.path()) > 0).await;
+        server.kill();
+        let server = Server::start_with(folder.path(), &options);
+        let client = server.connect().await;
+        nothing_remains(&format!("{road}, killed"), &server, folder.path(), &client, held(&client).await).await;
+    }
+}
+
+/// Client sessions.
+async fn sessions(client: &Client) -> i64 {
+    let query = "select count(*) from pg_stat_activity where backend_type = 'client backend'";
+    client.query_one(query, &[]).await.unwrap().get(0)
 }

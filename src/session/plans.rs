@@ -71,6 +71,16 @@ impl PlanCache {
         PlanCache { shapes: RwLock::new(Shapes { by_key: HashMap::new(), bytes_max, room }), clock: AtomicU64::new(0) }
     }
 
+    /// Bytes drawn for it.
+    pub(super) fn drawn(&self) -> usize {
+        self.shapes.read().room.drawn()
+    }
+
+    /// Bytes that it may take.
+    pub(super) fn limit(&self) -> usize {
+        self.shapes.read().bytes_max
+    }
+
     fn find(&self, key: &[u8], template: &Template<'_>) -> Option<Arc<Kept>> {
         let shapes = self.shapes.read();
         let found = shapes.by_key.get(key)?.iter().find(|kept| template.has_fixed(&kept.holes, &kept.fixed))?;

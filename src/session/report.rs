@@ -100,6 +100,7 @@ impl SessionHost {
             "show_all_settings" => Ok(settings(&self.settings.lock())),
             "pg_prepared_statement" => Ok(self.prepared.lock().iter().map(PreparedNote::row).collect()),
             "pg_cursor" => Ok(self.cursors.lock().iter().map(CursorNote::row).collect()),
+            "pg_get_shmem_allocations" => Ok(allocations(&self.server)),
             other => Err(crate::error::Error::unsupported(format!("{other}()"))),
         }
     }
@@ -120,6 +121,20 @@ impl SessionHost {
         let image = self.server.catalog.image(database)?;
         Ok(image.relations.keys().filter_map(|oid| self.stored_bytes(&image, *oid)).sum())
     }
+}
+
+/// The memory that all sessions share: name, no place, bytes that are drawn of it, and bytes that may be.
+fn allocations(server: &Server) -> Vec<Vec<Datum>> {
+    let row = |name: &str, used: usize, limit: usize| {
+        vec![text(name), Datum::Null, Datum::Int8(used as i64), Datum::Int8(limit as i64)]
+    };
+    let (pool, plans, statements) = (server.config.buffer_pool_bytes, server.plans.drawn(), &server.memory);
+    vec![
+        row("buffer pool", pool, pool),
+        row("plan cache", plans, server.plans.limit()),
+        // Plans draw on the same budget.
+        row("statements", statements.used().saturating_sub(plans), statements.limit()),
+    ]
 }
 
 /// pg_stat_get_activity's columns: datid, pid, usesysid, application_name, state, query, two of waits, three of starts, state_change,

@@ -38,6 +38,10 @@ fn pg_prepared_statement(ctx: &CallContext, _: &[Datum]) -> Result<Rows> {
     Ok(records("pg_prepared_statement", ctx.host.rows("pg_prepared_statement")?))
 }
 
+fn pg_get_shmem_allocations(ctx: &CallContext, _: &[Datum]) -> Result<Rows> {
+    Ok(records("pg_get_shmem_allocations", ctx.host.rows("pg_get_shmem_allocations")?))
+}
+
 /// PostgreSQL's keywords, their categories, and whether they can be labels without AS.
 fn pg_get_keywords(_: &CallContext, _: &[Datum]) -> Result<Rows> {
     let rows = builtin::rows("pg_get_keywords").1.map(|row| {
@@ -89,6 +93,7 @@ strict! {
     pg_lock_status = set;
     pg_cursor = set;
     pg_prepared_statement = set;
+    pg_get_shmem_allocations = set;
     pg_get_keywords = set;
     _pg_expandarray = set;
     pg_options_to_table = set;
@@ -105,7 +110,6 @@ macro_rules! empty {
 pub(super) static EMPTY: &[Implementation] = empty! {
     "pg_available_extensions",
     "pg_get_backend_memory_contexts",
-    "pg_get_shmem_allocations",
     "pg_available_extension_versions",
     "pg_get_replication_slots",
     "pg_get_publication_tables",
