@@ -30,8 +30,11 @@ impl MemoryPool for Account {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        // What can spill keeps to work_mem, as on the row road; the rest draws on the server's budget.
-        if reservation.consumer().can_spill() && self.0.spill_folder(reservation.size() + additional).is_some() {
+        // What can spill keeps to work_mem, as on the row road; the rest draws on the server's budget. So do batches between
+        // partitions: see [`super::files::Files`].
+        let spills =
+            reservation.consumer().can_spill() && !reservation.consumer().name().starts_with("RepartitionExec");
+        if spills && self.0.spill_folder(reservation.size() + additional).is_some() {
             let message = format!("{} holds its share of memory", reservation.consumer().name());
             return Err(DataFusionError::ResourcesExhausted(message));
         }
