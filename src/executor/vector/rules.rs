@@ -2,12 +2,32 @@
 //!
 //! | rule | why |
 //! |---|---|
-//! | SingleDistinctToGroupBy | count(DISTINCT x) by two groupings, which spill and run in parallel |
+//! | [`NamesAbove`], SingleDistinctToGroupBy | count(DISTINCT x) by two groupings, which spill and run in parallel; the second knows only calls without names |
 //! | CommonSubexprEliminate | what several aggregates compute is computed once |
 //! | OptimizeProjections | operators carry only the columns that are read above them |
 //! | PushDownLimit | a scan under a LIMIT stops early |
 //!
-//! Of the physical rules all are on, [`WholeGroups`] and [`WholePartitions`] before them and [`YieldingJoins`] behind.
+//! Of the physical rules all are on, [`WholeGroups`] and [`WholePartitions`] before them and [`YieldingJoins`] behind. They
+//! keep the answer as a set of rows; those that matter here:
+//!
+//! | rule | what it does here |
+//! |---|---|
+//! | aggregate_statistics | nothing: scans estimate how many rows they have, and only exact numbers are taken for an answer |
+//! | join_selection | the smaller input of a join is the one kept in memory; in which order tables are joined stays |
+//! | LimitedDistinctAggregation, LimitAggregation | DISTINCT, or a grouping sorted by its key or by min or max, under a LIMIT keeps no more groups |
+//! | FilterPushdown | conditions go into scans, those above a join below it; one that may raise stands in a CASE with its guards, which stays whole |
+//! | FilterPushdown(Post) | what a join or a top-n has learned while it runs reaches the scan |
+//! | WindowTopN, HashJoinBuffering | nothing: off by their settings, and windows are ours |
+//! | EnsureRequirements | the repartitioning and the sorts that operators require; this makes a plan parallel |
+//! | CombinePartialFinalAggregate | two steps of a grouping with nothing between them are one |
+//! | OptimizeAggregateOrder | nothing: aggregates that sort their input do so in our code |
+//! | LimitPushdown, LimitPushPastWindows, TopKRepartition | the count of a LIMIT reaches sorts, joins and scans |
+//! | ProjectionPushdown | joins and filters drop the columns that nobody reads |
+//! | PushdownSort | nothing: rows of a scan come in no order |
+//! | EnsureCooperative | a long operator yields to others on its thread |
+//! | SanityCheckPlan | a plan whose operators do not get what they require is refused instead of answering wrongly |
+//!
+//! The test below names them all, so that a new version of DataFusion brings none unseen.
 //!
 //! The analyzer is empty: types are final when the typed tree is made. Off, because they answer otherwise than PostgreSQL or
 //! undo what was decided on the typed tree: TypeCoercion, SimplifyExpressions (CASE would no longer be lazy), EliminateCrossJoin
@@ -16,20 +36,26 @@
 use super::watch::YieldingJoins;
 use super::whole::WholeGroups;
 use super::window::WholePartitions;
+use datafusion::common::Result;
+use datafusion::common::tree_node::Transformed;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::OptimizerRule;
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::push_down_limit::PushDownLimit;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A statement's planning state.
 pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionState {
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(NamesAbove),
         Arc::new(SingleDistinctToGroupBy::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),
@@ -48,4 +74,108 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(physical)
         .build()
+}
+
+/// Gives the calls of a grouping their names in a projection above it, where SingleDistinctToGroupBy may take it: sums of ours
+/// have another type than what they add, and cannot be made in two steps as that rule makes them.
+#[derive(Debug)]
+struct NamesAbove;
+
+impl OptimizerRule for NamesAbove {
+    fn name(&self) -> &str {
+        "names_above"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Aggregate(grouping) = &plan else { return Ok(Transformed::no(plan)) };
+        let named = grouping.aggr_expr.iter().all(|call| matches!(call, Expr::Alias(_)));
+        let calls: Vec<Expr> = grouping.aggr_expr.iter().map(|call| call.clone().unalias()).collect();
+        let distinct: HashSet<&[Expr]> = calls.iter().filter_map(counted).collect();
+        let names: HashSet<String> = calls.iter().map(|call| call.schema_name().to_string()).collect();
+        let known = calls.iter().all(|call| counted(call).is_some() || is_extreme(call));
+        if !named || !known || distinct.len() != 1 || names.len() != calls.len() {
+            return Ok(Transformed::no(plan));
+        }
+        let unnamed = Aggregate::try_new(grouping.input.clone(), grouping.group_expr.clone(), calls)?;
+        let columns = unnamed.schema.columns().into_iter().zip(grouping.schema.columns());
+        let columns = columns.map(|(inner, outer)| match inner == outer {
+            true => Expr::Column(inner),
+            false => Expr::Column(inner).alias_qualified(outer.relation, outer.name),
+        });
+        let projection = Projection::try_new(columns.collect(), Arc::new(LogicalPlan::Aggregate(unnamed)))?;
+        Ok(Transformed::yes(LogicalPlan::Projection(projection)))
+    }
+}
+
+/// What a count(DISTINCT …) counts.
+fn counted(call: &Expr) -> Option<&[Expr]> {
+    match call {
+        Expr::AggregateFunction(call) if call.func.name() == "count" && call.params.distinct => Some(&call.params.args),
+        _ => None,
+    }
+}
+
+fn is_extreme(call: &Expr) -> bool {
+    matches!(call, Expr::AggregateFunction(call) if matches!(call.func.name(), "min" | "max"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rule_comes_unseen() {
+        let state = session(2, Arc::new(RuntimeEnv::default()));
+        let analyzer: Vec<&str> = state.analyzer().rules.iter().map(|rule| rule.name()).collect();
+        assert!(analyzer.is_empty() && state.analyzer().function_rewrites.is_empty(), "{analyzer:?}");
+        let logical: Vec<&str> = state.optimizers().iter().map(|rule| rule.name()).collect();
+        assert_eq!(
+            logical,
+            [
+                "names_above",
+                "single_distinct_aggregation_to_group_by",
+                "common_sub_expression_eliminate",
+                "optimize_projections",
+                "push_down_limit"
+            ]
+        );
+        let physical: Vec<&str> = state.physical_optimizers().iter().map(|rule| rule.name()).collect();
+        assert_eq!(
+            physical,
+            [
+                "whole_groups",
+                "whole_partitions",
+                "OutputRequirements",
+                "aggregate_statistics",
+                "join_selection",
+                "LimitedDistinctAggregation",
+                "FilterPushdown",
+                "WindowTopN",
+                "EnsureRequirements",
+                "CombinePartialFinalAggregate",
+                "OptimizeAggregateOrder",
+                "ProjectionPushdown",
+                "OutputRequirements",
+                "LimitAggregation",
+                "LimitPushPastWindows",
+                "HashJoinBuffering",
+                "LimitPushdown",
+                "TopKRepartition",
+                "ProjectionPushdown",
+                "PushdownSort",
+                "EnsureCooperative",
+                "FilterPushdown(Post)",
+                "SanityCheckPlan",
+                "yielding_joins",
+            ]
+        );
+    }
 }
