@@ -36,6 +36,7 @@ fn all_answers_are_postgresqls_on_both_roads() {
     load(&server.url, 0.01);
     load(&oracle, 0.01);
     check(&server.url, &oracle, "vector", false);
+    check(&server.url, &oracle, "row", false);
     check(&server.url, &oracle, "auto", true);
     server.kill();
     let server = Server::start(folder.path());
