@@ -1,11 +1,12 @@
 //! Executing one statement to the client: rows with back-pressure, waits, cancellation.
 
 use super::Session;
-use super::statement::{Portal, PortalState, Prepared, fields};
+use super::statement::{KeptRows, Portal, PortalState, Prepared, fields};
 use super::transaction::Block;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::CallContext;
 use crate::executor::row::plan::PlanKind;
+use crate::executor::row::store::LongStore;
 use crate::executor::{Execution, Plan, StatementContext, Step};
 use crate::sql::ast::utility::{Transaction, Utility};
 use crate::sql::ast::{self, Statement};
@@ -45,6 +46,12 @@ pub(super) fn command_tag(kind: PlanKind, rows: u64, affected: u64) -> String {
     tag.push_str(word);
     crate::types::text_io::push_integer(count as i64, &mut tag);
     tag
+}
+
+/// 25P02
+pub(super) fn in_failed_block() -> Error {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    Error::new(SqlState::InFailedSqlTransaction, message)
 }
 
 /// Writes DataRow messages.
@@ -268,8 +275,7 @@ impl Session {
         {
             return Ok(());
         }
-        let message = "current transaction is aborted, commands ignored until end of transaction block";
-        Err(Error::new(SqlState::InFailedSqlTransaction, message))
+        Err(in_failed_block())
     }
 
     /// Runs a portal to its end or its row limit (0: none).
@@ -283,7 +289,14 @@ impl Session {
         }
         if let PortalState::Ready = portal.state {
             let execution = self.start(&prepared, portal.params.clone()).await?;
-            portal.state = PortalState::Running(Box::new(execution), 0);
+            let writes = execution.plan().locks.iter().any(|(_, lock)| *lock == RelationLock::Write);
+            portal.state = match limit > 0 && writes {
+                true => PortalState::Kept(Box::new(self.keep_all(execution, stream).await?)),
+                false => PortalState::Running(Box::new(execution), 0),
+            };
+        }
+        if let PortalState::Kept(kept) = &mut portal.state {
+            return self.give_kept(kept, &prepared.output, &portal.binary, limit, stream).await;
         }
         let PortalState::Running(execution, given) = &mut portal.state else {
             return Ok(Ended::Complete("SELECT 0".to_owned()));
@@ -313,6 +326,52 @@ impl Session {
         let tag = command_tag(execution.plan().kind, rows, affected);
         portal.state = PortalState::Done;
         Ok(Ended::Complete(tag))
+    }
+
+    /// Runs a statement to its end: what it writes is written whole, however few of its rows are asked for.
+    async fn keep_all(&mut self, mut execution: Execution, stream: &mut Stream) -> Result<KeptRows> {
+        let width = execution.plan().output.len();
+        let mut rows = LongStore::new(width, &execution.context().memory);
+        let ended = self.run(&mut execution, stream, |execution, _| {
+            rows.push((0..width).map(|i| execution.output(i).clone()))?;
+            Ok(true)
+        });
+        match ended.await {
+            Ok(affected) => {
+                let affected = affected.unwrap_or_default();
+                Ok(KeptRows { rows, given: 0, kind: execution.plan().kind, affected })
+            }
+            Err(error) => {
+                self.leave(execution);
+                Err(error)
+            }
+        }
+    }
+
+    /// The next rows of those that are kept, up to the limit (0: all).
+    async fn give_kept(
+        &mut self,
+        kept: &mut KeptRows,
+        output: &[OutputColumn],
+        binary: &[bool],
+        limit: u64,
+        stream: &mut Stream,
+    ) -> Result<Ended> {
+        let mut rows = 0;
+        while kept.given < kept.rows.len() {
+            if stream.is_full() {
+                self.flush(stream).await?;
+            }
+            let image = self.image()?;
+            let row = kept.rows.row(kept.given)?;
+            RowWriter::default().put_values(&self.call_context(&image), |i| &row[i], output, binary, &mut stream.out);
+            kept.given += 1;
+            rows += 1;
+            if rows == limit {
+                return Ok(Ended::Suspended);
+            }
+        }
+        Ok(Ended::Complete(command_tag(kept.kind, rows, kept.affected)))
     }
 
     /// Runs an execution, each row given to `row`, until its end (the number of rows that it affected) or until `row` answers

@@ -1,9 +1,13 @@
 //! From text to plan; prepared statements and portals.
 
 use super::cursor::Cursor;
+use super::run::in_failed_block;
+use super::transaction::Block;
 use super::{Session, now};
 use crate::catalog::image::{Image, Relation};
 use crate::error::{Error, Result, SqlState};
+use crate::executor::row::plan::PlanKind;
+use crate::executor::row::store::LongStore;
 use crate::executor::{Execution, Plan};
 use crate::planner;
 use crate::sql::ast::{self, Parsed};
@@ -82,8 +86,19 @@ pub(super) enum PortalState {
     Ready,
     /// Under way; rows given so far.
     Running(Box<Execution>, u64),
+    /// A statement that writes, whose rows are asked for in pieces: run to its end, its rows are kept.
+    Kept(Box<KeptRows>),
     /// Run to its end.
     Done,
+}
+
+/// All rows of an execution.
+pub(super) struct KeptRows {
+    pub(super) rows: LongStore,
+    /// How many of them have been given.
+    pub(super) given: usize,
+    pub(super) kind: PlanKind,
+    pub(super) affected: u64,
 }
 
 impl Portal {
@@ -96,7 +111,7 @@ impl Portal {
     pub(super) fn into_execution(self) -> Option<Execution> {
         match self.state {
             PortalState::Running(execution, _) => Some(*execution),
-            PortalState::Ready | PortalState::Done => None,
+            PortalState::Ready | PortalState::Kept(_) | PortalState::Done => None,
         }
     }
 }
@@ -415,9 +430,12 @@ impl Session {
     }
 
     pub(super) fn find_portal(&mut self, name: &str) -> Result<&mut Portal> {
-        self.portals
-            .get_mut(name)
-            .ok_or_else(|| Error::new(SqlState::InvalidCursorName, format!("portal \"{name}\" does not exist")))
+        let block = self.block;
+        self.portals.get_mut(name).ok_or_else(|| match block {
+            // Closed by what failed; PostgreSQL keeps it for nothing but this error.
+            Block::Failed => in_failed_block(),
+            _ => Error::new(SqlState::InvalidCursorName, format!("portal \"{name}\" does not exist")),
+        })
     }
 
     /// Close of a statement.
