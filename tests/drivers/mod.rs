@@ -1,5 +1,8 @@
-//! Drivers that applications come with: psycopg 3 and pgjdbc. Each runs a scenario against our server, over TLS and with a
-//! SCRAM password, and against PostgreSQL; what they print must be the same. `tests/run --long` installs them.
+//! Drivers that applications come with: tokio-postgres (`rust`), psycopg 3 and pgjdbc. Each runs a scenario against our server
+//! and against PostgreSQL, the latter two over TLS and with a SCRAM password; what they print must be the same.
+//! `tests/run --long` installs them.
+
+mod rust;
 
 use crate::server::Server;
 use crate::support::{Postgres, difference};
