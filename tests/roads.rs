@@ -68,6 +68,10 @@ async fn explain_says_which_road_and_why_and_what_each_operator_did() {
     let scan = operator(&plan["Plan"], "Scan on t").unwrap_or_else(|| panic!("{plan}"));
     assert_eq!(scan["Actual Rows"], 30000, "{plan}");
     assert!(scan["Actual Total Time"].as_f64().is_some_and(|time| time > 0.0), "{plan}");
+    let join = "explain (analyze) select count(*) from t join (select k from t where id < 3000) s on s.k = t.id";
+    let text = lines(&client, join).await;
+    let scan = text.iter().find(|line| line.contains("DynamicFilter [ ")).unwrap_or_else(|| panic!("{text:?}"));
+    assert!(scan.contains(" IN (SET) ([") && scan.contains("…])") && scan.len() < 400, "{scan}");
     let sort = "explain (analyze, format json) select v, count(*) from t group by v order by count(*), v";
     let plan = json(&client, &format!("set work_mem = '32MB'; {sort}")).await;
     assert!(operator(&plan["Plan"], "SortExec").is_some(), "{plan}");

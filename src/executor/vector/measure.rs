@@ -51,7 +51,7 @@ impl Operator {
         Operator {
             name: plan.name().to_owned(),
             // A value that is not known yet is a function there, `$0()`.
-            line: displayable(plan).one_line().to_string().trim().replace("()", ""),
+            line: shortened(&displayable(plan).one_line().to_string().trim().replace("()", "")),
             measured: if measured { Measured::of(plan) } else { None },
             inputs: plan.children().into_iter().map(|input| Operator::of(&**input, measured)).collect(),
         }
@@ -96,6 +96,23 @@ impl Operator {
         }
         Json::Object(object)
     }
+}
+
+/// An operator's line, of the values that a join has found for a scan only the first: there may be thousands.
+fn shortened(line: &str) -> String {
+    const LIST: &str = " IN (SET) ([";
+    let (mut short, mut rest) = (String::new(), line);
+    while let Some(list) = rest.find("DynamicFilter [").and_then(|at| Some(at + rest[at..].find(LIST)? + LIST.len())) {
+        let end = list + rest[list..].find("])").unwrap_or(rest.len() - list);
+        let kept = match rest[list..end].char_indices().nth(80) {
+            Some((at, _)) => format!("{}…", &rest[list..list + at]),
+            None => rest[list..end].to_owned(),
+        };
+        short.push_str(&rest[..list]);
+        short.push_str(&kept);
+        rest = &rest[end..];
+    }
+    short + rest
 }
 
 impl Measured {
