@@ -17,6 +17,7 @@ use crate::types::{Type, oid, shape};
 use crate::wire::stream::Stream;
 use lightning_storage::{LockMode, LockTag, WaitPolicy};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Old versions that VACUUM removes at most before it answers: the server goes on removing them by itself.
 const VACUUM_BUDGET: usize = 100_000;
@@ -499,7 +500,7 @@ impl Session {
     async fn explain(&mut self, explain: &Explain, text: &str, stream: &mut Stream) -> Result<()> {
         use crate::executor::row::explain::ExplainOptions;
         let mut options = ExplainOptions::default();
-        let (mut json, mut analyze, mut timing, mut wal) = (false, false, None, false);
+        let (mut json, mut analyze, mut timing, mut wal, mut summary) = (false, false, None, false, None);
         for option in &explain.options {
             match option.name.as_str() {
                 "format" => json = explain_format(option)?,
@@ -508,7 +509,8 @@ impl Session {
                 "costs" => options.costs = explain_flag(option)?,
                 "timing" => timing = Some(explain_flag(option)?),
                 "wal" => wal = explain_flag(option)?,
-                "summary" | "buffers" | "settings" => _ = explain_flag(option)?,
+                "summary" => summary = Some(explain_flag(option)?),
+                "buffers" | "settings" => _ = explain_flag(option)?,
                 other => {
                     let message = format!("unrecognized EXPLAIN option \"{other}\"");
                     return Err(Error::new(SqlState::SyntaxError, message).at(option.pos));
@@ -522,12 +524,16 @@ impl Session {
             }
         }
         options.timing = timing.unwrap_or(options.timing);
+        let summary = summary.unwrap_or(analyze);
+        let began = Instant::now();
         let (prepared, params) = self.explained(&explain.statement, text, analyze)?;
         if let Some(failure) = &prepared.failure {
             return Err(failure.clone());
         }
         let lines = if analyze {
             let started = self.start(&prepared, params.clone()).await?;
+            options.planning = summary.then(|| began.elapsed());
+            let began = Instant::now();
             let mut execution = crate::executor::Execution::start_instrumented(
                 started.plan().clone(),
                 params.clone(),
@@ -537,10 +543,12 @@ impl Session {
                 self.leave(execution);
                 return Err(error);
             }
+            options.execution = summary.then(|| began.elapsed());
             let surroundings = Some((execution.context(), &*params));
             explain_lines(execution.plan(), options, Some(execution.measured()), surroundings, json)
         } else {
             let plan = self.plan(&prepared)?;
+            options.planning = summary.then(|| began.elapsed());
             let image = self.image()?;
             let ctx = self.statement_context(&image, &self.call_context(&image))?;
             explain_lines(&plan, options, None, Some((&ctx, &*params)), json)

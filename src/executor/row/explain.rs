@@ -21,6 +21,7 @@ use serde_json::{Map, Value as Json, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What EXPLAIN was asked to show.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +32,15 @@ pub struct ExplainOptions {
     pub timing: bool,
     /// VERBOSE
     pub verbose: bool,
+    /// SUMMARY: how long planning took.
+    pub planning: Option<Duration>,
+    /// SUMMARY and ANALYZE: how long execution took.
+    pub execution: Option<Duration>,
 }
 
 impl Default for ExplainOptions {
     fn default() -> ExplainOptions {
-        ExplainOptions { costs: true, timing: true, verbose: false }
+        ExplainOptions { costs: true, timing: true, verbose: false, planning: None, execution: None }
     }
 }
 
@@ -72,6 +77,9 @@ pub fn text(
     let explainer = Explainer::new(plan, measured, surroundings);
     let mut lines = Vec::from_iter(explainer.choice().map(|(road, reason)| format!("Road: {road} ({reason})")));
     write_text(&explainer.statement(), options, None, 0, &mut lines);
+    for (what, took) in [("Planning", options.planning), ("Execution", options.execution)] {
+        lines.extend(took.map(|took| format!("{what} Time: {:.3} ms", milliseconds(took, 1))));
+    }
     lines
 }
 
@@ -89,10 +97,17 @@ pub fn json(
         object.insert("Road".into(), json!(road));
         object.insert("Road Reason".into(), json!(reason));
     }
+    if let Some(planning) = options.planning {
+        object.insert("Planning Time".into(), json!(milliseconds(planning, 1)));
+    }
+    if let Some(execution) = options.execution {
+        object.insert("Triggers".into(), json!([]));
+        object.insert("Execution Time".into(), json!(milliseconds(execution, 1)));
+    }
     json!([object])
 }
 
-fn milliseconds(duration: std::time::Duration, loops: u64) -> f64 {
+fn milliseconds(duration: Duration, loops: u64) -> f64 {
     duration.as_secs_f64() * 1000.0 / loops.max(1) as f64
 }
 
