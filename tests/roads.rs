@@ -58,13 +58,21 @@ async fn explain_says_which_road_and_why_and_what_each_operator_did() {
     let plan = json(&client, "explain (format json) select k, count(*) from t group by k").await;
     assert_eq!((plan["Road"].as_str(), plan["Plan"]["Node Type"].as_str()), (Some("vector"), Some("Vector")), "{plan}");
 
+    assert!(plan.get("Planning Time").is_none() && plan.get("Execution Time").is_none(), "{plan}");
     let text = lines(&client, "explain (analyze) select k, count(*) from t where v > '8' group by k").await;
+    let times = [&text[text.len() - 2], &text[text.len() - 1]];
+    assert!(times[0].starts_with("Planning Time: ") && times[1].starts_with("Execution Time: "), "{times:?}");
+    let planned = lines(&client, "explain (summary) select 1").await;
+    assert!(planned.len() == 2 && planned[1].starts_with("Planning Time: "), "{planned:?}");
+    let plain = lines(&client, "explain (analyze, summary off, timing off, costs off) select 1").await;
+    assert_eq!(plain, ["Result (actual rows=1 loops=1)"]);
     let scan = text.iter().find(|line| line.contains("Scan on t")).unwrap_or_else(|| panic!("{text:?}"));
     assert!(scan.contains("(actual time=") && scan.contains(" rows="), "{scan}");
     let untimed = lines(&client, "explain (analyze, timing off) select k, count(*) from t group by k").await;
     let scan = untimed.iter().find(|line| line.contains("Scan on t")).unwrap_or_else(|| panic!("{untimed:?}"));
     assert!(scan.contains("(actual rows=30000)"), "{scan}");
     let plan = json(&client, "explain (analyze, format json) select k, count(*) from t group by k").await;
+    assert!(plan["Planning Time"].is_f64() && plan["Execution Time"].is_f64(), "{plan}");
     let scan = operator(&plan["Plan"], "Scan on t").unwrap_or_else(|| panic!("{plan}"));
     assert_eq!(scan["Actual Rows"], 30000, "{plan}");
     assert!(scan["Actual Total Time"].as_f64().is_some_and(|time| time > 0.0), "{plan}");
@@ -142,6 +150,27 @@ async fn a_relation_that_proves_far_larger_than_thought_begins_again_on_the_vect
     assert_eq!(lines(&client, query).await, expected);
     client.batch_execute("commit").await.unwrap();
     assert_eq!(lines(&client, query).await, ["100|5050|2|100"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statistics_of_padded_texts_tell_how_many_rows_are_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "create table c (id int primary key, k char(12));
+             insert into c select g, case g % 4 when 0 then 'one' when 1 then 'two' else 'three' end
+             from generate_series(1, 4000) g;
+             analyze c",
+        )
+        .await
+        .unwrap();
+    for (condition, rows) in [("k = 'one'", 1000), ("k in ('one', 'two  ')", 2000), ("k < 'three'", 1000)] {
+        let plan = json(&client, &format!("explain (format json) select * from c where {condition}")).await;
+        let expected = plan["Plan"]["Plan Rows"].as_i64().unwrap();
+        assert!((rows - 100..rows + 100).contains(&expected), "{condition}: {plan}");
+    }
 }
 
 /// Queries with parts that have no form on the vector road, or that are windows; of more rows than one batch on each way.

@@ -8,6 +8,7 @@ use super::columns::{ColumnSet, for_rels, free_columns, source, used_by};
 use super::physical::conjuncts;
 use crate::catalog::image::{ColumnStatistics, Relation, TableStatistics};
 use crate::executor::row::expr::operator_of;
+use crate::executor::row::plan::Sizes;
 use crate::executor::row::prefix;
 use crate::sql::tree::{
     Call, ColumnId, CteBody, CteId, Expr, ExprKind, IndexDefinition, JoinKind, Rel, RowOp, ScanColumn, SetOpKind,
@@ -48,7 +49,7 @@ pub struct Facts {
 }
 
 /// A statement's columns and what is known of them.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Estimator {
     /// Of the statement's scans.
     pub(super) definitions: Arc<HashMap<Oid, IndexDefinition>>,
@@ -73,6 +74,16 @@ struct Known<'s> {
 /// The rows of a table as last counted, or a guess.
 pub(super) fn table_rows(relation: &Relation) -> f64 {
     if relation.row_estimate < 0.0 { UNKNOWN_ROWS } else { relation.row_estimate.max(1.0) }
+}
+
+impl Sizes for Estimator {
+    fn rows(&self, rel: &Rel) -> f64 {
+        Estimator::rows(self, rel)
+    }
+
+    fn distinct(&self, values: &[&Expr], rows: f64) -> f64 {
+        self.groups(values, rows)
+    }
 }
 
 impl Estimator {
@@ -124,6 +135,13 @@ impl Estimator {
             };
             estimator.parts.insert(cte.id, rows);
         }
+        estimator
+    }
+
+    /// With the rows of further WITH parts.
+    pub(super) fn with_parts(&self, parts: impl Iterator<Item = (CteId, f64)>) -> Estimator {
+        let mut estimator = self.clone();
+        estimator.parts.extend(parts);
         estimator
     }
 
@@ -550,7 +568,7 @@ fn number(value: &Datum) -> Option<f64> {
     }
 }
 
-/// The order of two values, integers of all widths being one type.
+/// The order of two values, integers of all widths being one type, and texts with and without blanks at their end.
 fn order(a: &Datum, b: &Datum) -> Option<Ordering> {
     let integer = |value: &Datum| match value {
         Datum::Int2(v) => Some(i64::from(*v)),
@@ -561,6 +579,8 @@ fn order(a: &Datum, b: &Datum) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (integer(a), integer(b)) {
         return Some(a.cmp(&b));
     }
-    let comparable = !a.is_null() && !b.is_null() && std::mem::discriminant(a) == std::mem::discriminant(b);
+    let is_text = |value: &Datum| matches!(value, Datum::Text(_) | Datum::Padded(_));
+    let alike = std::mem::discriminant(a) == std::mem::discriminant(b) || is_text(a) && is_text(b);
+    let comparable = !a.is_null() && !b.is_null() && alike;
     comparable.then(|| compare::compare(a, b))
 }

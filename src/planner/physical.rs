@@ -76,7 +76,7 @@ pub fn plan_on(statement: &Statement, road: RoadChoice, facts: &dyn Fn(&Relation
                 statistics.extend(facts.statistics.map(|found| (relation.oid, found)));
             }
         });
-        let estimator = Estimator::new(&mut statement, statistics);
+        let estimator = Arc::new(Estimator::new(&mut statement, statistics));
         let statement = super::rewrite::statement(statement, &estimator);
         Planner { road, ..Planner::new(&statement, &estimator) }.statement()
     })
@@ -100,7 +100,7 @@ pub(super) enum Limited {
 /// The pass over one statement.
 pub(crate) struct Planner<'a> {
     pub(super) statement: &'a Statement,
-    pub(super) estimator: &'a Estimator,
+    pub(super) estimator: &'a Arc<Estimator>,
     pub(super) subqueries: usize,
     pub(super) nodes: u32,
     pub(super) slots: usize,
@@ -222,7 +222,7 @@ pub(super) fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(statement: &'a Statement, estimator: &'a Estimator) -> Planner<'a> {
+    pub(super) fn new(statement: &'a Statement, estimator: &'a Arc<Estimator>) -> Planner<'a> {
         Planner {
             statement,
             estimator,

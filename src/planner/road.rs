@@ -102,7 +102,7 @@ impl Planner<'_> {
         }
         // What the parts scan and begin, the relation's row plan has counted.
         let (begins, scans, scanned_before) = (self.vectors, self.scans, self.scanned_rows);
-        let mut sources = Vec::with_capacity(parts.len());
+        let mut sources: Vec<RowSource> = Vec::with_capacity(parts.len());
         for (cte, part, columns) in &parts {
             let node = self.rel(part, columns)?;
             let shared = columns.iter().filter(|column| needed.contains(*column)).map(|column| column.0).collect();
@@ -128,6 +128,13 @@ impl Planner<'_> {
         (self.scans, self.scanned_rows) = (scans, scanned_before + scanned);
         let mut produced = ColumnSet::new();
         produced_in(rel, &mut produced);
+        let sizes = match sources.is_empty() {
+            true => self.estimator.clone(),
+            false => {
+                let rows = sources.iter().map(|source| (source.cte, source.node.estimate.rows));
+                Arc::new(self.estimator.with_parts(rows))
+            }
+        };
         let vector = VectorPlan {
             rel: relation,
             columns: produced.iter().filter(|column| needed.contains(*column)).collect(),
@@ -135,6 +142,7 @@ impl Planner<'_> {
             slots: self.slots,
             params: first + inputs.len(),
             sources,
+            sizes,
         };
         let estimate = row.estimate;
         let mut node = self.node(Kind::Road(Arc::new(Road { row, vector, inputs, reads, row_first })));

@@ -96,7 +96,7 @@ fn tpcc() -> Image {
 fn plan(image: Image, text: &str) -> String {
     let statement = bind_in(image, text).unwrap_or_else(|error| panic!("{text}: {error}"));
     let plan = physical::plan(&statement).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let options = ExplainOptions { costs: false, timing: false, verbose: false };
+    let options = ExplainOptions { costs: false, timing: false, ..ExplainOptions::default() };
     explain::text(&plan, options, None, None).join("\n")
 }
 

@@ -17,7 +17,7 @@ use crate::catalog::image::{Index, Relation};
 use crate::error::Error;
 use crate::executor::functions::Function;
 use crate::sql::tree::{
-    AggregateCall, ColumnId, CteId, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, Rel,
+    AggregateCall, ColumnId, CteId, Expr, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, Rel,
     RelationLock, SetOpKind,
 };
 use crate::types::{Oid, Type};
@@ -213,6 +213,17 @@ pub struct VectorPlan {
     pub params: usize,
     /// Its parts that have no form there.
     pub sources: Vec<RowSource>,
+    /// How many rows its inputs are thought to have.
+    pub sizes: Arc<dyn Sizes>,
+}
+
+/// How many rows relations are thought to have: joins make the hash table of the smaller one.
+pub trait Sizes: std::fmt::Debug + Send + Sync {
+    /// At least one.
+    fn rows(&self, rel: &Rel) -> f64;
+
+    /// How many different values these have together in `rows` rows.
+    fn distinct(&self, values: &[&Expr], rows: f64) -> f64;
 }
 
 /// A part of a relation on the vector road that runs on the row road: its rows are read there as those of a WITH part.

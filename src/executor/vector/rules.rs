@@ -13,7 +13,7 @@
 //! | rule | what it does here |
 //! |---|---|
 //! | aggregate_statistics | nothing: scans estimate how many rows they have, and only exact numbers are taken for an answer |
-//! | join_selection | the smaller input of a join is the one kept in memory; in which order tables are joined stays |
+//! | join_selection | a small input is gathered once for all threads; which input that is, and in which order tables are joined, the planner has said |
 //! | LimitedDistinctAggregation, LimitAggregation | DISTINCT, or a grouping sorted by its key or by min or max, under a LIMIT keeps no more groups |
 //! | FilterPushdown | conditions go into scans, those above a join below it; one that may raise stands in a CASE with its guards, which stays whole |
 //! | FilterPushdown(Post) | what a join or a top-n has learned while it runs reaches the scan |
@@ -67,6 +67,8 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
     physical.push(Arc::new(YieldingJoins));
     let mut config = SessionConfig::new().with_target_partitions(threads).with_batch_size(8192);
     config.options_mut().optimizer.skip_failed_rules = false;
+    // The translation has put the smaller input where the hash table is made.
+    config.options_mut().optimizer.join_reordering = false;
     SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(environment)

@@ -138,7 +138,7 @@ fn logical(
     ctx: &StatementContext,
     threads: usize,
 ) -> std::result::Result<Logical, Refused> {
-    let mut translator = Translator::new(&plan.types, plan.slots, params.clone(), ctx.clone());
+    let mut translator = Translator::new(plan, params.clone(), ctx.clone());
     translator.known = known;
     translator.leaves = leaves;
     let needed = plan.columns.iter().copied().collect();

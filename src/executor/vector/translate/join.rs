@@ -7,13 +7,13 @@ use super::{Refused, Result, Translator, conjuncts};
 use crate::executor::row::expr::operator_of;
 use crate::sql::columns::{ColumnSet, free_columns, produced_in, used_by};
 use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, Subquery, SubqueryKind};
-use datafusion::common::{JoinType, NullEquality};
+use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::logical_expr::{Expr as DfExpr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, logical_plan};
 use std::sync::Arc;
 
 impl Translator<'_> {
-    /// `x IN (subquery)` and `x NOT IN (subquery)` as conjuncts: joins of the plan so far.
-    pub(super) fn membership(&mut self, condition: &Expr, plan: &mut LogicalPlan) -> Result<bool> {
+    /// `x IN (subquery)` and `x NOT IN (subquery)` as conjuncts: joins of the plan so far, which is of `input`.
+    pub(super) fn membership(&mut self, condition: &Expr, input: &Rel, plan: &mut LogicalPlan) -> Result<bool> {
         let (subquery, negated) = match &condition.kind {
             ExprKind::Subquery(subquery) => (subquery, false),
             ExprKind::Not(inner) => match &inner.kind {
@@ -42,16 +42,20 @@ impl Translator<'_> {
             return Ok(false);
         }
         let own = columns.iter().copied().collect();
-        let right = self.with_streaming(false, |translator| translator.rel(rel, &own))?;
+        // NOT IN asks of all that it has met whether one was NULL: its table is that of the rows that ask.
+        let build = if anti { Build::Left } else { self.build(input, rel) };
+        let right =
+            self.with_streaming(self.streaming && build == Build::Left, |translator| translator.rel(rel, &own))?;
         let mut on = Vec::new();
-        for (left, column) in left.iter().zip(columns) {
-            let left = self.expr(left)?;
-            let right = self.expr(&self.column_expr(*column))?;
+        let values: Vec<Expr> = columns.iter().map(|column| self.column_expr(*column)).collect();
+        for (left, right) in left.iter().zip(&values) {
+            let (left, right) = (self.expr(left)?, self.expr(right)?);
             on.push(self.equated(left, right).ok_or_else(|| Refused::because("IN over types without a common form"))?);
         }
+        let right = self.once_each(rel, &values.iter().collect::<Vec<_>>(), right, &mut on)?;
         let kind = if anti { JoinType::LeftAnti } else { JoinType::LeftSemi };
         let taken = std::mem::replace(plan, LogicalPlanBuilder::empty(false).build()?);
-        *plan = joined(taken, right, on, None, kind, NullEquality::NullEqualsNothing, anti)?;
+        *plan = joined((taken, right), build, on, None, kind, NullEquality::NullEqualsNothing, anti)?;
         Ok(true)
     }
 
@@ -66,15 +70,27 @@ impl Translator<'_> {
         let (mut of_left, mut of_right) = (ColumnSet::new(), ColumnSet::new());
         produced_in(left, &mut of_left);
         produced_in(right, &mut of_right);
-        let left = self.rel(left, needed)?;
-        let right = self.with_streaming(false, |translator| translator.rel(right, needed))?;
-        let (mut keys, mut rest) = (Vec::new(), Vec::new());
+        let build = self.build(left, right);
+        let left =
+            self.with_streaming(self.streaming && build == Build::Right, |translator| translator.rel(left, needed))?;
+        let right_plan =
+            self.with_streaming(self.streaming && build == Build::Left, |translator| translator.rel(right, needed))?;
+        let (mut keys, mut values, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         for condition in conjuncts(on) {
             match self.join_key(condition, &of_left, &of_right)? {
-                Some(pair) => keys.push(pair),
+                Some((pair, value)) => {
+                    keys.push(pair);
+                    values.push(value);
+                }
                 None => rest.push(condition),
             }
         }
+        let right_plan = match kind {
+            JoinKind::Semi | JoinKind::Anti if rest.is_empty() && !keys.is_empty() => {
+                self.once_each(right, &values, right_plan, &mut keys)?
+            }
+            _ => right_plan,
+        };
         let filter = self.condition(&rest)?.map(|filter| call(Watched::new(Cancel::of(&self.ctx)), vec![filter]));
         let kind = match kind {
             JoinKind::Inner => JoinType::Inner,
@@ -84,7 +100,7 @@ impl Translator<'_> {
             JoinKind::Semi => JoinType::LeftSemi,
             JoinKind::Anti => JoinType::LeftAnti,
         };
-        let plan = joined(left, right, keys, filter, kind, NullEquality::NullEqualsNothing, false)?;
+        let plan = joined((left, right_plan), build, keys, filter, kind, NullEquality::NullEqualsNothing, false)?;
         let columns: Vec<DfExpr> = plan
             .schema()
             .columns()
@@ -100,6 +116,14 @@ impl Translator<'_> {
         Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
     }
 
+    /// The smaller one. What is joined already has been put to the left by whoever ordered the joins, and its estimate is worth
+    /// less than a table's: against it only what is far smaller is gathered, for a table that is read afterwards is read for the
+    /// keys that were met alone.
+    fn build(&self, left: &Rel, right: &Rel) -> Build {
+        let factor = if is_table(left) && is_table(right) { 1.0 } else { UNSURE };
+        if self.sizes.rows(right) * factor < self.sizes.rows(left) { Build::Right } else { Build::Left }
+    }
+
     /// Two values of one type as a join's keys.
     pub(super) fn equated(&self, left: Translated, right: Translated) -> Option<(DfExpr, DfExpr)> {
         if let Some(pair) = self.comparable(left.clone(), right.clone()) {
@@ -109,8 +133,37 @@ impl Translator<'_> {
         (left.form.oid() == right.form.oid()).then(|| (key(left), key(right)))
     }
 
-    /// An equality of one side's value with the other's.
-    fn join_key(&self, condition: &Expr, left: &ColumnSet, right: &ColumnSet) -> Result<Option<(DfExpr, DfExpr)>> {
+    /// What a semi or anti join is asked of: each of the right side's `values`, which are those of `on`, once if it has them many
+    /// times. DataFusion meets every pair of equal ones.
+    fn once_each(
+        &mut self,
+        rel: &Rel,
+        values: &[&Expr],
+        plan: LogicalPlan,
+        on: &mut [(DfExpr, DfExpr)],
+    ) -> Result<LogicalPlan> {
+        let rows = self.sizes.rows(rel);
+        if self.sizes.distinct(values, rows) * REPEATED > rows {
+            return Ok(plan);
+        }
+        self.tables += 1;
+        let mut keys = Vec::new();
+        for (at, (_, value)) in on.iter_mut().enumerate() {
+            let name = format!("o{}_{at}", self.tables);
+            let column = DfExpr::Column(Column::new_unqualified(&name));
+            keys.push(std::mem::replace(value, column).alias(name));
+        }
+        let none: Vec<DfExpr> = Vec::new();
+        Ok(LogicalPlanBuilder::from(plan).aggregate(keys, none)?.build()?)
+    }
+
+    /// An equality of one side's value with the other's, and the right one.
+    fn join_key<'e>(
+        &self,
+        condition: &'e Expr,
+        left: &ColumnSet,
+        right: &ColumnSet,
+    ) -> Result<Option<((DfExpr, DfExpr), &'e Expr)>> {
         let ExprKind::Call(Call { function, args }) = &condition.kind else { return Ok(None) };
         let [a, b] = &args[..] else { return Ok(None) };
         if operator_of(function) != Some(RowOp::Eq) || can_raise(a) || can_raise(b) {
@@ -126,20 +179,46 @@ impl Translator<'_> {
             (_, true) => (b, a),
             _ => return Ok(None),
         };
-        let (a, b) = (self.expr(a)?, self.expr(b)?);
-        Ok(self.equated(a, b))
+        Ok(self.equated(self.expr(a)?, self.expr(b)?).map(|pair| (pair, b)))
     }
 }
 
+/// Rows of one value from which on a semi join is asked of each value once.
+const REPEATED: f64 = 16.0;
+
+/// How many times smaller what is gathered has to be thought, where an estimate is one of a join.
+const UNSURE: f64 = 8.0;
+
+/// Whether a relation is what conditions leave of one table.
+fn is_table(rel: &Rel) -> bool {
+    match rel {
+        Rel::Scan { .. } => true,
+        Rel::Filter { input, .. } | Rel::Project { input, .. } => is_table(input),
+        _ => false,
+    }
+}
+
+/// Which input is gathered before the other is read. DataFusion gathers the left one, and would guess again which that should
+/// be, from less than the planner knows: it may not (`rules`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Build {
+    Left,
+    Right,
+}
+
 pub(super) fn joined(
-    left: LogicalPlan,
-    right: LogicalPlan,
+    (left, right): (LogicalPlan, LogicalPlan),
+    build: Build,
     on: Vec<(DfExpr, DfExpr)>,
     filter: Option<DfExpr>,
     kind: JoinType,
     nulls: NullEquality,
     null_aware: bool,
 ) -> Result<LogicalPlan> {
+    let (left, right, on, kind) = match build {
+        Build::Left => (left, right, on, kind),
+        Build::Right => (right, left, on.into_iter().map(|(left, right)| (right, left)).collect(), kind.swap()),
+    };
     let join = logical_plan::Join::try_new(
         Arc::new(left),
         Arc::new(right),

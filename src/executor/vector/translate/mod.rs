@@ -20,6 +20,7 @@ use super::scan::{self, Column as ScanColumnPlan, Source, Table};
 use crate::catalog::image::{Body, Relation};
 use crate::error::Error;
 use crate::executor::StatementContext;
+use crate::executor::row::plan::{Sizes, VectorPlan};
 use crate::sql::columns::{ColumnSet, for_exprs, used_by};
 use crate::sql::tree::{ColumnId, CteId, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SortKey};
 use crate::types::{Datum, Type, oid};
@@ -63,6 +64,7 @@ pub(super) struct Translator<'a> {
     /// The types of all the statement's columns.
     pub(super) types: &'a [Type],
     pub(super) slots: usize,
+    pub(super) sizes: &'a dyn Sizes,
     pub(super) params: Arc<[Datum]>,
     /// For EXPLAIN: those behind so many have no value yet.
     pub(super) known: Option<usize>,
@@ -76,14 +78,16 @@ pub(super) struct Translator<'a> {
     /// The parts that run on the row road.
     pub(super) leaves: Vec<Rows>,
     tables: usize,
+    windows: usize,
 }
 
 impl<'a> Translator<'a> {
-    pub(super) fn new(types: &'a [Type], slots: usize, params: Arc<[Datum]>, ctx: StatementContext) -> Translator<'a> {
+    pub(super) fn new(plan: &'a VectorPlan, params: Arc<[Datum]>, ctx: StatementContext) -> Translator<'a> {
         Translator {
             forms: HashMap::new(),
-            types,
-            slots,
+            types: &plan.types,
+            slots: plan.slots,
+            sizes: &*plan.sizes,
             params,
             known: None,
             ctx,
@@ -92,6 +96,7 @@ impl<'a> Translator<'a> {
             held: false,
             leaves: Vec::new(),
             tables: 0,
+            windows: 0,
         }
     }
 
@@ -137,7 +142,7 @@ impl<'a> Translator<'a> {
                 let mut plan = self.rel(input, &needed)?;
                 let mut rest = Vec::new();
                 for condition in conjuncts(predicate) {
-                    match self.membership(condition, &mut plan)? {
+                    match self.membership(condition, input, &mut plan)? {
                         true => {}
                         false => rest.push(condition),
                     }

@@ -2,7 +2,7 @@
 
 use super::super::expression::name;
 use super::super::form::Form;
-use super::join::joined;
+use super::join::{Build, joined};
 use super::{Refused, Result, Translator};
 use crate::sql::tree::{ColumnId, Rel};
 use datafusion::common::{JoinType, NullEquality};
@@ -94,6 +94,6 @@ impl Translator<'_> {
             }
         }
         let kind = if anti { JoinType::LeftAnti } else { JoinType::LeftSemi };
-        joined(left, right, on, None, kind, NullEquality::NullEqualsNull, false)
+        joined((left, right), Build::Left, on, None, kind, NullEquality::NullEqualsNull, false)
     }
 }

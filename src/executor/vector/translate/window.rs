@@ -10,6 +10,7 @@ use crate::executor::window::{Edge, Frame};
 use crate::sql::columns::ColumnSet;
 use crate::sql::tree::{ColumnId, Expr, FrameBound, FrameUnit, Rel, SortKey, WindowCall};
 use crate::types::{Type, oid};
+use datafusion::common::Column;
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
     Case, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition, WindowUDF,
@@ -31,16 +32,17 @@ impl Translator<'_> {
         }
         self.with_streaming(false, |translator| {
             let plan = translator.rel(input, needed)?;
+            let mut computed = Computed { exprs: Self::columns_of(&plan), window: translator.next_window() };
             // What is the same for all rows parts and orders nothing.
             let mut partition_by = Vec::new();
             for expr in partition.iter().filter(|expr| !is_constant(expr)) {
                 let key = translator.expr(expr)?;
-                partition_by.push(translator.key(key));
+                partition_by.push(computed.column(translator.key(key)));
             }
             let mut order_by = Vec::new();
             for key in order.iter().filter(|key| !is_constant(&key.expr)) {
                 let expr = translator.expr(&key.expr)?;
-                order_by.push(Sort::new(translator.key(expr), !key.descending, key.nulls_first));
+                order_by.push(Sort::new(computed.column(translator.key(expr)), !key.descending, key.nulls_first));
             }
             let mut exprs = Vec::new();
             let mut forms = Vec::new();
@@ -48,7 +50,7 @@ impl Translator<'_> {
                 let (function, args) = translator.window_call(call, order)?;
                 forms.push((*column, function.result()));
                 let params = WindowFunctionParams {
-                    args,
+                    args: args.into_iter().map(|arg| computed.column(arg)).collect(),
                     partition_by: partition_by.clone(),
                     order_by: order_by.clone(),
                     // The call has its own.
@@ -61,8 +63,13 @@ impl Translator<'_> {
                 exprs.push(DfExpr::WindowFunction(Box::new(WindowFunction { fun, params })).alias(name(*column)));
             }
             translator.forms.extend(forms);
-            Ok(LogicalPlanBuilder::from(plan).window(exprs)?.build()?)
+            Ok(LogicalPlanBuilder::from(plan).project(computed.exprs)?.window(exprs)?.build()?)
         })
+    }
+
+    fn next_window(&mut self) -> usize {
+        self.windows += 1;
+        self.windows
     }
 
     fn window_call(&mut self, call: &WindowCall, order: &[SortKey]) -> Result<(RowWindow, Vec<DfExpr>)> {
@@ -130,6 +137,25 @@ impl Translator<'_> {
             ctx: self.ctx.clone(),
         };
         Ok((RowWindow::new(spec), args))
+    }
+}
+
+/// What a window reads, computed below it. CommonSubexprEliminate takes windows over windows for one, and would compute what
+/// several of them read, of another's result too, below them all.
+struct Computed {
+    exprs: Vec<DfExpr>,
+    window: usize,
+}
+
+impl Computed {
+    /// The column that holds a value.
+    fn column(&mut self, value: DfExpr) -> DfExpr {
+        if matches!(value, DfExpr::Column(_) | DfExpr::Literal(..)) {
+            return value;
+        }
+        let name = format!("w{}_{}", self.window, self.exprs.len());
+        self.exprs.push(value.alias(&name));
+        DfExpr::Column(Column::new_unqualified(name))
     }
 }
 
