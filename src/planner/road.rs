@@ -289,7 +289,8 @@ fn has_form(rel: &Rel) -> bool {
                 && !matches!(**input, Rel::Sort { .. })
         }
         Rel::Limit { ties, .. } => ties.is_none(),
-        Rel::SetOp { op, all, columns, .. } => !columns.is_empty() && (*op == SetOpKind::Union || !all),
+        Rel::SetOp { op: SetOpKind::Union, columns, .. } => !columns.is_empty() && reads_table(rel),
+        Rel::SetOp { all, columns, .. } => !columns.is_empty() && !all,
         Rel::Values { .. }
         | Rel::Functions { .. }
         | Rel::CteScan { .. }
@@ -305,6 +306,16 @@ fn has_form(rel: &Rel) -> bool {
     let mut exprs = true;
     for_exprs(rel, &mut |expr| exprs = exprs && expr_has_form(expr));
     own && exprs
+}
+
+/// Whether a relation reads a stored table. A union of what does not has few rows, and on the row road its arms give them in
+/// turn; on the other they overtake each other.
+fn reads_table(rel: &Rel) -> bool {
+    let mut found = false;
+    for_rels(rel, &mut |part| {
+        found |= matches!(part, Rel::Scan { relation, .. } if matches!(relation.body, Body::Table { .. }))
+    });
+    found
 }
 
 /// Gives `take` the largest parts of a relation that have no form on the vector road; the relation's own operator has one.

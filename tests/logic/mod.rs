@@ -255,19 +255,6 @@ async fn open(port: u16, path: &Path) -> Client {
     client
 }
 
-/// Whether a statement leaves open in which order the arms of a UNION ALL give their rows: on the vector road they run side by
-/// side, and one overtakes another now and then.
-fn is_unordered(text: &str) -> bool {
-    let text = text.to_lowercase();
-    text.contains("union all") && !text.contains("order by")
-}
-
-fn sorted(answer: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = answer.lines().collect();
-    lines.sort_unstable();
-    lines
-}
-
 /// Runs a file on ours, on one of the roads, and on the oracle; says how ours differs.
 async fn run(ours: u16, road: &str, oracle: Option<u16>, path: &Path, count: &mut Count) -> String {
     let client = open(ours, path).await;
@@ -311,8 +298,7 @@ async fn run(ours: u16, road: &str, oracle: Option<u16>, path: &Path, count: &mu
             }
             continue;
         }
-        let same = |a: &str, b: &str| a == b || road == "vector" && is_unordered(&entry.text) && sorted(a) == sorted(b);
-        if kind != entry.kind || !same(&answer, &entry.answer) {
+        if kind != entry.kind || answer != entry.answer {
             differs(&entry.kind, &answer, &entry.answer);
             continue;
         }
@@ -323,7 +309,7 @@ async fn run(ours: u16, road: &str, oracle: Option<u16>, path: &Path, count: &mu
         }
         if kind == "query" && is_pure(&entry.text) {
             let again = ask(&client, &entry.text).await;
-            if !same(&again.text, &answer) {
+            if again.text != answer {
                 differs("another answer from the plan cache", &again.text, &answer);
             }
         }
@@ -333,7 +319,7 @@ async fn run(ours: u16, road: &str, oracle: Option<u16>, path: &Path, count: &mu
         {
             count.binary += 1;
             let (answer, expected) = (ask_binary(&client, &entry.text).await, ask_binary(other, &entry.text).await);
-            if !same(&answer, &expected) {
+            if answer != expected {
                 differs("types or bytes", &answer, &expected);
             }
         }

@@ -100,8 +100,10 @@ pub fn json(
     if let Some(planning) = options.planning {
         object.insert("Planning Time".into(), json!(milliseconds(planning, 1)));
     }
-    if let Some(execution) = options.execution {
+    if measured.is_some() {
         object.insert("Triggers".into(), json!([]));
+    }
+    if let Some(execution) = options.execution {
         object.insert("Execution Time".into(), json!(milliseconds(execution, 1)));
     }
     json!([object])
