@@ -589,3 +589,82 @@ fn a_batch_is_all_or_nothing() {
     assert_eq!(all(&mut begin(&recovered), table).len(), all_rows);
     check(&recovered);
 }
+
+/// However many rows a scan takes at a time, whatever leaves hold: rows of several forms, deleted ones, large values, versions.
+#[test]
+fn a_scan_gives_what_reads_by_id_give() {
+    const ROWS: u64 = 4000;
+    let io = SimIo::new();
+    let engine = open(&io);
+    let mut t = begin(&engine);
+    let table = t.create_table(columns(&[ColumnType::Int64, ColumnType::Bytes, ColumnType::Bool])).unwrap();
+    commit(&engine, t);
+    let fill = |texts: &dyn Fn(u64) -> usize, added: &[Value<'_>]| {
+        let mut t = begin(&engine);
+        let s = t.snapshot();
+        for id in 0..ROWS {
+            let text = vec![b'x'; texts(id)];
+            let values = [Value::Int64(id as i64), Value::Bytes(&text), Value::Bool(true)];
+            t.insert(&s, table, &[&values, added].concat()).unwrap();
+        }
+        drop(s);
+        commit(&engine, t);
+    };
+    fill(&|id| (id % 20) as usize, &[]);
+    let mut t = begin(&engine);
+    let mut def = t.table_def(table).unwrap();
+    def.columns.push(ColumnDef {
+        no: ColumnNo(3),
+        ty: ColumnType::Int32,
+        default: OwnedValue::Int32(7),
+        dropped: false,
+    });
+    t.alter_table(table, def).unwrap();
+    commit(&engine, t);
+    fill(&|id| if id % 700 == 0 { 20_000 } else { 10 }, &[Value::Int32(8)]);
+    let delete = |t: &mut Transaction, rows: &[u64]| {
+        let s = t.snapshot();
+        for row in rows {
+            assert_eq!(t.delete(&s, table, RowId(*row), Base::Snapshot).unwrap(), WriteOutcome::Done);
+        }
+    };
+    let mut t = begin(&engine);
+    delete(&mut t, &(1..2 * ROWS).step_by(13).collect::<Vec<_>>());
+    commit(&engine, t);
+    while engine.clean_step(1000).unwrap() {}
+
+    let mut old = begin(&engine);
+    let seen = old.snapshot();
+    let mut open = begin(&engine);
+    for row in (2..2 * ROWS).step_by(13).filter(|row| row / 64 % 3 == 0) {
+        let s = open.snapshot();
+        let text = vec![b'y'; if row % 7 == 0 { 15_000 } else { 30 }];
+        let outcome = open.update(&s, table, RowId(row), Base::Snapshot, &[(ColumnNo(1), Value::Bytes(&text))]);
+        assert_eq!(outcome.unwrap(), WriteOutcome::Done);
+    }
+    delete(&mut open, &(3..2 * ROWS).step_by(26).collect::<Vec<_>>());
+    let own = open.snapshot();
+    for (t, s) in [(&old, &seen), (&open, &own)] {
+        let mut one = RowBuffer::new();
+        let by_id: Vec<u64> =
+            (1..t.row_id_bound(table).0).filter(|row| t.get(s, table, RowId(*row), &mut one).unwrap()).collect();
+        assert!(by_id.len() > 7000 && one.len() == by_id.len());
+        for max_rows in [1, 7, 100, 1000, 8192, 100_000] {
+            let rows = scan(t, s, table, max_rows);
+            assert_eq!((0..rows.len()).map(|i| rows.row_id(i).0).collect::<Vec<_>>(), by_id, "{max_rows}");
+            for i in 0..rows.len() {
+                for column in 0..4 {
+                    assert_eq!(
+                        rows.row(i).get(ColumnNo(column)),
+                        one.row(i).get(ColumnNo(column)),
+                        "row {i}, {max_rows}"
+                    );
+                }
+            }
+            for column in 0..4 {
+                let ours = rows.column(ColumnNo(column), false, None).unwrap();
+                assert_eq!(&ours, &one.column(ColumnNo(column), false, None).unwrap(), "{max_rows}");
+            }
+        }
+    }
+}

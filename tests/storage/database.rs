@@ -101,12 +101,23 @@ pub(crate) fn value_of(t: &mut Transaction, unique: ObjectId, id: i64) -> Option
 /// All rows by row id, as a new statement sees them.
 pub(crate) fn all(t: &mut Transaction, table: ObjectId) -> Vec<(i64, i64)> {
     let s = t.snapshot();
+    let rows = scan(t, &s, table, 7);
+    let whole = scan(t, &s, table, 1000);
+    let found = |rows: &RowBuffer| (0..rows.len()).map(|i| (int(rows, i, 0), int(rows, i, 1))).collect::<Vec<_>>();
+    assert_eq!(found(&rows), found(&whole), "leaf by leaf it is the same as row by row");
+    found(&rows)
+}
+
+/// All rows that a snapshot sees, so many a call.
+pub(crate) fn scan(t: &Transaction, s: &Snapshot, table: ObjectId, max_rows: usize) -> RowBuffer {
     let mut rows = RowBuffer::new();
     let mut next = Some(RowId(1));
     while let Some(at) = next {
-        next = t.scan(&s, table, at..t.row_id_bound(table), 7, &mut rows).unwrap();
+        let before = rows.len();
+        next = t.scan(s, table, at..t.row_id_bound(table), max_rows, &mut rows).unwrap();
+        assert!(rows.len() <= before + max_rows);
     }
-    (0..rows.len()).map(|i| (int(&rows, i, 0), int(&rows, i, 1))).collect()
+    rows
 }
 
 /// All rows in an index's order.

@@ -30,6 +30,7 @@
 //! (Graefe, Modern B-Tree Techniques, 2011; heads and fences as in LeanStore, 2018.)
 
 use crate::types::{ObjectId, PAGE_SIZE, PageId};
+use std::ops::Range;
 
 const KIND: usize = 16;
 const LEVEL: usize = 48;
@@ -162,9 +163,9 @@ pub(crate) fn row_key(page: &Bytes, i: usize) -> u64 {
     u64::from_be_bytes(whole)
 }
 
-/// The rows of a row tree's leaf from entry `at` on: id and image.
+/// The rows of a row tree's leaf from entry `at` on: id, and where the image lies.
 #[inline]
-pub(crate) fn rows(page: &Bytes, at: usize) -> impl Iterator<Item = (u64, &[u8])> {
+pub(crate) fn rows(page: &Bytes, at: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
     let prefix = prefix(page);
     let mut lowest = [0; 8];
     lowest[..prefix.len()].copy_from_slice(prefix);
@@ -172,10 +173,18 @@ pub(crate) fn rows(page: &Bytes, at: usize) -> impl Iterator<Item = (u64, &[u8])
     let slots = SLOTS..SLOTS + count(page) * SLOT;
     page[slots].chunks_exact(SLOT).skip(at).map(move |slot| {
         let field = |at: usize| usize::from(u16::from_le_bytes([slot[at], slot[at + 1]]));
-        let (offset, key, value) = (field(0), field(2), field(4));
-        let (suffix, image) = page[offset..offset + key + value].split_at(key);
-        (lowest | suffix.iter().fold(0, |id, byte| id << 8 | u64::from(*byte)), image)
+        let (key, value) = (field(2), field(4));
+        let image = field(0) + key;
+        // The cut key lies right before the image, and the slots before any key: the eight bytes that end with it are the page's.
+        let word = page[image - 8..image].try_into().map_or(0, u64::from_be_bytes);
+        let suffix = word & u64::MAX.checked_shr(64 - 8 * key as u32).unwrap_or(0);
+        (lowest | suffix, image..image + value)
     })
+}
+
+/// Where all entries lie, those that have gone included.
+pub(crate) fn entries(page: &Bytes) -> Range<usize> {
+    get16(page, HEAP)..PAGE_SIZE - get16(page, LOWER) - upper_bytes(page)
 }
 
 /// Page id in entry `i` of an inner page.

@@ -4,6 +4,7 @@ use super::api::{Direction, IndexCursor, KeyRange, Newest, Stamp};
 use super::state::{Snapshot, Status};
 use super::{Transaction, version};
 use crate::btree::node;
+use crate::buffer::PageRead;
 use crate::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 use crate::table::{Index, Table, fence_row, row_id, row_key};
@@ -120,56 +121,101 @@ impl Transaction {
         let table = self.shared.table(table)?;
         rows.set_table(&table.def());
         let full = rows.len() + max_rows;
+        // Until a leaf has been met with values in overflow pages.
+        let mut whole = true;
         while *next < end {
             if rows.len() >= full {
                 return Ok(true);
             }
-            let (pool, key) = (&self.shared.pool, row_key(next.0));
-            let leaf = match table.is_large.load(Ordering::Relaxed) {
-                true => table.tree.read_leaf_once(pool, &key)?,
-                false => table.tree.read_leaf(pool, &key)?,
+            let key = row_key(next.0);
+            let leaf = self.scanned_leaf(&table, &key)?;
+            let (at, count, room) = (node::lower_bound(&leaf, &key), node::count(&leaf), full - rows.len());
+            let all = whole && at == 0 && count > 0 && node::row_key(&leaf, count - 1) < end.0;
+            if all && count > room && room <= max_rows / 4 {
+                // The next call takes the leaf whole.
+                return Ok(true);
+            }
+            let all = all && count <= room;
+            whole &= !all || self.push_leaf(s, &table, &leaf, rows);
+            let (resume, external) = match all && whole {
+                true => (node::upper_fence(&leaf).map(fence_row), false),
+                false => self.push_rows(s, &table, &leaf, at, end, full, rows),
             };
-            let is_large = pool.is_large(table.ids.bound() / node::count(&leaf).max(1) as u64);
-            if is_large != table.is_large.load(Ordering::Relaxed) {
-                table.is_large.store(is_large, Ordering::Relaxed);
-            }
-            let mut external = false;
-            let mut resume = node::upper_fence(&leaf).map(fence_row);
-            let mut neighbours = Neighbours::default();
-            for (row, image) in node::rows(&leaf, node::lower_bound(&leaf, &key)) {
-                if row >= end.0 {
-                    return Ok(false);
-                }
-                if rows.len() >= full {
-                    resume = Some(row);
-                    break;
-                }
-                let pushed = match neighbours.are_settled(row, |last| table.is_settled(&self.shared.versions, last)) {
-                    true if version::is_deleted(image) => false,
-                    true => {
-                        rows.push(row_id(row), image);
-                        true
-                    }
-                    false => self.push_visible(s, &table, row, image, rows).0,
-                };
-                if pushed && Cells::new(rows.raw(rows.len() - 1)).has_external() {
-                    // The values are fetched without the latch; the scan goes on behind the row.
-                    external = true;
-                    *next = row_id(row);
-                    resume = Some(row + 1);
-                    break;
-                }
-            }
             drop(leaf);
+            let Some(resume) = resume else { return Ok(false) };
             if external {
-                self.complete(&table, rows)?;
+                // The values are fetched without the latch; without them the scan stands before the row.
+                self.complete(&table, rows).inspect_err(|_| *next = row_id(resume - 1))?;
             }
-            match resume {
-                Some(resume) => *next = row_id(resume),
-                None => return Ok(false),
-            }
+            *next = row_id(resume);
         }
         Ok(false)
+    }
+
+    /// The leaf of a row, for a scan.
+    fn scanned_leaf(&self, table: &Table, key: &[u8]) -> Result<PageRead<'_>> {
+        let pool = &self.shared.pool;
+        let leaf = match table.is_large.load(Ordering::Relaxed) {
+            true => table.tree.read_leaf_once(pool, key)?,
+            false => table.tree.read_leaf(pool, key)?,
+        };
+        let is_large = pool.is_large(table.ids.bound() / node::count(&leaf).max(1) as u64);
+        if is_large != table.is_large.load(Ordering::Relaxed) {
+            table.is_large.store(is_large, Ordering::Relaxed);
+        }
+        Ok(leaf)
+    }
+
+    /// Appends what the snapshot sees of a leaf's rows from entry `at` on, until `rows` is `full`. Where to go on, `None`: nowhere; and
+    /// whether the row before that, the one pushed last, has values in overflow pages.
+    fn push_rows(
+        &self,
+        s: &Snapshot,
+        table: &Table,
+        leaf: &node::Bytes,
+        at: usize,
+        end: RowId,
+        full: usize,
+        rows: &mut RowBuffer,
+    ) -> (Option<u64>, bool) {
+        let mut neighbours = Neighbours::default();
+        for (row, image) in node::rows(leaf, at) {
+            if row >= end.0 {
+                return (None, false);
+            }
+            if rows.len() >= full {
+                return (Some(row), false);
+            }
+            let image = &leaf[image];
+            let pushed = match neighbours.are_settled(row, |last| table.is_settled(&self.shared.versions, last)) {
+                true if version::is_deleted(image) => false,
+                true => {
+                    rows.push(row_id(row), image);
+                    true
+                }
+                false => self.push_visible(s, table, row, image, rows).0,
+            };
+            if pushed && Cells::new(rows.raw(rows.len() - 1)).has_external() {
+                return (Some(row + 1), true);
+            }
+        }
+        (node::upper_fence(leaf).map(fence_row), false)
+    }
+
+    /// Appends what the snapshot sees of a leaf. What the leaf holds is copied at once: memory gives one long piece much faster than
+    /// row after row, each where no prefetcher expects it. `false`: a row has values in overflow pages, and nothing is appended.
+    fn push_leaf(&self, s: &Snapshot, table: &Table, leaf: &node::Bytes, rows: &mut RowBuffer) -> bool {
+        let entries = node::entries(leaf);
+        let mut copy = rows.copy(&leaf[entries.clone()], node::count(leaf));
+        let mut neighbours = Neighbours::default();
+        for (row, image) in node::rows(leaf, 0) {
+            if neighbours.are_settled(row, |last| table.is_settled(&self.shared.versions, last)) {
+                copy.push(row_id(row), image.start - entries.start);
+            } else {
+                self.see(s, table, row, &leaf[image], |image| copy.push_other(row_id(row), image));
+            }
+        }
+        copy.finish()
     }
 
     /// Exclusive upper end of the table's row ids.
@@ -347,14 +393,17 @@ impl Transaction {
             }
             return (live, false);
         }
+        self.see(s, table, row, image, |image| rows.push(row_id(row), image))
+    }
+
+    /// Gives `seen` what the snapshot sees of a row that may have versions and whose leaf is latched: whether that is anything, and
+    /// whether it has a chain.
+    fn see(&self, s: &Snapshot, table: &Table, row: u64, image: &[u8], seen: impl FnOnce(&[u8])) -> (bool, bool) {
         let key = version::key(table.id, row);
         let shard = self.shared.versions.shard(key);
         let head = shard.get(&key).and_then(|entry: &Entry| entry.head.as_deref());
-        let seen = table.runs.with(row, |run| version::visible(image, head, run, s));
-        if let Some(image) = seen {
-            rows.push(row_id(row), image);
-        }
-        (seen.is_some(), head.is_some())
+        let image = table.runs.with(row, |run| version::visible(image, head, run, s));
+        (image.map(seen).is_some(), head.is_some())
     }
 
     /// Fetches the external values of the row pushed last; takes the row away again when that fails.

@@ -103,8 +103,13 @@ fn hash(key: RowKey) -> u64 {
 /// Consecutive row ids, from a multiple on, that share a counter of the filter: a scan touches few.
 pub(crate) const NEIGHBOURS: u64 = 16;
 
+/// Consecutive counters that belong to consecutive rows: what a scan asks lies together.
+const STRETCH: u64 = 64;
+
 fn filter_at(key: RowKey) -> usize {
-    (hash((key.0, key.1 / NEIGHBOURS)) >> 48) as usize % FILTER
+    let counter = key.1 / NEIGHBOURS;
+    let stretch = hash((key.0, counter / STRETCH)) >> 48;
+    (stretch * STRETCH + counter % STRETCH) as usize % FILTER
 }
 
 impl Versions {

@@ -9,8 +9,9 @@ use super::{ColumnNo, ColumnType, Value};
 use crate::error::{Error, Result};
 use arrow_array::builder::{BinaryViewBuilder, FixedSizeBinaryBuilder, StringViewBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, NullBufferBuilder};
+use arrow_array::{ArrayRef, BinaryViewArray, BooleanArray, PrimitiveArray, StringViewArray};
+use arrow_buffer::{ArrowNativeType, BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, ScalarBuffer};
+use std::ops::Range;
 use std::sync::Arc;
 
 impl RowBuffer {
@@ -27,13 +28,9 @@ impl RowBuffer {
         let len = selection.map_or(self.len(), <[u32]>::len);
         let at = |i: usize| selection.map_or(i, |rows| rows[i] as usize);
         let value = |i: usize| self.row(at(i)).get(column);
-        let uniform = self.uniform(column);
-        let bytes = |i: usize| match (&uniform, at(i)) {
-            (Some(uniform), i) => uniform.bytes(i),
-            (None, i) => match self.row(i).get(column) {
-                Value::Bytes(bytes) => Some(bytes),
-                _ => None,
-            },
+        let bytes = |i: usize| match value(i) {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
         };
         Ok(match ty {
             ColumnType::Bool => {
@@ -69,28 +66,62 @@ impl RowBuffer {
                 }
                 Arc::new(builder.finish())
             }
-            ColumnType::Bytes if text => {
-                let mut builder = StringViewBuilder::with_capacity(len);
-                for i in 0..len {
-                    match bytes(i).map(std::str::from_utf8) {
-                        Some(Ok(text)) => builder.append_value(text),
-                        Some(Err(_)) => return Err(Error::corrupt("a text is not UTF-8")),
-                        None => builder.append_null(),
+            ColumnType::Bytes if text => match self.uniform_bytes(column, selection) {
+                Some((views, data, nulls)) => Arc::new(
+                    StringViewArray::try_new(views, [data], nulls)
+                        .map_err(|_| Error::corrupt("a text is not UTF-8"))?,
+                ),
+                None => {
+                    let mut builder = StringViewBuilder::with_capacity(len);
+                    for i in 0..len {
+                        match bytes(i).map(std::str::from_utf8) {
+                            Some(Ok(text)) => builder.append_value(text),
+                            Some(Err(_)) => return Err(Error::corrupt("a text is not UTF-8")),
+                            None => builder.append_null(),
+                        }
                     }
+                    Arc::new(builder.finish())
                 }
-                Arc::new(builder.finish())
-            }
-            ColumnType::Bytes | ColumnType::Keyed => {
-                let mut builder = BinaryViewBuilder::with_capacity(len);
-                for i in 0..len {
-                    match bytes(i) {
-                        Some(bytes) => builder.append_value(bytes),
-                        None => builder.append_null(),
+            },
+            ColumnType::Bytes | ColumnType::Keyed => match self.uniform_bytes(column, selection) {
+                Some((views, data, nulls)) => Arc::new(
+                    BinaryViewArray::try_new(views, [data], nulls)
+                        .map_err(|_| Error::corrupt("a value lies outside of its row"))?,
+                ),
+                None => {
+                    let mut builder = BinaryViewBuilder::with_capacity(len);
+                    for i in 0..len {
+                        match bytes(i) {
+                            Some(bytes) => builder.append_value(bytes),
+                            None => builder.append_null(),
+                        }
                     }
+                    Arc::new(builder.finish())
                 }
-                Arc::new(builder.finish())
-            }
+            },
         })
+    }
+
+    /// The views of a column of bytes, and what those of more than twelve bytes point into; `None`: the rows are not alike, or too
+    /// large together for views.
+    fn uniform_bytes(
+        &self,
+        column: ColumnNo,
+        selection: Option<&[u32]>,
+    ) -> Option<(ScalarBuffer<u128>, Buffer, Option<NullBuffer>)> {
+        let column = self.uniform(column).filter(|_| i32::try_from(self.bytes()).is_ok())?;
+        let mut data = Vec::new();
+        let view = |(value, null)| (view(column.all(), value, &mut data), null);
+        let (views, nulls) = match selection {
+            Some(rows) => uniform(
+                rows.iter().map(|i| column.start(*i as usize)),
+                column,
+                |column, start| column.place(start),
+                view,
+            ),
+            None => uniform(column.starts(), column, |column, start| column.place(start), view),
+        };
+        Some((views, data.into(), nulls))
     }
 
     /// A column of integers: what scans decode most of.
@@ -101,10 +132,17 @@ impl RowBuffer {
         narrow: impl Fn(i64) -> T::Native,
     ) -> ArrayRef {
         if let Some(column) = self.uniform(column) {
-            return match selection {
-                Some(rows) => uniform_integers::<T>(column, rows.len(), |i| rows[i] as usize, narrow),
-                None => uniform_integers::<T>(column, self.len(), |i| i, narrow),
+            let narrow = |(value, null)| (narrow(value), null);
+            let (values, nulls) = match selection {
+                Some(rows) => uniform(
+                    rows.iter().map(|i| column.start(*i as usize)),
+                    column,
+                    |column, start| column.integer(start),
+                    narrow,
+                ),
+                None => uniform(column.starts(), column, |column, start| column.integer(start), narrow),
             };
+            return Arc::new(PrimitiveArray::<T>::new(values, nulls));
         }
         let len = selection.map_or(self.len(), <[u32]>::len);
         primitive::<T>(len, |i| match self.row(selection.map_or(i, |rows| rows[i] as usize)).get(column) {
@@ -116,17 +154,51 @@ impl RowBuffer {
     }
 }
 
-#[inline]
-fn uniform_integers<T: ArrowPrimitiveType>(
-    column: Uniform<'_>,
-    len: usize,
-    at: impl Fn(usize) -> usize,
-    narrow: impl Fn(i64) -> T::Native,
-) -> ArrayRef {
+/// A column of rows that are alike and begin at `starts`.
+#[inline(always)]
+fn uniform<'a, V, T: ArrowNativeType>(
+    starts: impl ExactSizeIterator<Item = usize> + Clone,
+    column: Uniform<'a>,
+    value: impl Fn(&Uniform<'a>, usize) -> (V, bool),
+    mut make: impl FnMut((V, bool)) -> (T, bool),
+) -> (ScalarBuffer<T>, Option<NullBuffer>) {
     let mut any_null = false;
-    let values: Vec<T::Native> = (0..len).map(|i| narrow(column.integer(at(i), &mut any_null))).collect();
-    let nulls = any_null.then(|| NullBuffer::new(BooleanBuffer::collect_bool(len, |i| !column.is_null(at(i)))));
-    Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
+    let one = |start| {
+        let (value, null) = make(value(&column, start));
+        any_null |= null;
+        value
+    };
+    let values: Vec<T> = starts.clone().map(one).collect();
+    let nulls = any_null.then(|| NullBuffer::new(starts.map(|start| !column.is_null(start)).collect()));
+    (values.into(), nulls)
+}
+
+/// The low bytes of a word: as many as a view may hold itself.
+const MASKS: [u128; 13] = {
+    let mut masks = [0; 13];
+    let mut len = 1;
+    while len < masks.len() {
+        masks[len] = masks[len - 1] << 8 | 0xff;
+        len += 1;
+    }
+    masks
+};
+
+/// Arrow's view of a value that lies in `bytes`: itself if it is short, else where it lies in `data`, to which it goes.
+#[inline(always)]
+fn view(bytes: &[u8], value: Range<usize>, data: &mut Vec<u8>) -> u128 {
+    let len = value.len();
+    // What lies behind a short value is cut off; at the very end there may be nothing.
+    let word = match bytes.get(value.start..value.start + 16) {
+        Some(word) => u128::from_le_bytes(word.try_into().expect("sixteen bytes")),
+        None => bytes[value.clone()].iter().rev().fold(0, |word, byte| word << 8 | u128::from(*byte)),
+    };
+    if let Some(mask) = MASKS.get(len) {
+        return len as u128 | (word & mask) << 32;
+    }
+    let offset = data.len() as u128;
+    data.extend_from_slice(&bytes[value]);
+    len as u128 | (word & MASKS[4]) << 32 | offset << 96
 }
 
 fn primitive<T: ArrowPrimitiveType>(len: usize, value: impl Fn(usize) -> Option<T::Native>) -> ArrayRef {

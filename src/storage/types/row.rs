@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub(crate) const DELETED: u8 = 1;
 const WIDE: u8 = 2;
 const HEADER: usize = 3;
+/// The flag of an external value in eight ends side by side.
+const EXTERNAL: u128 = 0x4000_4000_4000_4000_4000_4000_4000_4000;
 
 /// A value that lies in overflow pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,17 +77,23 @@ impl<'a> Cells<'a> {
     }
 
     pub(crate) fn has_external(&self) -> bool {
-        if self.wide {
-            return false;
-        }
-        // Four columns at a time: every row that a scan meets is asked.
-        let words = self.bytes[HEADER..self.data_start()].chunks_exact(8);
-        let rest = words.remainder();
-        let mut any = 0;
-        for word in words {
-            any |= u64::from_le_bytes(word.try_into().expect("eight bytes")) & 0x4000_4000_4000_4000;
-        }
-        any != 0 || rest.chunks_exact(2).any(|end| end[1] & 0x40 != 0)
+        !self.wide && self.ends() & EXTERNAL != 0
+    }
+
+    /// The ends of a row that is not wide, eight columns side by side, ORed: every row that a scan meets is asked for a flag.
+    #[inline]
+    fn ends(&self) -> u128 {
+        let ends = &self.bytes[HEADER..self.data_start()];
+        let Some(last) = ends.last_chunk() else {
+            return ends.chunks_exact(2).fold(0, |any, end| any | u128::from(u16::from_le_bytes([end[0], end[1]])));
+        };
+        let (eights, _) = ends.as_chunks();
+        eights.iter().fold(u128::from_le_bytes(*last), |any, eight| any | u128::from_le_bytes(*eight))
+    }
+
+    /// Size of the row.
+    fn size(&self) -> usize {
+        self.data_start() + self.count.checked_sub(1).map_or(0, |last| self.end(last).0)
     }
 
     fn data_start(&self) -> usize {
@@ -324,6 +332,8 @@ pub struct RowBuffer {
     columns: Option<Arc<TableDef>>,
     /// Columns in every row, if all have as many and none is wide: a column then lies at one place in all of them.
     uniform: Option<usize>,
+    /// Bytes that whole leaves' copies reach to: rows in them lie in any order, those behind it in that of `rows`.
+    copied: usize,
 }
 
 impl RowBuffer {
@@ -336,6 +346,7 @@ impl RowBuffer {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rows.clear();
+        self.copied = 0;
     }
 
     /// Number of rows.
@@ -360,8 +371,7 @@ impl RowBuffer {
 
     /// Row `i`.
     pub fn row(&self, i: usize) -> RowView<'_> {
-        let end = self.rows.get(i + 1).map_or(self.bytes.len(), |next| next.1);
-        RowView::new(&self.bytes[self.rows[i].1..end], self.columns())
+        RowView::new(&self.bytes[self.rows[i].1..], self.columns())
     }
 
     /// Where a column lies, if that is the same for all rows.
@@ -387,24 +397,39 @@ impl RowBuffer {
             // One piece of memory for the few rows of most calls.
             self.bytes.reserve(bytes.len().max(256));
         }
-        let uniform = (bytes[0] & WIDE == 0).then(|| columns(bytes));
+        self.add(row, self.bytes.len(), (bytes[0] & WIDE == 0).then(|| columns(bytes)));
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Adds a row that lies at `start`; `uniform` as in the buffer.
+    #[inline]
+    fn add(&mut self, row: RowId, start: usize, uniform: Option<usize>) {
         if self.rows.is_empty() {
             self.uniform = uniform;
         } else if self.uniform != uniform {
             self.uniform = None;
         }
-        self.rows.push((row, self.bytes.len()));
-        self.bytes.extend_from_slice(bytes);
+        self.rows.push((row, start));
+    }
+
+    /// Begins to append up to `rows` rows that lie in `entries`.
+    pub(crate) fn copy(&mut self, entries: &[u8], rows: usize) -> EntriesCopy<'_> {
+        let (before, bytes) = (self.rows.len(), self.bytes.len());
+        self.rows.reserve(rows);
+        self.bytes.extend_from_slice(entries);
+        self.copied = self.bytes.len();
+        let form = self.uniform.filter(|_| before > 0).map_or(DELETED.into(), |columns| (columns as u32) << 8);
+        EntriesCopy { buffer: self, rows: before, bytes, form, flags: 0 }
     }
 
     pub(crate) fn raw(&self, i: usize) -> &[u8] {
-        let end = self.rows.get(i + 1).map_or(self.bytes.len(), |next| next.1);
-        &self.bytes[self.rows[i].1..end]
+        let bytes = &self.bytes[self.rows[i].1..];
+        &bytes[..Cells::new(bytes).size()]
     }
 
     pub(crate) fn truncate(&mut self, len: usize) {
         if let Some(&(_, start)) = self.rows.get(len) {
-            self.bytes.truncate(start);
+            self.bytes.truncate(start.max(self.copied));
             self.rows.truncate(len);
         }
     }
@@ -419,6 +444,53 @@ impl RowBuffer {
     }
 }
 
+/// Rows on their way into a buffer, most of them by a copy of the entries among which they lie.
+pub(crate) struct EntriesCopy<'a> {
+    buffer: &'a mut RowBuffer,
+    /// What the buffer held before: rows, and bytes, where the copy begins.
+    rows: usize,
+    bytes: usize,
+    /// Flags and number of columns of the rows so far, if they are alike.
+    form: u32,
+    /// Of all rows: [`Cells::ends`].
+    flags: u128,
+}
+
+impl EntriesCopy<'_> {
+    /// Appends the row that lies at `at` in the entries, unless it is deleted.
+    #[inline]
+    pub(crate) fn push(&mut self, row: RowId, at: usize) {
+        let start = self.bytes + at;
+        let cells = Cells::new(&self.buffer.bytes[start..]);
+        let form = u32::from(cells.bytes[0]) | (cells.count as u32) << 8;
+        if form == self.form {
+            self.flags |= cells.ends();
+            self.buffer.rows.push((row, start));
+        } else if cells.bytes[0] & DELETED == 0 {
+            self.flags |= cells.ends();
+            self.buffer.add(row, start, Some(cells.count));
+            self.form = self.buffer.uniform.map_or(DELETED.into(), |columns| (columns as u32) << 8);
+        }
+    }
+
+    /// Appends a row from elsewhere.
+    pub(crate) fn push_other(&mut self, row: RowId, bytes: &[u8]) {
+        self.flags |= Cells::new(bytes).ends();
+        self.buffer.push(row, bytes);
+    }
+
+    /// `false`: a row has an external value, and the buffer holds what it held before.
+    pub(crate) fn finish(self) -> bool {
+        let whole = self.flags & EXTERNAL == 0;
+        if !whole {
+            self.buffer.rows.truncate(self.rows);
+            self.buffer.bytes.truncate(self.bytes);
+            self.buffer.copied = self.bytes;
+        }
+        whole
+    }
+}
+
 /// A column of a [`RowBuffer`] whose rows are alike: no row is asked for its form.
 #[derive(Clone, Copy)]
 pub(crate) struct Uniform<'a> {
@@ -430,45 +502,62 @@ pub(crate) struct Uniform<'a> {
 }
 
 impl<'a> Uniform<'a> {
-    /// The end of the value of row `i`, with its flags, and where in the buffer it lies.
-    #[inline(always)]
-    fn place(&self, i: usize) -> (u16, usize, usize) {
-        let start = self.rows[i].1;
-        let ends = &self.bytes[start + HEADER..start + self.data];
-        let end = |at: usize| u16::from_le_bytes([ends[2 * at], ends[2 * at + 1]]);
-        let begin = if self.column == 0 { 0 } else { end(self.column - 1) & 0x3fff };
-        let raw = end(self.column);
-        (raw, start + self.data + usize::from(begin), start + self.data + usize::from(raw & 0x3fff))
+    /// The bytes among which all rows lie.
+    pub(crate) fn all(&self) -> &'a [u8] {
+        self.bytes
     }
 
-    /// Whether the value of row `i` is NULL.
+    /// Where row `i` begins.
     #[inline(always)]
-    pub(crate) fn is_null(&self, i: usize) -> bool {
-        self.place(i).0 >> 15 == 1
+    pub(crate) fn start(&self, i: usize) -> usize {
+        self.rows[i].1
     }
 
-    /// The bytes of row `i`, none of NULL.
-    #[inline(always)]
-    pub(crate) fn bytes(&self, i: usize) -> Option<&'a [u8]> {
-        let (raw, begin, end) = self.place(i);
-        (raw >> 15 == 0).then(|| &self.bytes[begin..end])
+    /// Where all rows begin.
+    pub(crate) fn starts(&self) -> impl ExactSizeIterator<Item = usize> + Clone {
+        self.rows.iter().map(|row| row.1)
     }
 
-    /// The integer of row `i`, 0 of NULL; `null` becomes true if it is NULL.
+    /// The ends of the column before and of this one, the flags of this one above them.
     #[inline(always)]
-    pub(crate) fn integer(&self, i: usize, null: &mut bool) -> i64 {
-        let (raw, begin, end) = self.place(i);
-        *null |= raw >> 15 == 1;
-        match self.bytes.get(begin..begin + 8) {
-            Some(word) => {
+    fn ends(&self, start: usize) -> u32 {
+        // Before the first column's end stands the number of columns.
+        let at = start + HEADER - 2 + 2 * self.column;
+        let ends = u32::from_le_bytes(*self.bytes[at..].first_chunk().expect("a row has its columns' ends"));
+        if self.column == 0 { ends & 0xffff_0000 } else { ends }
+    }
+
+    /// Whether the value of the row at `start` is NULL.
+    #[inline(always)]
+    pub(crate) fn is_null(&self, start: usize) -> bool {
+        self.ends(start) >> 31 == 1
+    }
+
+    /// Where the value of the row at `start` lies, of no bytes if NULL, and whether it is NULL.
+    #[inline(always)]
+    pub(crate) fn place(&self, start: usize) -> (Range<usize>, bool) {
+        let ends = self.ends(start);
+        let value = start + self.data;
+        let (begin, end) = (ends & 0x3fff, ends >> 16 & 0x3fff);
+        (value + begin as usize..value + end as usize, ends >> 31 == 1)
+    }
+
+    /// The integer of the row at `start`, 0 of NULL, and whether it is NULL.
+    #[inline(always)]
+    pub(crate) fn integer(&self, start: usize) -> (i64, bool) {
+        let ends = self.ends(start);
+        let (begin, end) = (ends & 0x3fff, ends >> 16 & 0x3fff);
+        let behind = start + self.data + end as usize;
+        let value = match self.bytes.get(behind.wrapping_sub(8)..behind) {
+            // The eight bytes that end with the value's, without those before it.
+            Some(word) if end > begin => {
                 let word = i64::from_le_bytes(word.try_into().expect("eight bytes"));
-                // In two steps: of no bytes nothing is left.
-                let spare = 64 - 8 * (end - begin).min(8) as u32;
-                let (one, other) = (spare / 2, spare - spare / 2);
-                word << one << other >> one >> other
+                word >> (64u32.wrapping_sub(8 * (end - begin)) & 63)
             }
-            None => decode_int(&self.bytes[begin..end]),
-        }
+            Some(_) => 0,
+            None => decode_int(&self.bytes[behind - (end - begin) as usize..behind]),
+        };
+        (value, ends >> 31 == 1)
     }
 }
 
