@@ -81,6 +81,30 @@ impl Sizes for Estimator {
         Estimator::rows(self, rel)
     }
 
+    fn most_rows(&self, rel: &Rel) -> f64 {
+        visit::deeper(|| match rel {
+            Rel::Scan { .. } | Rel::Values { .. } => self.rows(rel),
+            Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Sort { input, .. } => self.most_rows(input),
+            Rel::Window { input, .. } | Rel::Distinct { input, .. } => self.most_rows(input),
+            Rel::Aggregate { input, keys, sets: None, .. } => {
+                let rows = self.most_rows(input);
+                keys.iter().fold(1.0, |groups: f64, (_, key)| groups * self.distinct(key, rows)).min(rows)
+            }
+            Rel::Join { kind: JoinKind::Semi | JoinKind::Anti, left, .. } => self.most_rows(left),
+            Rel::Join { kind: kind @ (JoinKind::Inner | JoinKind::Left), left, right, on, .. } => {
+                let on = conjuncts(on);
+                if self.is_one_row(right, &on) {
+                    self.most_rows(left)
+                } else if *kind == JoinKind::Inner && self.is_one_row(left, &on) {
+                    self.most_rows(right)
+                } else {
+                    f64::INFINITY
+                }
+            }
+            _ => f64::INFINITY,
+        })
+    }
+
     fn distinct(&self, values: &[&Expr], rows: f64) -> f64 {
         self.groups(values, rows)
     }
@@ -405,6 +429,15 @@ impl Estimator {
                 SetOpKind::Intersect => self.rows(left).min(self.rows(right)),
                 SetOpKind::Except => self.rows(left),
             },
+        }
+    }
+
+    /// Whether conditions leave at most one row of a relation, by a unique key of its table.
+    fn is_one_row(&self, rel: &Rel, conditions: &[&Expr]) -> bool {
+        match rel {
+            Rel::Project { input, .. } | Rel::Filter { input, .. } => self.is_one_row(input, conditions),
+            Rel::Scan { relation, columns } => super::access::is_one_row(self, relation, columns, conditions),
+            _ => false,
         }
     }
 

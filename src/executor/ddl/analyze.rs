@@ -17,8 +17,10 @@ use std::sync::Arc;
 
 /// Rows sampled per unit of default_statistics_target.
 const ROWS_PER_TARGET: usize = 300;
-/// Rows read at a place of a large table.
-const RUN: usize = 64;
+/// Rows read from storage at a time.
+const ROWS_AT_A_TIME: usize = 1024;
+/// Row ids per row beyond which rows are not looked for by random ids.
+const SPARSE: f64 = 16.0;
 /// Values of more bytes are counted, not kept.
 const WIDTH_MAX: usize = 1024;
 
@@ -29,6 +31,22 @@ struct Sample {
     rows: usize,
     /// Rows of the whole table.
     total: f64,
+}
+
+impl Sample {
+    fn take(&mut self, rows: &RowBuffer, columns: &[Attribute]) -> Result<()> {
+        for i in 0..rows.len() {
+            let row = rows.row(i);
+            for (attribute, values) in columns.iter().zip(&mut self.columns) {
+                values.push(match row.get(ColumnNo(attribute.storage)) {
+                    Value::Null => Datum::Null,
+                    cell => physical::from_value(cell, attribute.ty)?,
+                });
+            }
+        }
+        self.rows += rows.len();
+        Ok(())
+    }
 }
 
 impl DdlContext<'_> {
@@ -180,61 +198,47 @@ impl DdlContext<'_> {
         Ok(())
     }
 
-    /// Up to `limit` rows: all of a small table, runs from random places of a large one.
+    /// About `limit` rows: all of a small table, of a large one those that have one of as many random row ids. Each is drawn by
+    /// itself: rows that lie together are alike (the lines of an order), and runs of them would say that values repeat.
     fn sample(&self, table: ObjectId, columns: &[Attribute], limit: usize) -> Result<Sample> {
-        let bound = self.with(|tx| Ok(tx.row_id_bound(table)))?.0;
         let mut sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
-        if bound <= limit as u64 + 1 {
-            let mut next = Some(RowId(1));
-            while let Some(from) = next {
-                next = self.take_run(table, from, usize::MAX, columns, &mut sample)?;
+        let (bound, rows) = self.with(|tx| Ok((tx.row_id_bound(table).0, tx.row_estimate(table))))?;
+        let ids = bound - 1;
+        if ids > limit as u64 {
+            let density = (rows as f64 / ids as f64).clamp(1.0 / SPARSE, 1.0);
+            let mut places: Vec<u64> =
+                (0..(limit as f64 / density) as usize).map(|_| rand::random_range(1..bound)).collect();
+            places.sort_unstable();
+            places.dedup();
+            let mut found = RowBuffer::new();
+            for part in places.chunks(ROWS_AT_A_TIME) {
+                found.clear();
+                self.with(|tx| {
+                    let snapshot = tx.snapshot();
+                    part.iter().try_for_each(|id| tx.get(&snapshot, table, RowId(*id), &mut found).map(|_| ()))
+                })?;
+                sample.take(&found, columns)?;
             }
-            sample.total = sample.rows as f64;
-            return Ok(sample);
-        }
-        let mut places: Vec<u64> = (0..limit / RUN).map(|_| 1 + rand::random_range(0..bound - 1)).collect();
-        places.sort_unstable();
-        let (mut end, mut ids) = (1, 0);
-        for place in places {
-            // Runs do not overlap.
-            let from = place.max(end);
-            let next = self.take_run(table, RowId(from), RUN, columns, &mut sample)?;
-            end = next.map_or(bound, |next| next.0);
-            ids += end.saturating_sub(from);
-            if next.is_none() {
-                break;
+            sample.total = (sample.rows as f64 / places.len() as f64 * ids as f64).round();
+            if sample.rows * SPARSE as usize >= limit {
+                return Ok(sample);
             }
         }
-        // All of the table's row ids are as densely taken as those that were looked at.
-        sample.total = (sample.rows as f64 / ids.max(1) as f64 * (bound - 1) as f64).round().max(sample.rows as f64);
+        // Few of the row ids are taken: those who are, in turn.
+        sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
+        let (mut next, mut found) = (Some(RowId(1)), RowBuffer::new());
+        while let Some(from) = next
+            && (sample.rows < limit || ids <= limit as u64)
+        {
+            found.clear();
+            next = self.with(|tx| {
+                let snapshot = tx.snapshot();
+                tx.scan(&snapshot, table, from..RowId(u64::MAX), ROWS_AT_A_TIME, &mut found)
+            })?;
+            sample.take(&found, columns)?;
+        }
+        sample.total = next.map_or(0.0, |_| rows as f64).max(sample.rows as f64);
         Ok(sample)
-    }
-
-    /// Takes up to `count` rows from a place on; gives where the next ones begin.
-    fn take_run(
-        &self,
-        table: ObjectId,
-        from: RowId,
-        count: usize,
-        columns: &[Attribute],
-        sample: &mut Sample,
-    ) -> Result<Option<RowId>> {
-        let mut rows = RowBuffer::new();
-        let next = self.with(|tx| {
-            let snapshot = tx.snapshot();
-            tx.scan(&snapshot, table, from..RowId(u64::MAX), count.min(1024), &mut rows)
-        })?;
-        for i in 0..rows.len() {
-            let row = rows.row(i);
-            for (attribute, values) in columns.iter().zip(&mut sample.columns) {
-                values.push(match row.get(ColumnNo(attribute.storage)) {
-                    Value::Null => Datum::Null,
-                    cell => physical::from_value(cell, attribute.ty)?,
-                });
-            }
-        }
-        sample.rows += rows.len();
-        Ok(next)
     }
 
     /// One column's statistics.

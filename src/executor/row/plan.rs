@@ -222,6 +222,9 @@ pub trait Sizes: std::fmt::Debug + Send + Sync {
     /// At least one.
     fn rows(&self, rel: &Rel) -> f64;
 
+    /// At most so many, whatever the joins in it keep; infinitely many where nothing says so.
+    fn most_rows(&self, rel: &Rel) -> f64;
+
     /// How many different values these have together in `rows` rows.
     fn distinct(&self, values: &[&Expr], rows: f64) -> f64;
 }

@@ -52,6 +52,12 @@ use datafusion::prelude::SessionConfig;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// Rows, by the number of threads, up to which a join makes one hash table of an input instead of one for each thread: one thread
+/// makes it, but the rows of the other input stay where they are, and a scan of them tests one table's keys.
+const ONE_TABLE_ROWS: usize = 4_000_000;
+/// At least so many: DataFusion's own.
+const ONE_TABLE_ROWS_LEAST: usize = 128 * 1024;
+
 /// A statement's planning state.
 pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionState {
     let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
@@ -67,6 +73,8 @@ pub(super) fn session(threads: usize, environment: Arc<RuntimeEnv>) -> SessionSt
     physical.push(Arc::new(YieldingJoins));
     let mut config = SessionConfig::new().with_target_partitions(threads).with_batch_size(8192);
     config.options_mut().optimizer.skip_failed_rules = false;
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.hash_join_single_partition_threshold_rows = (ONE_TABLE_ROWS / threads.max(1)).max(ONE_TABLE_ROWS_LEAST);
     // The translation has put the smaller input where the hash table is made.
     config.options_mut().optimizer.join_reordering = false;
     SessionStateBuilder::new()

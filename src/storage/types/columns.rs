@@ -159,16 +159,16 @@ impl RowBuffer {
 fn uniform<'a, V, T: ArrowNativeType>(
     starts: impl ExactSizeIterator<Item = usize> + Clone,
     column: Uniform<'a>,
-    value: impl Fn(&Uniform<'a>, usize) -> (V, bool),
+    value: impl Fn(Uniform<'a>, usize) -> (V, bool),
     mut make: impl FnMut((V, bool)) -> (T, bool),
 ) -> (ScalarBuffer<T>, Option<NullBuffer>) {
     let mut any_null = false;
-    let one = |start| {
-        let (value, null) = make(value(&column, start));
+    let mut values = vec![T::default(); starts.len()];
+    for (place, start) in values.iter_mut().zip(starts.clone()) {
+        let (value, null) = make(value(column, start));
         any_null |= null;
-        value
-    };
-    let values: Vec<T> = starts.clone().map(one).collect();
+        *place = value;
+    }
     let nulls = any_null.then(|| NullBuffer::new(starts.map(|start| !column.is_null(start)).collect()));
     (values.into(), nulls)
 }

@@ -520,7 +520,7 @@ impl<'a> Uniform<'a> {
 
     /// The ends of the column before and of this one, the flags of this one above them.
     #[inline(always)]
-    fn ends(&self, start: usize) -> u32 {
+    fn ends(self, start: usize) -> u32 {
         // Before the first column's end stands the number of columns.
         let at = start + HEADER - 2 + 2 * self.column;
         let ends = u32::from_le_bytes(*self.bytes[at..].first_chunk().expect("a row has its columns' ends"));
@@ -529,13 +529,13 @@ impl<'a> Uniform<'a> {
 
     /// Whether the value of the row at `start` is NULL.
     #[inline(always)]
-    pub(crate) fn is_null(&self, start: usize) -> bool {
+    pub(crate) fn is_null(self, start: usize) -> bool {
         self.ends(start) >> 31 == 1
     }
 
     /// Where the value of the row at `start` lies, of no bytes if NULL, and whether it is NULL.
     #[inline(always)]
-    pub(crate) fn place(&self, start: usize) -> (Range<usize>, bool) {
+    pub(crate) fn place(self, start: usize) -> (Range<usize>, bool) {
         let ends = self.ends(start);
         let value = start + self.data;
         let (begin, end) = (ends & 0x3fff, ends >> 16 & 0x3fff);
@@ -544,7 +544,7 @@ impl<'a> Uniform<'a> {
 
     /// The integer of the row at `start`, 0 of NULL, and whether it is NULL.
     #[inline(always)]
-    pub(crate) fn integer(&self, start: usize) -> (i64, bool) {
+    pub(crate) fn integer(self, start: usize) -> (i64, bool) {
         let ends = self.ends(start);
         let (begin, end) = (ends & 0x3fff, ends >> 16 & 0x3fff);
         let behind = start + self.data + end as usize;

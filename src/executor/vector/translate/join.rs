@@ -118,10 +118,15 @@ impl Translator<'_> {
 
     /// The smaller one. What is joined already has been put to the left by whoever ordered the joins, and its estimate is worth
     /// less than a table's: against it only what is far smaller is gathered, for a table that is read afterwards is read for the
-    /// keys that were met alone.
+    /// keys that were met alone. What cannot have as many rows as a table, its estimate may be worth nothing, is gathered before it.
     fn build(&self, left: &Rel, right: &Rel) -> Build {
-        let factor = if is_table(left) && is_table(right) { 1.0 } else { UNSURE };
-        if self.sizes.rows(right) * factor < self.sizes.rows(left) { Build::Right } else { Build::Left }
+        let rows = self.sizes.rows(left);
+        let least = match (is_table(left), is_table(right)) {
+            (true, true) => self.sizes.rows(right),
+            (true, false) => (self.sizes.rows(right) * UNSURE).min(self.sizes.most_rows(right)),
+            (false, _) => self.sizes.rows(right) * UNSURE,
+        };
+        if least < rows { Build::Right } else { Build::Left }
     }
 
     /// Two values of one type as a join's keys.
