@@ -418,7 +418,7 @@ impl RowBuffer {
         self.rows.reserve(rows);
         self.bytes.extend_from_slice(entries);
         self.copied = self.bytes.len();
-        let form = self.uniform.filter(|_| before > 0).map_or(DELETED.into(), |columns| (columns as u32) << 8);
+        let form = form_of(self.uniform.filter(|_| before > 0));
         EntriesCopy { buffer: self, rows: before, bytes, form, flags: 0 }
     }
 
@@ -450,10 +450,15 @@ pub(crate) struct EntriesCopy<'a> {
     /// What the buffer held before: rows, and bytes, where the copy begins.
     rows: usize,
     bytes: usize,
-    /// Flags and number of columns of the rows so far, if they are alike.
+    /// Flags and number of columns of the rows so far if they are alike, else those of no row.
     form: u32,
     /// Of all rows: [`Cells::ends`].
     flags: u128,
+}
+
+/// Flags and number of columns of rows that are alike; of others what no row has.
+fn form_of(uniform: Option<usize>) -> u32 {
+    uniform.map_or(u32::MAX, |columns| (columns as u32) << 8)
 }
 
 impl EntriesCopy<'_> {
@@ -469,7 +474,7 @@ impl EntriesCopy<'_> {
         } else if cells.bytes[0] & DELETED == 0 {
             self.flags |= cells.ends();
             self.buffer.add(row, start, Some(cells.count));
-            self.form = self.buffer.uniform.map_or(DELETED.into(), |columns| (columns as u32) << 8);
+            self.form = form_of(self.buffer.uniform);
         }
     }
 
@@ -574,6 +579,57 @@ mod tests {
             dropped: false,
         };
         types.iter().enumerate().map(column).collect()
+    }
+
+    #[test]
+    fn rows_of_a_copy_are_those_of_single_pushes() {
+        let row = |count: usize, flags: u8| {
+            let mut bytes = Vec::new();
+            encode((0..count).map(|i| Field::Value(Value::Int64(i as i64))), &mut bytes);
+            bytes[0] |= flags;
+            bytes
+        };
+        let tombstone = vec![DELETED, 0, 0];
+        for rows in [
+            vec![tombstone.clone(), row(3, 0), row(3, DELETED), row(3, 0)],
+            vec![row(12, 0), tombstone.clone(), row(3, 0), tombstone.clone(), row(12, 0), row(0, 0)],
+            vec![row(8, 0), row(8, 0), row(8, DELETED)],
+            vec![tombstone],
+        ] {
+            for before in [None, Some(row(3, 0)), Some(row(8, 0))] {
+                let (mut copied, mut single) = (RowBuffer::new(), RowBuffer::new());
+                for buffer in [&mut copied, &mut single] {
+                    before.iter().for_each(|row| buffer.push(RowId(1), row));
+                }
+                let entries: Vec<u8> = rows.iter().rev().flatten().copied().collect();
+                let mut copy = copied.copy(&entries, rows.len());
+                let mut end = entries.len();
+                for (row, id) in rows.iter().zip(2..) {
+                    end -= row.len();
+                    copy.push(RowId(id), end);
+                    if row[0] & DELETED == 0 {
+                        single.push(RowId(id), row);
+                    }
+                }
+                assert!(copy.finish());
+                assert_eq!((copied.len(), copied.uniform), (single.len(), single.uniform));
+                for i in 0..single.len() {
+                    assert_eq!((copied.row_id(i), copied.raw(i)), (single.row_id(i), single.raw(i)));
+                }
+                copied.push(RowId(99), &rows[0]);
+                copied.truncate(single.len());
+                assert_eq!(copied.len(), single.len());
+            }
+        }
+        let mut external = row(9, 0);
+        external[HEADER + 2 * 8 + 1] |= 0x40;
+        let mut buffer = RowBuffer::new();
+        buffer.push(RowId(1), &row(9, 0));
+        let before = buffer.bytes.len();
+        let mut copy = buffer.copy(&external, 1);
+        copy.push(RowId(2), 0);
+        assert!(!copy.finish());
+        assert_eq!((buffer.len(), buffer.bytes.len()), (1, before));
     }
 
     #[test]
