@@ -61,6 +61,8 @@ impl Binder<'_> {
         if !keys.is_empty() {
             bound.rel = Rel::Sort { input: Box::new(bound.rel), keys: keys.clone() };
         }
+        // LIMIT and OFFSET see no columns.
+        self.scope().items.clear();
         let counts = self.row_counts(tail)?;
         bound.rel = self.limit(bound.rel, tail, counts, keys)?;
         Ok(bound)
