@@ -121,6 +121,85 @@ async fn explain_shows_parameters_by_value_and_subqueries_by_name() {
     }
 }
 
+/// A plan that is kept counts a parameter as an average one; an execution knows its value.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_road_and_the_index_are_those_for_the_values_of_parameters() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "create table t (id int primary key, k int, v int);
+             insert into t select g, g, g % 10 from generate_series(1, 60000) g;
+             create index on t (k);
+             analyze;
+             prepare above (int) as select v, count(*) from t where k > $1 group by v order by v;
+             prepare among (int[]) as select count(*) from t where v = any ($1)",
+        )
+        .await
+        .unwrap();
+    for (text, is_vector) in [
+        ("execute above (100)", true),
+        ("execute above (59990)", false),
+        ("execute above (null)", false),
+        ("execute above (100)", true),
+        ("execute among ('{1,2,3}')", true),
+    ] {
+        for explain in ["explain (costs off)", "explain (analyze, costs off)"] {
+            let plan = lines(&client, &format!("{explain} {text}")).await;
+            assert_eq!(plan[0].starts_with("Road: vector (reads 60"), is_vector, "{explain} {text}: {plan:#?}");
+            assert_eq!(plan.iter().any(|line| line.contains("Index")), !is_vector, "{plan:#?}");
+        }
+    }
+    let above = client.prepare("select v, count(*) from t where k > $1 group by v order by v").await.unwrap();
+    for (value, rows, first) in [(Some(0), 10, 6000), (Some(59_995), 5, 1), (None, 0, 0), (Some(30_000), 10, 3000)] {
+        let found = client.query(&above, &[&value]).await.unwrap();
+        assert_eq!(found.len(), rows, "{value:?}");
+        assert!(found.iter().all(|row| row.get::<_, i64>(1) == first), "{value:?}");
+    }
+    for (value, count) in [(59_998, "2"), (1, "59999"), (59_000, "1000")] {
+        assert_eq!(lines(&client, &format!("select count(*) from t where k > {value}")).await, [count]);
+    }
+}
+
+/// Estimates of joins may be worth nothing; what keys and groups say of their size is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_gather_what_cannot_have_more_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client
+        .batch_execute(
+            "create table orders (id int primary key, customer int);
+             insert into orders select g, g % 1500 from generate_series(1, 15000) g;
+             create table lines (order_id int references orders, quantity int);
+             insert into lines select g / 4 + 1, g % 50 from generate_series(0, 59999) g;
+             analyze",
+        )
+        .await
+        .unwrap();
+    let scans = async |text: &str| {
+        let plan = lines(&client, &format!("explain (costs off) {text}")).await;
+        let scans: Vec<_> = plan
+            .iter()
+            .filter_map(|line| line.trim_start().strip_prefix("Scan on ")?.split(' ').next().map(str::to_owned))
+            .collect();
+        (scans, plan)
+    };
+    // Large orders, by groups of their lines: the groups are gathered, then the few orders, and the lines are read for these.
+    let (found, plan) = scans(
+        "select o.customer, sum(quantity) from orders o join lines l on l.order_id = o.id
+         where o.id in (select order_id from lines group by order_id having sum(quantity) > 150) group by o.customer",
+    )
+    .await;
+    assert_eq!(found, ["lines", "orders", "lines"], "{plan:#?}");
+    // Lines of one order lie together, but orders have four on the average: nothing is gained by asking of each order once.
+    let (found, plan) =
+        scans("select count(*) from orders o where exists (select from lines l where l.order_id = o.id)").await;
+    assert_eq!(found.len(), 2, "{plan:#?}");
+    assert_eq!(plan.iter().filter(|line| line.contains("AggregateExec")).count(), 2, "{plan:#?}");
+}
+
 /// Every row of `a` passes, of which one in two hundred was expected, and finds ten partners.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relation_that_proves_far_larger_than_thought_begins_again_on_the_vector_road() {

@@ -1,8 +1,8 @@
 //! How many rows: what ANALYZE has found, applied to conditions, by PostgreSQL's rules (`selfuncs.c`).
 //!
 //! Columns without statistics have PostgreSQL's defaults: 200 distinct values, a third of the rows within an open range, a
-//! two-hundredth within a closed one. A value that is not known when the plan is made (a parameter, a column of another
-//! table) counts as an average one: plans are kept for all values.
+//! two-hundredth within a closed one. A value that is not known when the plan is made (a column of another table, a parameter
+//! where the plan is kept for all values) counts as an average one.
 
 use super::columns::{ColumnSet, for_rels, free_columns, source, used_by};
 use super::physical::conjuncts;
@@ -61,6 +61,8 @@ pub struct Estimator {
     correlated: HashSet<CteId>,
     /// The rows of WITH parts.
     parts: HashMap<CteId, f64>,
+    /// The parameters' values, where the plan is for these.
+    values: Arc<[Datum]>,
 }
 
 /// One column of a table with what is known of it.
@@ -111,10 +113,14 @@ impl Sizes for Estimator {
 }
 
 impl Estimator {
-    /// Of a statement whose scans already know their tables' rows.
-    pub(super) fn new(statement: &mut Statement, statistics: HashMap<Oid, Arc<TableStatistics>>) -> Estimator {
+    /// Of a statement whose scans already know their tables' rows; `values`: of its parameters, as far as they are known.
+    pub(super) fn new(
+        statement: &mut Statement,
+        statistics: HashMap<Oid, Arc<TableStatistics>>,
+        values: Arc<[Datum]>,
+    ) -> Estimator {
         let definitions = statement.index_definitions.clone();
-        let mut estimator = Estimator { definitions, statistics, ..Estimator::default() };
+        let mut estimator = Estimator { definitions, statistics, values, ..Estimator::default() };
         for cte in &statement.ctes {
             let correlated = match &cte.body {
                 CteBody::Query(rel) => estimator.hangs_on_outer(rel),
@@ -209,6 +215,15 @@ impl Estimator {
         None
     }
 
+    /// The value that an expression is known to have.
+    fn value<'e>(&'e self, expr: &'e Expr) -> Option<&'e Datum> {
+        match &expr.kind {
+            ExprKind::Const(value) => Some(value),
+            ExprKind::Param(number) => self.values.get(*number),
+            _ => None,
+        }
+    }
+
     /// Distinct values of an expression over `rows` rows.
     pub(super) fn distinct(&self, expr: &Expr, rows: f64) -> f64 {
         let distinct = match self.known(expr) {
@@ -269,8 +284,11 @@ impl Estimator {
 
     fn selectivity_of(&self, condition: &Expr) -> f64 {
         match &condition.kind {
-            ExprKind::Const(Datum::Bool(true)) => 1.0,
-            ExprKind::Const(_) => 0.0,
+            ExprKind::Const(_) | ExprKind::Param(_) => match self.value(condition) {
+                Some(Datum::Bool(true)) => 1.0,
+                Some(_) => 0.0,
+                None => 0.5,
+            },
             ExprKind::And(parts) => self.all(&parts.iter().collect::<Vec<_>>()),
             ExprKind::Or(parts) => parts.iter().fold(0.0, |sum: f64, part| {
                 let part = self.selectivity(part);
@@ -324,14 +342,8 @@ impl Estimator {
             (Some(left), Some(right)) => {
                 (1.0 - left.nulls()) * (1.0 - right.nulls()) / left.distinct().max(right.distinct()).max(1.0)
             }
-            (Some(known), None) => match &right.kind {
-                ExprKind::Const(value) => known.equal(value),
-                _ => known.average(),
-            },
-            (None, Some(known)) => match &left.kind {
-                ExprKind::Const(value) => known.equal(value),
-                _ => known.average(),
-            },
+            (Some(known), None) => self.value(right).map_or_else(|| known.average(), |value| known.equal(value)),
+            (None, Some(known)) => self.value(left).map_or_else(|| known.average(), |value| known.equal(value)),
             (None, None) => CLOSED_RANGE,
         }
     }
@@ -343,8 +355,9 @@ impl Estimator {
                 let nulls = self.known(operand).map_or(0.0, |known| known.nulls());
                 (1.0 - nulls - self.equal(operand, value)).max(0.0)
             }
-            _ => match (self.known(operand), &value.kind) {
-                (Some(known), ExprKind::Const(value)) => known.below(op, value).unwrap_or(OPEN_RANGE),
+            _ => match (self.known(operand), self.value(value)) {
+                (_, Some(value)) if value.is_null() => 0.0,
+                (Some(known), Some(value)) => known.below(op, value).unwrap_or(OPEN_RANGE),
                 _ => OPEN_RANGE,
             },
         }
@@ -352,11 +365,11 @@ impl Estimator {
 
     fn any(&self, left: &Expr, array: &Expr, all: bool, op: Option<RowOp>) -> f64 {
         let known = self.known(left);
-        let items: Vec<f64> = match (&array.kind, &known) {
-            (ExprKind::Const(Datum::Array(array)), Some(known)) => array.items.iter().map(|v| known.equal(v)).collect(),
-            (ExprKind::Const(Datum::Array(array)), None) => vec![CLOSED_RANGE; array.items.len()],
-            (ExprKind::Const(_), _) => return 0.0,
-            (ExprKind::ArrayOf { items, .. }, _) => items.iter().map(|item| self.equal(left, item)).collect(),
+        let items: Vec<f64> = match (self.value(array), &known, &array.kind) {
+            (Some(Datum::Array(array)), Some(known), _) => array.items.iter().map(|v| known.equal(v)).collect(),
+            (Some(Datum::Array(array)), None, _) => vec![CLOSED_RANGE; array.items.len()],
+            (Some(_), ..) => return 0.0,
+            (None, _, ExprKind::ArrayOf { items, .. }) => items.iter().map(|item| self.equal(left, item)).collect(),
             _ => vec![known.map_or(CLOSED_RANGE, |known| known.average()); ARRAY_ITEMS as usize],
         };
         match (op, all) {
@@ -368,7 +381,7 @@ impl Estimator {
 
     /// LIKE and its like: the range of the fixed part, and a little for the rest.
     fn matching(&self, left: &Expr, kind: prefix::Kind, pattern: &Expr) -> f64 {
-        let ExprKind::Const(Datum::Text(pattern)) = &pattern.kind else { return MATCH };
+        let Some(Datum::Text(pattern)) = self.value(pattern) else { return MATCH };
         let found = prefix::of(kind, pattern);
         let Some(known) = self.known(left).filter(|known| known.statistics.is_some()) else { return MATCH };
         if found.exact {

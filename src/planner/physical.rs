@@ -22,7 +22,7 @@ use crate::sql::columns::for_parts;
 use crate::sql::tree::{
     self, Call, ColumnId, CteBody, Expr, ExprKind, FrameBound, Rel, Root, SortKey, Statement, Subquery, SubqueryKind,
 };
-use crate::types::{Type, oid};
+use crate::types::{Datum, Type, oid};
 use lightning_storage::ObjectId;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,11 +59,18 @@ pub fn size_now(relation: &Relation, image: &Image, transaction: &lightning_stor
 
 /// Plans with `facts` telling what is known of tables.
 pub fn plan_sized(statement: &Statement, facts: &dyn Fn(&Relation) -> Option<Facts>) -> Result<Plan> {
-    plan_on(statement, RoadChoice::Row, facts)
+    plan_on(statement, RoadChoice::Row, &[], facts)
 }
 
-/// Plans with `facts` telling what is known of tables, for the road that is chosen.
-pub fn plan_on(statement: &Statement, road: RoadChoice, facts: &dyn Fn(&Relation) -> Option<Facts>) -> Result<Plan> {
+/// Plans with `facts` telling what is known of tables, for the road that is chosen. Where `values` has a parameter's value, the plan is
+/// the best for that one, though right for all: without, it counts as an average one.
+pub fn plan_on(
+    statement: &Statement,
+    road: RoadChoice,
+    values: &[Datum],
+    facts: &dyn Fn(&Relation) -> Option<Facts>,
+) -> Result<Plan> {
+    let bound = statement;
     // Trees may be as deep as the parser lets them: the passes below recurse over them.
     stacker::maybe_grow(8 << 20, 64 << 20, || {
         let mut statement = statement.clone();
@@ -76,9 +83,13 @@ pub fn plan_on(statement: &Statement, road: RoadChoice, facts: &dyn Fn(&Relation
                 statistics.extend(facts.statistics.map(|found| (relation.oid, found)));
             }
         });
-        let estimator = Arc::new(Estimator::new(&mut statement, statistics));
+        let estimator = Arc::new(Estimator::new(&mut statement, statistics, values.into()));
         let statement = super::rewrite::statement(statement, &estimator);
-        Planner { road, ..Planner::new(&statement, &estimator) }.statement()
+        let mut plan = Planner { road, ..Planner::new(&statement, &estimator) }.statement()?;
+        if values.is_empty() && !plan.params.is_empty() && plan.row_reason.is_none() {
+            plan.bound = Some(Arc::new(bound.clone()));
+        }
+        Ok(plan)
     })
 }
 
@@ -274,6 +285,7 @@ impl<'a> Planner<'a> {
             root,
             kind,
             row_reason,
+            bound: None,
             repeats: is_stable && !self.has_roads && !statement.ctes.iter().any(is_volatile),
             output: statement.output.clone(),
             params: statement.params.clone(),

@@ -439,6 +439,7 @@ impl Session {
     /// Begins an execution: transaction, plan, table locks, snapshot.
     pub(super) async fn start(&mut self, prepared: &Prepared, params: Arc<[Datum]>) -> Result<Execution> {
         let (plan, ctx) = self.locked_plan(prepared).await?;
+        let plan = self.plan_for(plan, &params)?;
         Execution::start(plan, params, ctx)
     }
 

@@ -287,7 +287,7 @@ impl Session {
             let mut binder = crate::sql::bind::Binder::new(&ctx, &prepared.text);
             binder.no_params = prepared.simple;
             let bound = binder.statement(statement)?;
-            let plan = planner::physical::plan_on(&bound, road, &|relation| {
+            let plan = planner::physical::plan_on(&bound, road, &[], &|relation| {
                 let transaction = self.transaction.lock();
                 planner::physical::facts_now(relation, &image, transaction.as_ref()?)
             })?;
@@ -305,6 +305,21 @@ impl Session {
         let cached = Cached { plan: plan_kept, image_version, settings_version, basis, sizes, uses: 0, shareable };
         *prepared.cached.lock() = Some(cached);
         Ok(plan)
+    }
+
+    /// The plan for one execution. Where a part of it reads so much that it begins on the vector road, planning costs nothing beside
+    /// it: access paths, order of joins and road are those for the parameters' values.
+    pub(super) fn plan_for(&mut self, plan: Arc<Plan>, values: &[Datum]) -> Result<Arc<Plan>> {
+        let Some(bound) = plan.bound.as_ref().filter(|_| !values.is_empty()) else { return Ok(plan) };
+        let image = self.image()?;
+        let road = self.settings.lock().parsed().road;
+        self.watched(|| {
+            let plan = planner::physical::plan_on(bound, road, values, &|relation| {
+                let transaction = self.transaction.lock();
+                planner::physical::facts_now(relation, &image, transaction.as_ref()?)
+            })?;
+            Ok(Arc::new(plan))
+        })
     }
 
     /// Whether what a plan depends on is as it was, though the catalog has changed.

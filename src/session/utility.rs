@@ -548,6 +548,7 @@ impl Session {
             explain_lines(execution.plan(), options, Some(execution.measured()), surroundings, json)
         } else {
             let plan = self.plan(&prepared)?;
+            let plan = self.plan_for(plan, &params)?;
             options.planning = summary.then(|| began.elapsed());
             let image = self.image()?;
             let ctx = self.statement_context(&image, &self.call_context(&image))?;

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::executor::functions::Function;
 use crate::sql::tree::{
     AggregateCall, ColumnId, CteId, Expr, FrameExclude, FrameUnit, JoinKind, LockStrength, LockWait, OutputColumn, Rel,
-    RelationLock, SetOpKind,
+    RelationLock, SetOpKind, Statement,
 };
 use crate::types::{Oid, Type};
 use lightning_storage::{ColumnNo, ObjectId};
@@ -65,6 +65,8 @@ pub struct Plan {
     /// Run again at the same snapshot, it gives the same rows in the same order: it has no volatile function, and no relation
     /// that may run on the vector road.
     pub repeats: bool,
+    /// What it is a plan of, if another one may be better for the values of its parameters: a part of it begins on the vector road.
+    pub bound: Option<Arc<Statement>>,
 }
 
 /// Why a plan begins on the row road.
@@ -878,6 +880,7 @@ impl Plan {
             scanned_rows: 0.0,
             row_reason: Some(RowReason::Few),
             repeats: true,
+            bound: None,
             failure: None,
         }
     }

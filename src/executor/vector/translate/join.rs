@@ -118,12 +118,16 @@ impl Translator<'_> {
 
     /// The smaller one. What is joined already has been put to the left by whoever ordered the joins, and its estimate is worth
     /// less than a table's: against it only what is far smaller is gathered, for a table that is read afterwards is read for the
-    /// keys that were met alone. What cannot have as many rows as a table, its estimate may be worth nothing, is gathered before it.
+    /// keys that were met alone. Where keys and groups say how many rows a join can give at most, it counts as between that and its
+    /// estimate.
     fn build(&self, left: &Rel, right: &Rel) -> Build {
         let rows = self.sizes.rows(left);
         let least = match (is_table(left), is_table(right)) {
             (true, true) => self.sizes.rows(right),
-            (true, false) => (self.sizes.rows(right) * UNSURE).min(self.sizes.most_rows(right)),
+            (true, false) => {
+                let rows = self.sizes.rows(right);
+                (rows * UNSURE).min((rows * self.sizes.most_rows(right)).sqrt())
+            }
             (false, _) => self.sizes.rows(right) * UNSURE,
         };
         if least < rows { Build::Right } else { Build::Left }
