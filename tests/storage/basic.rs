@@ -643,6 +643,19 @@ fn a_scan_gives_what_reads_by_id_give() {
         assert_eq!(outcome.unwrap(), WriteOutcome::Done);
     }
     delete(&mut open, &(3..2 * ROWS).step_by(26).collect::<Vec<_>>());
+    // Rows that a snapshot does not see cost a scan nothing.
+    let mut filling = begin(&engine);
+    let s = filling.snapshot();
+    for id in 0..20_000 {
+        filling.insert(&s, table, &[Value::Int64(id), Value::Bytes(&[b'z'; 100]), Value::Null, Value::Null]).unwrap();
+    }
+    drop(s);
+    let mut rows = RowBuffer::new();
+    let unseen = RowId(2 * ROWS + 1)..old.row_id_bound(table);
+    assert_eq!(old.scan(&seen, table, unseen, 8192, &mut rows).unwrap(), None);
+    assert!(rows.is_empty() && rows.bytes() < 100_000, "{} bytes", rows.bytes());
+    filling.rollback();
+
     let own = open.snapshot();
     for (t, s) in [(&old, &seen), (&open, &own)] {
         let mut one = RowBuffer::new();

@@ -84,8 +84,8 @@ impl Transaction {
         Ok(Newest::Row(Stamp(stamp)))
     }
 
-    /// Appends up to `max_rows` visible rows of `range` in row id order, fewer when a page is missing; where to go on, `None`
-    /// at the end.
+    /// Appends up to `max_rows` visible rows of `range` in row id order, fewer when a page is missing or the next leaf has more than
+    /// there is still room for; where to go on, `None` at the end.
     ///
     /// # Errors
     /// `NotFound`: no such table; `SnapshotTooOld`; `Wait`, for a page: nothing is appended.
@@ -121,7 +121,7 @@ impl Transaction {
         let table = self.shared.table(table)?;
         rows.set_table(&table.def());
         let full = rows.len() + max_rows;
-        // Until a leaf has been met with values in overflow pages.
+        // Until a leaf has been met whose rows have to be taken one by one.
         let mut whole = true;
         while *next < end {
             if rows.len() >= full {
@@ -203,14 +203,15 @@ impl Transaction {
     }
 
     /// Appends what the snapshot sees of a leaf. What the leaf holds is copied at once: memory gives one long piece much faster than
-    /// row after row, each where no prefetcher expects it. `false`: a row has values in overflow pages, and nothing is appended.
+    /// row after row, each where no prefetcher expects it. `false`: a row has values in overflow pages, or few are seen, and nothing is
+    /// appended.
     fn push_leaf(&self, s: &Snapshot, table: &Table, leaf: &node::Bytes, rows: &mut RowBuffer) -> bool {
         let entries = node::entries(leaf);
         let mut copy = rows.copy(&leaf[entries.clone()], node::count(leaf));
         let mut neighbours = Neighbours::default();
         for (row, image) in node::rows(leaf, 0) {
             if neighbours.are_settled(row, |last| table.is_settled(&self.shared.versions, last)) {
-                copy.push(row_id(row), image.start - entries.start);
+                copy.push(row_id(row), image.start - entries.start..image.end - entries.start);
             } else {
                 self.see(s, table, row, &leaf[image], |image| copy.push_other(row_id(row), image));
             }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub(crate) const DELETED: u8 = 1;
 const WIDE: u8 = 2;
 const HEADER: usize = 3;
+/// Bytes copied for one of a row beyond which rows are copied one by one.
+const SPARSE: usize = 4;
 /// The flag of an external value in eight ends side by side.
 const EXTERNAL: u128 = 0x4000_4000_4000_4000_4000_4000_4000_4000;
 
@@ -419,7 +421,7 @@ impl RowBuffer {
         self.bytes.extend_from_slice(entries);
         self.copied = self.bytes.len();
         let form = form_of(self.uniform.filter(|_| before > 0));
-        EntriesCopy { buffer: self, rows: before, bytes, form, flags: 0 }
+        EntriesCopy { buffer: self, rows: before, bytes, taken: 0, form, flags: 0 }
     }
 
     pub(crate) fn raw(&self, i: usize) -> &[u8] {
@@ -450,6 +452,8 @@ pub(crate) struct EntriesCopy<'a> {
     /// What the buffer held before: rows, and bytes, where the copy begins.
     rows: usize,
     bytes: usize,
+    /// Bytes of rows in the copy.
+    taken: usize,
     /// Flags and number of columns of the rows so far if they are alike, else those of no row.
     form: u32,
     /// Of all rows: [`Cells::ends`].
@@ -462,10 +466,11 @@ fn form_of(uniform: Option<usize>) -> u32 {
 }
 
 impl EntriesCopy<'_> {
-    /// Appends the row that lies at `at` in the entries, unless it is deleted.
+    /// Appends the row that lies at `place` in the entries, unless it is deleted.
     #[inline]
-    pub(crate) fn push(&mut self, row: RowId, at: usize) {
-        let start = self.bytes + at;
+    pub(crate) fn push(&mut self, row: RowId, place: Range<usize>) {
+        let start = self.bytes + place.start;
+        self.taken += place.len();
         let cells = Cells::new(&self.buffer.bytes[start..]);
         let form = u32::from(cells.bytes[0]) | (cells.count as u32) << 8;
         if form == self.form {
@@ -484,10 +489,14 @@ impl EntriesCopy<'_> {
         self.buffer.push(row, bytes);
     }
 
-    /// `false`: a row has an external value, and the buffer holds what it held before.
+    /// `false`: a row has an external value, or rows take so little of the copy that it is not worth its room; the buffer holds
+    /// what it held before.
     pub(crate) fn finish(self) -> bool {
-        let whole = self.flags & EXTERNAL == 0;
-        if !whole {
+        let copied = self.buffer.copied - self.bytes;
+        let whole = self.flags & EXTERNAL == 0 && self.taken * SPARSE >= copied;
+        if whole {
+            self.buffer.copied = self.buffer.bytes.len();
+        } else {
             self.buffer.rows.truncate(self.rows);
             self.buffer.bytes.truncate(self.bytes);
             self.buffer.copied = self.bytes;
@@ -594,7 +603,6 @@ mod tests {
             vec![tombstone.clone(), row(3, 0), row(3, DELETED), row(3, 0)],
             vec![row(12, 0), tombstone.clone(), row(3, 0), tombstone.clone(), row(12, 0), row(0, 0)],
             vec![row(8, 0), row(8, 0), row(8, DELETED)],
-            vec![tombstone],
         ] {
             for before in [None, Some(row(3, 0)), Some(row(8, 0))] {
                 let (mut copied, mut single) = (RowBuffer::new(), RowBuffer::new());
@@ -606,7 +614,7 @@ mod tests {
                 let mut end = entries.len();
                 for (row, id) in rows.iter().zip(2..) {
                     end -= row.len();
-                    copy.push(RowId(id), end);
+                    copy.push(RowId(id), end..end + row.len());
                     if row[0] & DELETED == 0 {
                         single.push(RowId(id), row);
                     }
@@ -627,7 +635,13 @@ mod tests {
         buffer.push(RowId(1), &row(9, 0));
         let before = buffer.bytes.len();
         let mut copy = buffer.copy(&external, 1);
-        copy.push(RowId(2), 0);
+        copy.push(RowId(2), 0..external.len());
+        assert!(!copy.finish());
+        assert_eq!((buffer.len(), buffer.bytes.len()), (1, before));
+        // Few of the bytes are rows that are seen.
+        let mut copy = buffer.copy(&[row(9, 0), vec![0; 1000]].concat(), 1);
+        copy.push(RowId(2), 0..row(9, 0).len());
+        copy.push_other(RowId(3), &row(9, 0));
         assert!(!copy.finish());
         assert_eq!((buffer.len(), buffer.bytes.len()), (1, before));
     }
