@@ -575,12 +575,12 @@ fn flatten(known: &Pass<'_>, rel: Rel, parts: &mut Vec<Part>, conditions: &mut V
             let of_left = produced(&left);
             let first = parts.len();
             flatten(known, *left, parts, conditions);
+            // Of a semi join's right side nobody sees more than whether there are rows.
+            let right = if kind == JoinKind::Left { *right } else { unprojected(*right, &ons) };
             let (to_right, on): (Vec<_>, Vec<_>) = ons.into_iter().partition(|condition| {
                 let names = used(condition);
                 !names.intersects(&of_left) && names.intersects(&of_right)
             });
-            // Of a semi join's right side nobody sees more than whether there are rows.
-            let right = if kind == JoinKind::Left { *right } else { unprojected(*right, &on) };
             let outer = Some(Outer { kind, on, scope: first..parts.len() });
             parts.push(Part { rel: push(known, right, to_right), outer });
         }
