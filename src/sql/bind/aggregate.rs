@@ -370,6 +370,10 @@ impl Binder<'_> {
             numbered.push((column, key));
         }
         let declared = numbered.len();
+        self.scope().common_keys = grouping_sets.as_ref().map(|sets: &Vec<Vec<usize>>| {
+            let common = |at: &usize| sets.iter().all(|set| set.contains(at));
+            (0..declared).filter(common).filter_map(|at| plain_column(&numbered[at].1)).collect()
+        });
         let grouping_columns = self.grouping_positions(&groupings, &numbered);
         let own: ColumnSet = aggregates
             .iter()
@@ -410,7 +414,7 @@ impl Binder<'_> {
             let message = "aggregate functions are not allowed in a recursive query's recursive term";
             return Err(Error::new(SqlState::InvalidRecursion, message).at(self.position(aggregate.span)));
         }
-        // Columns that follow from a primary key among the keys are keys of every set.
+        // Columns that follow from a primary key, whose columns are keys of every set, are too.
         let grouping_sets = grouping_sets.map(|mut sets| {
             sets.iter_mut().for_each(|set| set.extend(declared..keys.len()));
             sets
@@ -607,7 +611,8 @@ impl Binder<'_> {
             relation.constraints.iter().any(|constraint| match &constraint.kind {
                 ConstraintKind::PrimaryKey { columns, .. } if !constraint.deferrable => columns.iter().all(|number| {
                     let of = |c: &&super::scope::ScopeColumn| c.origin == Some((relation.oid, *number));
-                    item.columns.iter().find(of).is_some_and(|c| is_key(c.column, keys))
+                    let in_all = |column| scope.common_keys.as_ref().is_none_or(|common| common.contains(column));
+                    item.columns.iter().find(of).is_some_and(|c| is_key(c.column, keys) && in_all(c.column))
                 }),
                 _ => false,
             })
@@ -707,6 +712,13 @@ impl Above<'_, '_> {
         self.binder.note_same(key, &value);
         self.keys.push((key, value));
         key
+    }
+}
+
+fn plain_column(key: &Expr) -> Option<ColumnId> {
+    match key.kind {
+        ExprKind::Column(column) => Some(column),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::Binder;
 use crate::catalog::image::{Body, Relation, RelationKind};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::ast::ObjectName;
+use crate::sql::columns::ColumnSet;
 use crate::sql::tree::{AggregateCall, ColumnId, CteId, Expr, ExprKind, ScanColumn, SortKey, WindowCall};
 use crate::types::{Oid, Type, oid};
 use std::sync::Arc;
@@ -258,6 +259,8 @@ pub(crate) struct Scope {
     pub references: Vec<Reference>,
     /// Its FROM clause reads a recursive part's last round.
     pub reads_working: bool,
+    /// With grouping sets: the columns that are keys of every one.
+    pub common_keys: Option<ColumnSet>,
 }
 
 /// A WITH name in sight.
@@ -300,6 +303,7 @@ impl Scope {
     pub(crate) fn new(serial: u32) -> Scope {
         Scope {
             serial,
+            common_keys: None,
             clause: Clause::Select,
             items: Vec::new(),
             all_items: Vec::new(),
