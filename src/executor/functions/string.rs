@@ -188,12 +188,12 @@ fn replace(text: &str, from: &str, to: &str) -> String {
 }
 
 fn overlay(text: &str, with: &str, start: i32, len: Option<i32>) -> Result<String> {
-    let len = i64::from(len.unwrap_or_else(|| with.chars().count() as i32));
-    let start = i64::from(start);
     if start <= 0 {
         return Err(Error::new(SqlState::SubstringError, "negative substring length not allowed"));
     }
-    Ok([substring(text, 1, Some(start - 1))?, with, substring(text, start + len, None)?].concat())
+    let len = len.unwrap_or_else(|| with.chars().count() as i32);
+    let after = start.checked_add(len).ok_or_else(|| crate::types::numeric::out_of_range("integer"))?;
+    Ok([substring(text, 1, Some(i64::from(start) - 1))?, with, substring(text, after.into(), None)?].concat())
 }
 
 /// `quote_ident`: quoted unless it is a plain lower-case identifier that is no keyword.
