@@ -36,6 +36,8 @@ const UNKNOWN: f64 = 1.0 / 3.0;
 const FUNCTION_ROWS: f64 = 100.0;
 /// How many times as many rows as its seed a recursive part is thought to have.
 const RECURSION_ROUNDS: f64 = 10.0;
+/// Items of a known array that are looked at.
+const ITEMS_MAX: usize = 100;
 /// Items of an array that is not known.
 const ARRAY_ITEMS: f64 = 10.0;
 
@@ -304,7 +306,10 @@ impl Estimator {
                 if known.statistics.is_some() { known.equal(&truth) } else { 0.5 }
             }),
             ExprKind::IsDistinct { left, right, negated, .. } => {
-                let equal = self.equal(left, right);
+                let equal = match (self.known(left), self.value(right)) {
+                    (Some(known), Some(Datum::Null)) => known.nulls_or(CLOSED_RANGE),
+                    _ => self.equal(left, right),
+                };
                 if *negated { equal } else { 1.0 - equal }
             }
             ExprKind::ArrayComparison { left, array, all, compare } => {
@@ -349,6 +354,9 @@ impl Estimator {
     }
 
     fn comparison(&self, operand: &Expr, op: RowOp, value: &Expr) -> f64 {
+        if matches!(self.value(value), Some(Datum::Null)) {
+            return 0.0;
+        }
         match op {
             RowOp::Eq => self.equal(operand, value),
             RowOp::Ne => {
@@ -356,7 +364,6 @@ impl Estimator {
                 (1.0 - nulls - self.equal(operand, value)).max(0.0)
             }
             _ => match (self.known(operand), self.value(value)) {
-                (_, Some(value)) if value.is_null() => 0.0,
                 (Some(known), Some(value)) => known.below(op, value).unwrap_or(OPEN_RANGE),
                 _ => OPEN_RANGE,
             },
@@ -366,7 +373,12 @@ impl Estimator {
     fn any(&self, left: &Expr, array: &Expr, all: bool, op: Option<RowOp>) -> f64 {
         let known = self.known(left);
         let items: Vec<f64> = match (self.value(array), &known, &array.kind) {
-            (Some(Datum::Array(array)), Some(known), _) => array.items.iter().map(|v| known.equal(v)).collect(),
+            (Some(Datum::Array(array)), Some(known), _) => {
+                // Some of very many stand for all.
+                let step = array.items.len().div_ceil(ITEMS_MAX).max(1);
+                let every = array.items.iter().step_by(step);
+                every.map(|item| known.equal(item) * step as f64).collect()
+            }
             (Some(Datum::Array(array)), None, _) => vec![CLOSED_RANGE; array.items.len()],
             (Some(_), ..) => return 0.0,
             (None, _, ExprKind::ArrayOf { items, .. }) => items.iter().map(|item| self.equal(left, item)).collect(),
@@ -595,7 +607,9 @@ fn place(histogram: &[Datum], value: &Datum) -> Option<f64> {
     }
     let (low, high) = (&histogram[below - 1], &histogram[below]);
     let within = match (number(low), number(high), number(value)) {
-        (Some(low), Some(high), Some(value)) if high > low => ((value - low) / (high - low)).clamp(0.0, 1.0),
+        (Some(low), Some(high), Some(value)) if high > low && (high - low).is_finite() && value.is_finite() => {
+            ((value - low) / (high - low)).clamp(0.0, 1.0)
+        }
         _ => 0.5,
     };
     Some((below as f64 - 1.0 + within) / buckets)

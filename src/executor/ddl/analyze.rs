@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// Rows sampled per unit of default_statistics_target.
 const ROWS_PER_TARGET: usize = 300;
+/// The part of a sample that is drawn before it, to see how many of the row ids are taken.
+const PROBE: usize = 10;
 /// Rows read from storage at a time.
 const ROWS_AT_A_TIME: usize = 1024;
 /// Row ids per row beyond which rows are not looked for by random ids.
@@ -202,27 +204,22 @@ impl DdlContext<'_> {
     /// itself: rows that lie together are alike (the lines of an order), and runs of them would say that values repeat.
     fn sample(&self, table: ObjectId, columns: &[Attribute], limit: usize) -> Result<Sample> {
         let mut sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
-        let (bound, rows) = self.with(|tx| Ok((tx.row_id_bound(table).0, tx.row_estimate(table))))?;
-        let ids = bound - 1;
+        let ids = self.with(|tx| Ok(tx.row_id_bound(table)))?.0 - 1;
+        let mut total = 0.0;
         if ids > limit as u64 {
-            let density = (rows as f64 / ids as f64).clamp(1.0 / SPARSE, 1.0);
-            let mut places: Vec<u64> =
-                (0..(limit as f64 / density) as usize).map(|_| rand::random_range(1..bound)).collect();
-            places.sort_unstable();
-            places.dedup();
-            let mut found = RowBuffer::new();
-            for part in places.chunks(ROWS_AT_A_TIME) {
-                found.clear();
-                self.with(|tx| {
-                    let snapshot = tx.snapshot();
-                    part.iter().try_for_each(|id| tx.get(&snapshot, table, RowId(*id), &mut found).map(|_| ()))
-                })?;
-                sample.take(&found, columns)?;
-            }
-            sample.total = (sample.rows as f64 / places.len() as f64 * ids as f64).round();
+            let mut found = 0;
+            let tried = self.look_up(table, ids, limit / PROBE, &mut |rows| {
+                found += rows.len();
+                Ok(())
+            })?;
+            let density = (found as f64 / tried as f64).clamp(1.0 / SPARSE, 1.0);
+            let tried =
+                self.look_up(table, ids, (limit as f64 / density) as usize, &mut |rows| sample.take(rows, columns))?;
+            sample.total = (sample.rows as f64 / tried as f64 * ids as f64).round();
             if sample.rows * SPARSE as usize >= limit {
                 return Ok(sample);
             }
+            total = sample.total;
         }
         // Few of the row ids are taken: those who are, in turn.
         sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
@@ -230,6 +227,7 @@ impl DdlContext<'_> {
         while let Some(from) = next
             && (sample.rows < limit || ids <= limit as u64)
         {
+            crate::interrupt::check()?;
             found.clear();
             next = self.with(|tx| {
                 let snapshot = tx.snapshot();
@@ -237,8 +235,32 @@ impl DdlContext<'_> {
             })?;
             sample.take(&found, columns)?;
         }
-        sample.total = next.map_or(0.0, |_| rows as f64).max(sample.rows as f64);
+        sample.total = next.map_or(0.0, |_| total).max(sample.rows as f64);
         Ok(sample)
+    }
+
+    /// Gives `each` the rows that have one of `count` random ids out of so many, in their order; how many different ids they were.
+    fn look_up(
+        &self,
+        table: ObjectId,
+        ids: u64,
+        count: usize,
+        each: &mut dyn FnMut(&RowBuffer) -> Result<()>,
+    ) -> Result<usize> {
+        let mut places: Vec<u64> = (0..count.max(1)).map(|_| rand::random_range(1..=ids)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut found = RowBuffer::new();
+        for part in places.chunks(ROWS_AT_A_TIME) {
+            crate::interrupt::check()?;
+            found.clear();
+            self.with(|tx| {
+                let snapshot = tx.snapshot();
+                part.iter().try_for_each(|id| tx.get(&snapshot, table, RowId(*id), &mut found).map(|_| ()))
+            })?;
+            each(&found)?;
+        }
+        Ok(places.len())
     }
 
     /// One column's statistics.
