@@ -147,7 +147,7 @@ async fn the_road_and_the_index_are_those_for_the_values_of_parameters() {
     ] {
         for explain in ["explain (costs off)", "explain (analyze, costs off)"] {
             let plan = lines(&client, &format!("{explain} {text}")).await;
-            assert_eq!(plan[0].starts_with("Road: vector (reads 60"), is_vector, "{explain} {text}: {plan:#?}");
+            assert_eq!(plan[0].starts_with("Road: vector (reads "), is_vector, "{explain} {text}: {plan:#?}");
             assert_eq!(plan.iter().any(|line| line.contains("Index")), !is_vector, "{plan:#?}");
         }
     }

@@ -41,8 +41,7 @@ impl Generator<'_> {
             order.push(format!("{name}{direction}"));
             exact &= KINDS[*ty].image;
         }
-        let firsts =
-            names.iter().zip(types).filter(|(_, ty)| !KINDS[**ty].image).map(|(name, _)| format!("{name}::text"));
+        let firsts = names.iter().zip(types).filter(|(_, ty)| !KINDS[**ty].image).map(|(name, ty)| exactly(name, *ty));
         let ties = firsts.collect::<Vec<_>>();
         let order = [order, ties].concat().join(", ");
         let on = if exact && self.rng.one_in(5) { "distinct on (c0) " } else { "" };
@@ -174,7 +173,7 @@ impl Generator<'_> {
             // Peers come of an order by something else first, when frames are by groups.
         } else {
             order.extend(
-                columns.iter().filter(|column| !KINDS[column.ty].image).map(|column| format!("{}::text", column.text)),
+                columns.iter().filter(|column| !KINDS[column.ty].image).map(|column| exactly(&column.text, column.ty)),
             );
         }
         let windows = Some(order.join(if self.rng.one_in(2) { ", " } else { " desc, " }));
@@ -416,4 +415,10 @@ pub(crate) fn table_columns(alias: &str) -> Vec<Column> {
     columns
         .map(|(name, _, ty)| Column { text: format!("{alias}.{name}"), ty: named(ty).expect("a known type") })
         .collect()
+}
+
+/// What tells values apart that are equal though they look different; text loses the blanks of a character.
+fn exactly(column: &str, ty: Ty) -> String {
+    let length = if KINDS[ty].name == "character" { format!(", octet_length({column})") } else { String::new() };
+    format!("{column}::text{length}")
 }
