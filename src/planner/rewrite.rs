@@ -4,7 +4,7 @@
 //! A condition with a volatile function stays where it was written. Among conditions on one place, those that cannot raise
 //! an error come first, so that they guard the others.
 
-use super::columns::{self, ColumnSet, is_volatile, produced_in, used_by};
+use super::columns::{self, ColumnSet, is_volatile, plain_column, produced_in, used_by};
 use super::disjunction;
 use super::estimate::Estimator;
 use super::order::{self, Outer, Part};
@@ -359,13 +359,6 @@ fn push_inner(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
             }
             filtered(rel, conditions)
         }
-    }
-}
-
-pub(super) fn plain_column(expr: &Expr) -> Option<ColumnId> {
-    match expr.kind {
-        ExprKind::Column(column) => Some(column),
-        _ => None,
     }
 }
 

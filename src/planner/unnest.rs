@@ -18,9 +18,10 @@
 //! anyway, and `= ANY` is hashed.
 
 use super::columns::{
-    self, ColumnSet, for_exprs, for_rels, for_subqueries, free_columns, is_sorted, is_volatile, rel_is_volatile,
+    self, ColumnSet, for_exprs, for_rels, for_subqueries, free_columns, is_sorted, is_volatile, plain_column,
+    rel_is_volatile,
 };
-use super::rewrite::{LIMITED_ROWS, Pass, all_of, filtered, nothing, plain_column, produced, split, substitute, used};
+use super::rewrite::{LIMITED_ROWS, Pass, all_of, filtered, nothing, produced, split, substitute, used};
 use crate::catalog::builtin;
 use crate::catalog::image::Relation;
 use crate::executor::functions::{Function, aggregate};

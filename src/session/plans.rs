@@ -314,7 +314,8 @@ impl Session {
         let Some(statement) = &prepared.statement else { return };
         let Some((plan, image_version, basis, sizes)) = prepared.shareable() else { return };
         // A guess: syntax tree and plan take some hundred bytes for each of their nodes.
-        let bytes = 4096 + lookup.key.len() + 16 * prepared.text.len() + 1024 * plan.nodes as usize;
+        let trees = 1 + usize::from(plan.bound.is_some());
+        let bytes = 4096 + lookup.key.len() + 16 * prepared.text.len() + 1024 * trees * plan.nodes as usize;
         self.server.plans.put(
             &lookup.key,
             Kept {

@@ -12,7 +12,7 @@ use crate::executor::{Execution, Plan};
 use crate::planner;
 use crate::sql::ast::{self, Parsed};
 use crate::sql::parse::template::Hole;
-use crate::sql::tree::OutputColumn;
+use crate::sql::tree::{OutputColumn, Statement};
 use crate::types::text_io::TextContext;
 use crate::types::{Datum, Oid, Type, binary_io, oid, text_io};
 use crate::wire::backend::{self, Field};
@@ -281,17 +281,13 @@ impl Session {
         };
         let ctx = self.bind_context(&image, &call, declared);
         let names_read = self.host.names_read.load(Ordering::Relaxed);
-        let road = self.settings.lock().parsed().road;
         // Constants are folded on the way.
         let (bound, plan) = self.watched(|| {
             let mut binder = crate::sql::bind::Binder::new(&ctx, &prepared.text);
             binder.no_params = prepared.simple;
             let bound = binder.statement(statement)?;
-            let plan = planner::physical::plan_on(&bound, road, &[], &|relation| {
-                let transaction = self.transaction.lock();
-                planner::physical::facts_now(relation, &image, transaction.as_ref()?)
-            })?;
-            Ok((bound, Arc::new(plan)))
+            let plan = self.plan_bound(&bound, &[], &image)?;
+            Ok((bound, plan))
         })?;
         if !prepared.output.is_empty() && !same_shape(&prepared.output, &plan.output) {
             return Err(Error::new(SqlState::FeatureNotSupported, "cached plan must not change result type"));
@@ -312,14 +308,16 @@ impl Session {
     pub(super) fn plan_for(&mut self, plan: Arc<Plan>, values: &[Datum]) -> Result<Arc<Plan>> {
         let Some(bound) = plan.bound.as_ref().filter(|_| !values.is_empty()) else { return Ok(plan) };
         let image = self.image()?;
+        self.watched(|| self.plan_bound(bound, values, &image))
+    }
+
+    fn plan_bound(&self, bound: &Statement, values: &[Datum], image: &Image) -> Result<Arc<Plan>> {
         let road = self.settings.lock().parsed().road;
-        self.watched(|| {
-            let plan = planner::physical::plan_on(bound, road, values, &|relation| {
-                let transaction = self.transaction.lock();
-                planner::physical::facts_now(relation, &image, transaction.as_ref()?)
-            })?;
-            Ok(Arc::new(plan))
-        })
+        let plan = planner::physical::plan_on(bound, road, values, &|relation| {
+            let transaction = self.transaction.lock();
+            planner::physical::facts_now(relation, image, transaction.as_ref()?)
+        })?;
+        Ok(Arc::new(plan))
     }
 
     /// Whether what a plan depends on is as it was, though the catalog has changed.

@@ -358,6 +358,14 @@ pub fn used_by_checks(checks: &WriteChecks, set: &mut ColumnSet) {
     checks.hidden.iter().for_each(|(_, hidden)| used_by(hidden, set));
 }
 
+/// The column that an expression plainly is.
+pub fn plain_column(expr: &Expr) -> Option<ColumnId> {
+    match expr.kind {
+        ExprKind::Column(column) => Some(column),
+        _ => None,
+    }
+}
+
 /// The source of a write, or the query itself.
 pub fn source(root: &Root) -> &Rel {
     match root {

@@ -13,7 +13,7 @@ use crate::catalog::image::ConstraintKind;
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::Function;
 use crate::sql::ast::{self, GroupItem};
-use crate::sql::columns::{ColumnSet, is_volatile, produced_in, used_by};
+use crate::sql::columns::{ColumnSet, is_volatile, plain_column, produced_in, used_by};
 use crate::sql::tree::{AggregateCall, ColumnId, CteBody, CteId, Expr, ExprKind, Rel, SortKey, Subscript};
 use crate::sql::visit;
 use crate::types::{Datum, Type, oid};
@@ -715,15 +715,8 @@ impl Above<'_, '_> {
     }
 }
 
-fn plain_column(key: &Expr) -> Option<ColumnId> {
-    match key.kind {
-        ExprKind::Column(column) => Some(column),
-        _ => None,
-    }
-}
-
 fn is_plain(key: &Expr) -> bool {
-    matches!(key.kind, ExprKind::Column(_))
+    plain_column(key).is_some()
 }
 
 fn is_column(expr: &Expr, column: ColumnId) -> bool {

@@ -135,9 +135,10 @@ impl Transaction {
                 // The next call takes the leaf whole.
                 return Ok(true);
             }
-            let all = all && count <= room;
-            whole &= !all || self.push_leaf(s, &table, &leaf, rows);
-            let (resume, external) = match all && whole {
+            let fits = all && count <= room;
+            let taken = fits && self.push_leaf(s, &table, &leaf, rows);
+            whole &= taken == fits;
+            let (resume, external) = match taken {
                 true => (node::upper_fence(&leaf).map(fence_row), false),
                 false => self.push_rows(s, &table, &leaf, at, end, full, rows),
             };
