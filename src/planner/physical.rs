@@ -137,10 +137,7 @@ impl SubqueryPlanner for Planner<'_> {
     fn subquery(&mut self, subquery: &Subquery) -> Result<Arc<SubqueryPlan>> {
         let number = self.subqueries;
         self.subqueries += 1;
-        let needed: ColumnSet = match subquery.kind {
-            SubqueryKind::Exists => ColumnSet::new(),
-            _ => subquery.columns.iter().copied().collect(),
-        };
+        let needed: ColumnSet = subquery.columns.iter().copied().collect();
         let correlated = self.depends(&subquery.rel);
         let ctes = self.correlated_ctes_in(&subquery.rel);
         let scanned = self.scanned_rows;

@@ -195,8 +195,8 @@ fn join_of(pass: &Pass<'_>, kind: JoinKind, subquery: &Subquery, input: &Rel, ro
     let outer = produced(input);
     let mut pulling = Pulling::of(pass, &subquery.rel, &outer, rows)?;
     pulling.set = true;
-    // What EXISTS's rows hold is not computed.
-    pulling.safe = matches!(subquery.kind, SubqueryKind::Quantified { .. });
+    // Where EXISTS has no columns, what its rows hold is not computed.
+    pulling.safe = !subquery.columns.is_empty();
     let right = pulling.pull(subquery.rel.clone())?;
     let mut on = pulling.on;
     if let SubqueryKind::Quantified { left, compare, .. } = &subquery.kind {
@@ -525,12 +525,7 @@ fn grouped(input: Rel, keys: Vec<Key>, own: Vec<(ColumnId, Expr)>, aggregates: V
 fn exists(pass: &Pass<'_>, subquery: &Subquery, input: &Rel, rows: f64) -> Option<(Rel, Vec<Expr>, Expr)> {
     let outer = produced(input);
     let mut pulling = Pulling::of(pass, &subquery.rel, &outer, rows)?;
-    // Order, duplicates and what the rows hold do not matter.
-    let mut rel = subquery.rel.clone();
-    while let Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Distinct { input, .. } = rel {
-        rel = *input;
-    }
-    let (rel, keys) = pulling.keyed(rel)?;
+    let (rel, keys) = pulling.keyed(subquery.rel.clone())?;
     let found = Expr { kind: ExprKind::IsNotNull(Box::new(keys.first()?.column.clone())), ty: BOOL };
     Some((grouped(rel, keys, Vec::new(), Vec::new()), pulling.on, found))
 }

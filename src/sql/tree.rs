@@ -614,7 +614,7 @@ pub struct Subquery {
 pub enum SubqueryKind {
     /// The one value; NULL for no row; 21000 for more.
     Scalar,
-    /// EXISTS
+    /// EXISTS; without columns where what its rows hold is not computed.
     Exists,
     /// ARRAY(…)
     Array,

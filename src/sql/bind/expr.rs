@@ -227,7 +227,10 @@ impl Binder<'_> {
             }
             Ast::Exists(query) => {
                 let (rel, columns) = self.query_inside(query, pos)?;
-                Ok(boolean(subquery(rel, &columns, SubqueryKind::Exists)))
+                Ok(boolean(match without_list(&rel) {
+                    Some(input) => subquery(input.clone(), &[], SubqueryKind::Exists),
+                    None => subquery(rel, &columns, SubqueryKind::Exists),
+                }))
             }
             Ast::Scalar(query) => {
                 let (rel, columns) = self.query_inside(query, pos)?;
@@ -1169,6 +1172,33 @@ fn first_target(body: &ast::SetExpr) -> Option<&ast::Target> {
 fn subquery(rel: Rel, columns: &[OutputColumn], kind: SubqueryKind) -> ExprKind {
     let columns = columns.iter().map(|column| column.column).collect();
     ExprKind::Subquery(Box::new(Subquery { rel, columns, kind }))
+}
+
+/// What EXISTS reads of a query whose select list, order and duplicates do not matter; `None`: they are computed for its
+/// first row, errors and all. The list is dropped where PostgreSQL's `simplify_EXISTS_query` drops it: not from
+/// aggregates, window and set-returning functions, HAVING, set operations, OFFSET, a LIMIT that may be 0 and row locks.
+fn without_list(rel: &Rel) -> Option<&Rel> {
+    match rel {
+        Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Distinct { input, .. } => without_list(input),
+        Rel::Limit { input, limit: Some(limit), offset: None, ties: None }
+            if matches!(limit.kind, ExprKind::Const(Datum::Int8(1..))) =>
+        {
+            without_list(input)
+        }
+        Rel::Aggregate { input, keys, sets: None, aggregates, groupings }
+            if !keys.is_empty() && aggregates.is_empty() && groupings.is_empty() =>
+        {
+            Some(input)
+        }
+        Rel::Filter { input, .. } if !matches!(**input, Rel::Aggregate { .. }) => Some(rel),
+        Rel::Scan { .. }
+        | Rel::Values { .. }
+        | Rel::Functions { .. }
+        | Rel::CteScan { .. }
+        | Rel::Working { .. }
+        | Rel::Join { .. } => Some(rel),
+        _ => None,
+    }
 }
 
 /// `expr >= low AND expr <= high`, or its negation.
