@@ -4,6 +4,15 @@ use crate::server::Server;
 use crate::support::Postgres;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+/// A server on new data, and a client of it that has run these statements.
+async fn started(statements: &str) -> (tempfile::TempDir, Server, Client) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let client = server.connect().await;
+    client.batch_execute(statements).await.unwrap();
+    (folder, server, client)
+}
+
 async fn lines(client: &Client, text: &str) -> Vec<String> {
     let messages = client.simple_query(text).await.unwrap_or_else(|error| panic!("{text}: {error:?}"));
     let row = |message: &SimpleQueryMessage| match message {
@@ -31,19 +40,18 @@ fn operator<'a>(node: &'a serde_json::Value, begins: &str) -> Option<&'a serde_j
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_says_which_road_and_why_and_what_each_operator_did() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client
-        .batch_execute(
-            "create table t (id int primary key, k int, v text);
+    let (_folder, _server, client) = started(
+        "create table t (id int primary key, k int, v text);
              insert into t select g, g % 100, md5(g::text) from generate_series(1, 30000) g;
-             create table small (id int primary key)",
-        )
-        .await
-        .unwrap();
+             create table small (id int primary key);
+             create domain amount as numeric(10, 2) check (value >= 0); create domain price as amount;
+             create table sales (id int primary key, p price);
+             insert into sales select g, g / 8.0 from generate_series(1, 30000) g",
+    )
+    .await;
     for (text, expected) in [
         ("explain select k, count(*) from t group by k", "Road: vector (reads 30"),
+        ("explain select p, sum(p * 2) from sales group by p", "Road: vector (reads 30"),
         ("explain select count(*) from t where id = 7", "Road: row (index, 1 rows)"),
         ("explain select * from t for update", "Road: row (no vector form: row locks)"),
         ("explain select count(*) from small", "Road: row (100 rows)"),
@@ -88,17 +96,12 @@ async fn explain_says_which_road_and_why_and_what_each_operator_did() {
 /// Plain EXPLAIN of what hangs on values: parameters are put in, what subqueries give has a name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_shows_parameters_by_value_and_subqueries_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client
-        .batch_execute(
-            "create table t (id int primary key, k int, n numeric(12, 2));
+    let (_folder, _server, client) = started(
+        "create table t (id int primary key, k int, n numeric(12, 2));
              insert into t select g, g % 100, g from generate_series(1, 30000) g;
              prepare p (int) as select k, count(*) from t where k > $1 and n < (select avg(n) from t) group by k",
-        )
-        .await
-        .unwrap();
+    )
+    .await;
     for (text, expected) in [
         ("execute p (5)", vec!["Scan on t where c1@0 > 5 and c2@1 < $0", "InitPlan 2 (returns $0)"]),
         (
@@ -124,20 +127,15 @@ async fn explain_shows_parameters_by_value_and_subqueries_by_name() {
 /// A plan that is kept counts a parameter as an average one; an execution knows its value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_road_and_the_index_are_those_for_the_values_of_parameters() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client
-        .batch_execute(
-            "create table t (id int primary key, k int, v int);
+    let (_folder, _server, client) = started(
+        "create table t (id int primary key, k int, v int);
              insert into t select g, g, g % 10 from generate_series(1, 60000) g;
              create index on t (k);
              analyze;
              prepare above (int) as select v, count(*) from t where k > $1 group by v order by v;
              prepare among (int[]) as select count(*) from t where v = any ($1)",
-        )
-        .await
-        .unwrap();
+    )
+    .await;
     for (text, is_vector) in [
         ("execute above (100)", true),
         ("execute above (59990)", false),
@@ -165,19 +163,14 @@ async fn the_road_and_the_index_are_those_for_the_values_of_parameters() {
 /// Estimates of joins may be worth nothing; what keys and groups say of their size is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joins_gather_what_cannot_have_more_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client
-        .batch_execute(
-            "create table orders (id int primary key, customer int);
+    let (_folder, _server, client) = started(
+        "create table orders (id int primary key, customer int);
              insert into orders select g, g % 1500 from generate_series(1, 15000) g;
              create table lines (order_id int references orders, quantity int);
              insert into lines select g / 4 + 1, g % 50 from generate_series(0, 59999) g;
              analyze",
-        )
-        .await
-        .unwrap();
+    )
+    .await;
     let scans = async |text: &str| {
         let plan = lines(&client, &format!("explain (costs off) {text}")).await;
         let scans: Vec<_> = plan
@@ -233,23 +226,37 @@ async fn a_relation_that_proves_far_larger_than_thought_begins_again_on_the_vect
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statistics_of_padded_texts_tell_how_many_rows_are_equal() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client
-        .batch_execute(
-            "create table c (id int primary key, k char(12));
+    let (_folder, _server, client) = started(
+        "create table c (id int primary key, k char(12));
              insert into c select g, case g % 4 when 0 then 'one' when 1 then 'two' else 'three' end
              from generate_series(1, 4000) g;
              analyze c",
-        )
-        .await
-        .unwrap();
+    )
+    .await;
     for (condition, rows) in [("k = 'one'", 1000), ("k in ('one', 'two  ')", 2000), ("k < 'three'", 1000)] {
         let plan = json(&client, &format!("explain (format json) select * from c where {condition}")).await;
         let expected = plan["Plan"]["Plan Rows"].as_i64().unwrap();
         assert!((rows - 100..rows + 100).contains(&expected), "{condition}: {plan}");
     }
+}
+
+/// Of the ids that rows have had, few are taken still: random ids find none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statistics_of_a_table_that_lost_most_of_its_rows_are_of_all_that_stayed() {
+    let (_folder, _server, client) = started(
+        "create table t (id int primary key);
+         insert into t select generate_series(1, 200000);
+         delete from t where id % 400 <> 0;
+         set default_statistics_target = 1;
+         analyze t",
+    )
+    .await;
+    assert_eq!(lines(&client, "select reltuples from pg_class where relname = 't'").await, ["500"]);
+    // The sample is 300 rows of the 500: were they the first ones, it would end at 120000.
+    let ends = "select histogram_bounds::text::int[] from pg_stats where tablename = 't'";
+    let ends =
+        lines(&client, &format!("select (h)[1] < 20000, (h)[cardinality(h)] > 180000 from ({ends}) s (h)")).await;
+    assert_eq!(ends, ["t|t"]);
 }
 
 /// Queries with parts that have no form on the vector road, or that are windows; of more rows than one batch on each way.
@@ -290,16 +297,11 @@ const MIXED: [&str; 26] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn windows_and_parts_of_rows_answer_alike_on_both_roads() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client
-        .batch_execute(
-            "create table t (id int primary key, k int, v text, n numeric(10, 2), f float8);
+    let (_folder, _server, client) = started(
+        "create table t (id int primary key, k int, v text, n numeric(10, 2), f float8);
              insert into t select g, g % 100, md5(g::text), g / 3.0, g / 7.0 from generate_series(1, 40000) g",
-        )
-        .await
-        .unwrap();
+    )
+    .await;
     for query in MIXED {
         client.batch_execute("set lightning.road = row").await.unwrap();
         let mut by_rows = lines(&client, query).await;
@@ -355,10 +357,7 @@ const RULED: &str = "create table t (id int primary key, k int, v text, d int, f
 /// What the logical rules that are on do with a query: lines of the plan, in this order, that are not there without the rule.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rules_that_are_on_do_their_work() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client.batch_execute(&format!("{RULED}; set lightning.road = vector")).await.unwrap();
+    let (_folder, _server, client) = started(&format!("{RULED}; set lightning.road = vector")).await;
     for (rule, query, expected) in [
         (
             "count(DISTINCT x) by two groupings",
@@ -402,10 +401,7 @@ async fn without_the_rules_that_are_off_answers_are_postgresqls() {
     let url = format!("postgresql://postgres@127.0.0.1:{}/postgres", postgres.port);
     let (oracle, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
-    let client = server.connect().await;
-    client.batch_execute(&format!("{RULED}; set lightning.road = vector")).await.unwrap();
+    let (_folder, _server, client) = started(&format!("{RULED}; set lightning.road = vector")).await;
     oracle.batch_execute(RULED).await.unwrap();
     for query in [
         // SimplifyExpressions: a CASE computes what it comes to, and a comparison with NULL is no comparison.

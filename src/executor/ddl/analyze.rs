@@ -36,8 +36,16 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(&mut self, rows: &RowBuffer, columns: &[Attribute]) -> Result<()> {
+    fn new(columns: &[Attribute]) -> Sample {
+        Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 }
+    }
+
+    /// Takes each row with a chance.
+    fn take(&mut self, rows: &RowBuffer, columns: &[Attribute], chance: f64) -> Result<()> {
         for i in 0..rows.len() {
+            if chance < 1.0 && !rand::random_bool(chance) {
+                continue;
+            }
             let row = rows.row(i);
             for (attribute, values) in columns.iter().zip(&mut self.columns) {
                 values.push(match row.get(ColumnNo(attribute.storage)) {
@@ -45,8 +53,8 @@ impl Sample {
                     cell => physical::from_value(cell, attribute.ty)?,
                 });
             }
+            self.rows += 1;
         }
-        self.rows += rows.len();
         Ok(())
     }
 }
@@ -200,12 +208,13 @@ impl DdlContext<'_> {
         Ok(())
     }
 
-    /// About `limit` rows: all of a small table, of a large one those that have one of as many random row ids. Each is drawn by
-    /// itself: rows that lie together are alike (the lines of an order), and runs of them would say that values repeat.
+    /// About `limit` rows: all of a small table, of a large one those that have one of as many random row ids, or, where few ids
+    /// are taken, each row with the same chance. Rows are drawn one by one: those that lie together are alike (the lines of an
+    /// order), and runs of them would say that values repeat.
     fn sample(&self, table: ObjectId, columns: &[Attribute], limit: usize) -> Result<Sample> {
-        let mut sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
+        let mut sample = Sample::new(columns);
         let ids = self.with(|tx| Ok(tx.row_id_bound(table)))?.0 - 1;
-        let mut total = 0.0;
+        let mut chance = 1.0;
         if ids > limit as u64 {
             let mut found = 0;
             let tried = self.look_up(table, ids, limit / PROBE, &mut |rows| {
@@ -213,30 +222,38 @@ impl DdlContext<'_> {
                 Ok(())
             })?;
             let density = (found as f64 / tried as f64).clamp(1.0 / SPARSE, 1.0);
-            let tried =
-                self.look_up(table, ids, (limit as f64 / density) as usize, &mut |rows| sample.take(rows, columns))?;
+            let tried = self
+                .look_up(table, ids, (limit as f64 / density) as usize, &mut |rows| sample.take(rows, columns, 1.0))?;
             sample.total = (sample.rows as f64 / tried as f64 * ids as f64).round();
             if sample.rows * SPARSE as usize >= limit {
                 return Ok(sample);
             }
-            total = sample.total;
+            let mut rows = 0;
+            self.read_all(table, &mut |found| {
+                rows += found.len();
+                Ok(())
+            })?;
+            sample = Sample { total: rows as f64, ..Sample::new(columns) };
+            chance = limit as f64 / rows.max(limit) as f64;
         }
-        // Few of the row ids are taken: those who are, in turn.
-        sample = Sample { columns: columns.iter().map(|_| Vec::new()).collect(), rows: 0, total: 0.0 };
+        self.read_all(table, &mut |rows| sample.take(rows, columns, chance))?;
+        sample.total = sample.total.max(sample.rows as f64);
+        Ok(sample)
+    }
+
+    /// Gives `each` all rows, some at a time.
+    fn read_all(&self, table: ObjectId, each: &mut dyn FnMut(&RowBuffer) -> Result<()>) -> Result<()> {
         let (mut next, mut found) = (Some(RowId(1)), RowBuffer::new());
-        while let Some(from) = next
-            && (sample.rows < limit || ids <= limit as u64)
-        {
+        while let Some(from) = next {
             crate::interrupt::check()?;
             found.clear();
             next = self.with(|tx| {
                 let snapshot = tx.snapshot();
                 tx.scan(&snapshot, table, from..RowId(u64::MAX), ROWS_AT_A_TIME, &mut found)
             })?;
-            sample.take(&found, columns)?;
+            each(&found)?;
         }
-        sample.total = next.map_or(0.0, |_| total).max(sample.rows as f64);
-        Ok(sample)
+        Ok(())
     }
 
     /// Gives `each` the rows that have one of `count` random ids out of so many, in their order; how many different ids they were.
