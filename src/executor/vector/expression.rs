@@ -169,10 +169,10 @@ impl Translator<'_> {
             ExprKind::Relabel(arg) => {
                 let arg = self.expr(arg)?;
                 // A numeric's scale and a char's blanks are in the form, whatever the type forgets.
-                if matches!(expr.ty.oid, oid::NUMERIC | oid::BPCHAR) && arg.form.oid() == expr.ty.oid {
+                let form = Form::of(expr.ty);
+                if matches!(form.oid(), oid::NUMERIC | oid::BPCHAR) && arg.form.oid() == form.oid() {
                     return Ok(arg);
                 }
-                let form = Form::Stored(expr.ty);
                 if arg.form.reads_as(form) { Ok(Translated { expr: arg.expr, form }) } else { self.row(expr) }
             }
             ExprKind::ArrayComparison { left, array, all, compare } => {
@@ -383,8 +383,8 @@ impl Translator<'_> {
             "int2_numeric" => (DataType::Int64, form::scaled(5, 0)),
             "int4_numeric" => (DataType::Int64, form::scaled(10, 0)),
             "int8_numeric" if !self.streaming => (Form::Decimal(0).arrow(), Form::Decimal(0)),
-            "i2toi4" => (DataType::Int32, Form::Stored(expr.ty)),
-            "int28" | "int48" => (DataType::Int64, Form::Stored(expr.ty)),
+            "i2toi4" => (DataType::Int32, Form::of(expr.ty)),
+            "int28" | "int48" => (DataType::Int64, Form::of(expr.ty)),
             _ => return self.row(expr),
         };
         let arg = self.expr(arg)?;
@@ -457,15 +457,15 @@ impl Translator<'_> {
                 format!("row_expression({})", found.join(", "))
             }
         };
-        let form = Form::Stored(expr.ty);
+        let form = Form::of(expr.ty);
         Some(Translated { expr: call(Unknown::new(name, form), Vec::new()), form })
     }
 
     fn constant(&self, expr: &Expr) -> Result<Translated, Refused> {
         let value = self.evaluate(expr)?;
-        let form = match &value {
-            Datum::Numeric(number) if expr.ty.oid == oid::NUMERIC => number_form(number),
-            _ => Form::Stored(expr.ty),
+        let form = match (&value, Form::of(expr.ty)) {
+            (Datum::Numeric(number), form) if form.oid() == oid::NUMERIC => number_form(number),
+            (_, form) => form,
         };
         match form.literal(&value).map_err(Refused::from)? {
             Some(value) => Ok(Translated { expr: literal(value), form }),
@@ -487,7 +487,7 @@ impl Translator<'_> {
             args.push(translated.expr);
             inputs.push((column.0, translated.form));
         }
-        let form = Form::Stored(expr.ty);
+        let form = Form::of(expr.ty);
         if args.is_empty() {
             return Err(Refused::because("an expression of no columns"));
         }

@@ -22,7 +22,7 @@ pub(crate) const DECIMAL_DIGITS: u8 = 38;
 /// A column's physical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Form {
-    /// The stored form of the type; the modifier tells a scaled numeric from a wide one.
+    /// The stored form of a type that is no domain; the modifier tells a scaled numeric from a wide one.
     Stored(Type),
     /// numeric as an i128 with this many digits after the point.
     Decimal(u8),
@@ -37,6 +37,19 @@ pub(crate) fn scaled(digits: u8, scale: u8) -> Form {
 pub(crate) const WIDE: Form = Form::Stored(Type::new(oid::NUMERIC));
 
 impl Form {
+    /// The stored form of a SQL type; a domain's is that of the type below it.
+    pub(crate) fn of(ty: Type) -> Form {
+        Form::Stored(shape::base(ty))
+    }
+
+    /// The form of what a function computes: a numeric may have any scale.
+    pub(crate) fn of_result(ty: Type) -> Form {
+        match Form::of(ty) {
+            form if form.oid() == oid::NUMERIC => WIDE,
+            form => form,
+        }
+    }
+
     /// The SQL type's oid.
     pub(crate) fn oid(self) -> Oid {
         match self {
@@ -111,7 +124,7 @@ impl Form {
                 && other.oid() != oid::BPCHAR
     }
 
-    /// Whether values of a type can lie in an array: row values cannot, nor arrays of them; domains' values stay on the row road.
+    /// Whether values of a type can lie in an array: row values cannot, nor arrays of them or of domains.
     pub(crate) fn holds(ty: Type) -> bool {
         let scalar = |ty: Oid| {
             matches!(
@@ -141,7 +154,8 @@ impl Form {
             ) || crate::types::physical::is_oid(ty)
                 || shape::is_enum(ty)
         };
-        scalar(ty.oid) || oid::element_of(ty.oid).is_some_and(scalar)
+        let ty = shape::base(ty).oid;
+        scalar(ty) || oid::element_of(ty).is_some_and(scalar)
     }
 
     /// The value at `row`.

@@ -188,7 +188,7 @@ pub(super) struct Rows {
 impl Rows {
     /// A leaf that nothing feeds: for EXPLAIN.
     pub(super) fn unconnected(plan: &RowSource, types: &[Type]) -> Rows {
-        let form = |column: &ColumnId| (*column, Form::Stored(types[column.0 as usize]));
+        let form = |column: &ColumnId| (*column, Form::of(types[column.0 as usize]));
         let columns: Vec<_> = plan.columns.iter().map(form).collect();
         let schema = schema(columns.iter().map(|(column, form)| (super::expression::name(*column), *form)));
         Rows {

@@ -9,7 +9,7 @@
 
 use super::aggregate::{One, States};
 use super::error::external;
-use super::form::{Form, WIDE, Writer};
+use super::form::{Form, Writer};
 use crate::error::Error;
 use crate::executor::StatementContext;
 use crate::executor::functions::Accumulator as RowAccumulator;
@@ -74,7 +74,7 @@ impl RowAggregate {
         };
         let order = call.order.iter().map(|key| SortOrder { descending: key.descending, nulls_first: key.nulls_first });
         let feed = Feed { order: order.collect(), distinct: call.distinct, ordered_set };
-        let result = if call.ty.oid == oid::NUMERIC { WIDE } else { Form::Stored(call.ty) };
+        let result = Form::of_result(call.ty);
         if !Form::holds(call.ty) {
             return None;
         }
@@ -103,7 +103,7 @@ impl RowAggregate {
 pub(crate) fn hangs_on_order(call: &AggregateCall) -> bool {
     match call.name {
         // Sorted by the argument alone, rows that tie are the same.
-        "array_agg" if call.distinct && call.order.is_empty() => !Form::Stored(call.args[0].ty).is_ordered(),
+        "array_agg" if call.distinct && call.order.is_empty() => !Form::of(call.args[0].ty).is_ordered(),
         name => !sums_exactly(name, call.args.first().map_or(oid::UNKNOWN, |arg| arg.ty.oid)),
     }
 }

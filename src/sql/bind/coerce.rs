@@ -139,9 +139,9 @@ pub(in crate::sql) fn can_coerce(from: Oid, to: Oid, why: Coercion) -> bool {
     match to {
         oid::ANYELEMENT | oid::ANYCOMPATIBLE => return true,
         oid::ANYARRAY | oid::ANYCOMPATIBLEARRAY => {
-            return from == oid::ANYARRAY || builtin::element_of(from).is_some();
+            return from == oid::ANYARRAY || builtin::element_of(base_type(from)).is_some();
         }
-        oid::ANYNONARRAY | oid::ANYCOMPATIBLENONARRAY => return builtin::element_of(from).is_none(),
+        oid::ANYNONARRAY | oid::ANYCOMPATIBLENONARRAY => return builtin::element_of(base_type(from)).is_none(),
         oid::ANYENUM => return shape::is_enum(from),
         _ if is_polymorphic(to) => return false,
         oid::RECORD if is_composite(from) => return true,

@@ -87,13 +87,14 @@ fn consistent(given: &[Oid], declared: &[Oid]) -> bool {
         *slot = ty;
         fits
     };
-    for (want, have) in declared.iter().zip(given) {
-        let have = base_type(*have);
+    for (want, given) in declared.iter().zip(given) {
+        // A domain is an element as it is, an array as what it is over.
+        let have = base_type(*given);
         if have == oid::UNKNOWN {
             continue;
         }
         let fits = match *want {
-            oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => agree(&mut element, have),
+            oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM => agree(&mut element, *given),
             oid::ANYARRAY => agree(&mut array, have),
             oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => common(&mut compatible, have),
             oid::ANYCOMPATIBLEARRAY => match builtin::element_of(have) {
@@ -311,7 +312,7 @@ impl Binder<'_> {
         let mut any_compatible = false;
         let mismatch = |message: String| Error::new(SqlState::DatatypeMismatch, message);
         for (want, have) in declared.iter().zip(given) {
-            let have = base_type(*have);
+            let (have, base) = (*have, base_type(*have));
             match *want {
                 oid::ANYELEMENT | oid::ANYNONARRAY | oid::ANYENUM if have != oid::UNKNOWN => {
                     if element != Oid::NONE && element != have {
@@ -325,13 +326,13 @@ impl Binder<'_> {
                     }
                     element = have;
                 }
-                oid::ANYARRAY if have != oid::UNKNOWN => {
-                    if array != Oid::NONE && array != have {
+                oid::ANYARRAY if base != oid::UNKNOWN => {
+                    if array != Oid::NONE && array != base {
                         return Err(mismatch("arguments declared \"anyarray\" are not all alike".to_owned()).detail(
-                            format!("{} versus {}", self.type_name(Type::new(array)), self.type_name(Type::new(have))),
+                            format!("{} versus {}", self.type_name(Type::new(array)), self.type_name(Type::new(base))),
                         ));
                     }
-                    array = have;
+                    array = base;
                 }
                 oid::ANYCOMPATIBLE | oid::ANYCOMPATIBLENONARRAY => {
                     any_compatible = true;
@@ -339,7 +340,7 @@ impl Binder<'_> {
                 }
                 oid::ANYCOMPATIBLEARRAY => {
                     any_compatible = true;
-                    compatible.push(builtin::element_of(have).unwrap_or(oid::UNKNOWN));
+                    compatible.push(builtin::element_of(base).unwrap_or(oid::UNKNOWN));
                 }
                 _ => {}
             }

@@ -86,7 +86,7 @@ impl Translator<'_> {
         for arg in &call.args {
             args.push(guarded(self.expr(arg)?, can_raise(arg)));
         }
-        let ty = Form::Stored(call.ty);
+        let ty = Form::of(call.ty);
         let own = |function: Arc<AggregateUDF>, arg: DfExpr, form: Form| {
             Ok((call_of(function, vec![arg], false, filter.clone()), form))
         };

@@ -194,7 +194,7 @@ impl<'a> Translator<'a> {
             let (source, form) = match what {
                 ScanColumn::Attribute(number) => {
                     let attribute = &relation.attributes[*number as usize - 1];
-                    (Source::Stored(ColumnNo(attribute.storage)), Form::Stored(attribute.ty))
+                    (Source::Stored(ColumnNo(attribute.storage)), Form::of(attribute.ty))
                 }
                 ScanColumn::RowId => (Source::RowId, Form::Stored(Type::new(oid::INT8))),
                 _ => return Err(Refused::because("a system column")),

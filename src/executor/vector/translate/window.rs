@@ -1,7 +1,7 @@
 //! Window functions.
 
 use super::super::expression::{Translated, can_raise, is_constant, name};
-use super::super::form::{Form, WIDE};
+use super::super::form::Form;
 use super::super::whole::sums_exactly;
 use super::super::window::{RowWindow, Spec};
 use super::{Refused, Result, Translator};
@@ -133,7 +133,7 @@ impl Translator<'_> {
             order: order
                 .first()
                 .map(|first| SortOrder { descending: first.descending, nulls_first: first.nulls_first }),
-            result: if call.ty.oid == oid::NUMERIC { WIDE } else { Form::Stored(call.ty) },
+            result: Form::of_result(call.ty),
             ctx: self.ctx.clone(),
         };
         Ok((RowWindow::new(spec), args))
@@ -163,7 +163,7 @@ impl Computed {
 fn is_exact(call: &WindowCall) -> bool {
     let first = call.args.first().map_or(Type::new(oid::UNKNOWN), |arg| arg.ty);
     match call.name {
-        "min" | "max" => Form::Stored(first).is_ordered(),
+        "min" | "max" => Form::of(first).is_ordered(),
         name => sums_exactly(name, first.oid),
     }
 }
