@@ -2,6 +2,8 @@
 //!
 //! Updates that could meet their own unique values in the order of the rows on disk are made for one row or for constraints
 //! that are checked at the end, because that order is each server's own affair; so is which of several rows joined wins.
+//! Once rows may have moved on disk (PostgreSQL writes a new version behind the others), what hangs on their order is made
+//! for one row too: which foreign key of several finds its row still there, which number a row draws.
 
 use super::tree::{Tree, row};
 use super::{Answer, Class, Report, Rng, Road, Verdict, World, judge, only_different, shown, simple};
@@ -46,6 +48,8 @@ fn tables(rng: &mut Rng) -> Vec<String> {
 
 struct Writer<'a> {
     rng: &'a mut Rng,
+    /// Rows may have moved on disk.
+    moved: bool,
 }
 
 impl Writer<'_> {
@@ -105,6 +109,11 @@ impl Writer<'_> {
         ])
     }
 
+    /// A condition on rows whose order matters.
+    fn ordered_condition(&mut self) -> Tree {
+        if self.moved { row!("id = ", self.id()) } else { self.condition() }
+    }
+
     fn insert(&mut self) -> Tree {
         let rows = (0..self.rng.below(3) + 1)
             .map(|_| row!("(", self.id(), ", ", self.k(), ", ", self.t(), ", ", self.n(), ")"))
@@ -144,6 +153,7 @@ impl Writer<'_> {
                 ]);
                 let filter =
                     self.pick(&["", " where a.k > 5", " where excluded.n is null", " where a.t <> excluded.t"]);
+                self.moved = true;
                 row!(" do update set ", set, Tree::maybe(filter))
             };
             conflict = row!(" on conflict", target, action);
@@ -152,6 +162,7 @@ impl Writer<'_> {
     }
 
     fn update(&mut self) -> Tree {
+        self.moved = true;
         match self.rng.below(5) {
             0 => row!("update a set id = ", self.id(), " where id = ", self.id(), self.returning("a")),
             1 => row!(
@@ -182,7 +193,7 @@ impl Writer<'_> {
             7 => match self.rng.below(3) {
                 0 => row!("delete from a using c where c.a = a.id and c.id = ", self.id()),
                 1 => row!("delete from c where a = ", self.id(), self.returning("c")),
-                _ => row!("delete from a where ", self.condition(), self.returning("a")),
+                _ => row!("delete from a where ", self.ordered_condition(), self.returning("a")),
             },
             8 => {
                 let identity = self.pick(&["", " overriding system value", " overriding user value"]);
@@ -203,8 +214,12 @@ impl Writer<'_> {
 
     fn write_plain(&mut self) -> Tree {
         match self.rng.below(3) {
-            0 => row!("delete from a where ", self.condition(), " returning id, t"),
-            1 => row!("update a set n = n * 2 where ", self.condition(), " returning id, t"),
+            0 => row!("delete from a where ", self.ordered_condition(), " returning id, t"),
+            1 => {
+                let filter = self.ordered_condition();
+                self.moved = true;
+                row!("update a set n = n * 2 where ", filter, " returning id, t")
+            }
             _ => row!(
                 "insert into a values (",
                 self.id(),
@@ -262,7 +277,7 @@ pub(super) async fn scripts(world: &mut World, report: &mut Report, seed: u64, c
         let mut rng = Rng(n.wrapping_mul(0x9e6c_63d0_876a_68ee));
         let setup = tables(&mut rng);
         let length = rng.below(12) + 4;
-        let mut writer = Writer { rng: &mut rng };
+        let mut writer = Writer { rng: &mut rng, moved: false };
         let mut tree = Tree::list((0..length).map(|_| writer.statement()).collect(), ";\n", 1);
         report.statements += length;
         let (_, mut ours, theirs, verdict) = script(world, &setup, &tree).await;
