@@ -24,6 +24,9 @@
 //!    written later, and the last thing written is proven by nothing. A checkpoint, so a clean stop too, names its position
 //!    in the superblock, which lies elsewhere.
 //! 3. After a failed sync nothing is appended until restart (Rebello et al., ATC 2020).
+//! 4. Opening empties the block in which it begins to append. A torn flush may have left sectors there that, with some of the
+//!    next flush's in the place of others, are the older block whole: transactions that a recovery has not found would be
+//!    back after the next one.
 
 mod reader;
 #[cfg(test)]
@@ -114,7 +117,8 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Opens the log to append behind `tail` as `incarnation`, which must be durably recorded already.
+    /// Opens the log to append behind `tail` as `incarnation`, which must be durably recorded already. What recovery has read
+    /// is durable afterwards, and the block behind it empty (rule 4).
     ///
     /// # Errors
     /// [`Error::Full`] when there is no room for the first file.
@@ -143,6 +147,10 @@ impl Log {
             idle: Mutex::new(Vec::new()),
         };
         log.allocate_up_to(start + 1)?;
+        log.segment(start / SEGMENT_BYTES)?.write_at(&[0; BLOCK_BYTES], start % SEGMENT_BYTES)?;
+        let segments = log.segments.lock();
+        segments.files.range(..=start / SEGMENT_BYTES).try_for_each(|(_, file)| file.sync())?;
+        drop(segments);
         Ok(log)
     }
 

@@ -168,3 +168,31 @@ fn a_block_of_a_flush_that_did_not_happen_is_no_part_of_a_later_log() {
     assert!(read_since(0) > end, "there is such a block");
     assert_eq!(found, 1);
 }
+
+/// A torn flush leaves its first sector before what a recycled file holds, the next one loses just its first: together they
+/// are the older block.
+#[test]
+fn a_torn_block_is_not_made_whole_by_the_next_flush() {
+    let torn = |io: &SimIo, log: &Log, kept: fn(usize) -> bool| {
+        io.record();
+        log.step().unwrap();
+        let mut sector = 0;
+        io.recorded().last().expect("before the sync").crash(|| {
+            sector += 1;
+            kept(sector - 1)
+        })
+    };
+    let io = SimIo::new();
+    let log = Log::open(Arc::new(io.clone()), 1, Position(0)).unwrap();
+    let file = io.open(&segment_name(0)).unwrap();
+    file.write_at(&[7; 100], 2000).unwrap();
+    file.sync().unwrap();
+    append(&log, b"old");
+    let after = torn(&io, &log, |sector| sector == 0);
+    let (read, tail) = records(&after, Position(0)).unwrap();
+    assert!(read.is_empty());
+    let log = Log::open(Arc::new(after.clone()), 2, tail.end).unwrap();
+    append(&log, b"new");
+    let after = torn(&after, &log, |sector| sector > 0);
+    assert!(records(&after, Position(0)).unwrap().0.is_empty(), "transactions are back that were not there");
+}
