@@ -102,6 +102,10 @@ impl Binder<'_> {
                     args.push(super::coerce::constant(Datum::Oid(ty), oid::OID));
                 }
                 if let Some(body) = sql_body(function) {
+                    // A constant NULL ends it before its body takes its place.
+                    if function.strict && args.iter().any(is_null) {
+                        return Ok(Expr { kind: ExprKind::Const(Datum::Null), ty });
+                    }
                     return self.inline(body, args, ty, pos);
                 }
                 Ok(Expr { kind: ExprKind::Call(Call { function, args }), ty })
@@ -393,6 +397,10 @@ impl Binder<'_> {
     }
 }
 
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Const(Datum::Null))
+}
+
 /// Bodies of pg_catalog's functions in SQL that share their name with an internal function they call.
 pub(super) fn sql_body(function: &'static Function) -> Option<&'static str> {
     Some(match (function.name, function.args) {
@@ -404,6 +412,7 @@ pub(super) fn sql_body(function: &'static Function) -> Option<&'static str> {
             | "interval_pl_timestamptz" | "interval_pl_timetz" | "timedate_pl" | "timetzdate_pl",
             _,
         ) => "$2 + $1",
+        ("date_part", [oid::TEXT, oid::DATE]) => "pg_catalog.date_part($1, cast($2 as timestamp))",
         ("quote_literal", [oid::ANYELEMENT]) => "pg_catalog.quote_literal($1::text)",
         ("quote_nullable", [oid::ANYELEMENT]) => "pg_catalog.quote_nullable($1::text)",
         ("pg_relation_size", [oid::REGCLASS]) => "pg_catalog.pg_relation_size($1, 'main')",

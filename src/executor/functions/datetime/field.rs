@@ -1,6 +1,6 @@
 //! Parts of a value: extract (numeric) and date_part (float8), date_trunc, date_bin.
 
-use super::{civil_to_utc, date_to_timestamp, out_of_range, timestamp_out_of_range};
+use super::{civil_to_utc, out_of_range, timestamp_out_of_range};
 use crate::error::{Error, Result, SqlState};
 use crate::executor::functions::CallContext;
 use crate::executor::functions::macros::strict;
@@ -343,11 +343,6 @@ fn interval_part(_: &CallContext, unit: &str, span: Interval) -> Result<Datum> {
     interval_parts(unit, span).map(Part::float)
 }
 
-/// date_part(text, date): the date is taken as a timestamp.
-fn date_part(_: &CallContext, unit: &str, date: i32) -> Result<Datum> {
-    timestamp_parts(unit, date_to_timestamp(date)?, None).map(Part::float)
-}
-
 /// Sets everything below the unit to its first value. `None`: no unit to cut to.
 fn truncate(unit: Unit, civil: Civil) -> Option<Civil> {
     let day = Civil { hour: 0, minute: 0, second: 0, micros: 0, ..civil };
@@ -496,7 +491,6 @@ strict! {
     time_part: (Text, Time) -> Any;
     timetz_part: (Text, TimeTz) -> Any;
     interval_part: (Text, Interval) -> Any;
-    date_part: (Text, Date) -> Any;
     timestamp_trunc: (Text, Timestamp) -> Timestamp;
     timestamptz_trunc: (Text, TimestampTz) -> TimestampTz;
     timestamptz_trunc_zone: (Text, TimestampTz, Text) -> TimestampTz;
