@@ -6,8 +6,8 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
 use std::fmt;
 
-/// An assumption about the data did not hold (a numeric is NaN or has more than 38 digits): the statement begins again on the
-/// row road, which has none.
+/// An assumption about the data did not hold (a numeric is NaN or has more than 38 digits), or about a plan: the statement
+/// begins again on the row road, which has none.
 #[derive(Debug)]
 pub(crate) struct BrokenAssumption;
 
@@ -44,6 +44,17 @@ pub(crate) fn external(error: Error) -> DataFusionError {
 /// Into DataFusion.
 pub(crate) fn broken() -> DataFusionError {
     DataFusionError::External(Box::new(BrokenAssumption))
+}
+
+/// A statement that DataFusion finds no plan for, or whose plan its own checks refuse, begins again on the row road.
+pub(crate) fn unplanned(error: DataFusionError) -> DataFusionError {
+    match failure(&error) {
+        Failure::Error(own) if own.code() == SqlState::InternalError => {
+            tracing::warn!("the vector road has no plan: {error}");
+            broken()
+        }
+        _ => error,
+    }
 }
 
 /// Out of DataFusion: our own errors as they were; short memory and full temporary files go to the row road, which may need

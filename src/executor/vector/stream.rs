@@ -4,7 +4,7 @@
 //! operator that takes them never blocks: where there is no batch yet it runs those parts of the relation that are rows
 //! ([`super::rows`]), and where they have nothing to do either it answers with a wait, as any operator does.
 
-use super::error::{Failure, failure};
+use super::error::{Failure, failure, unplanned};
 use super::files::Files;
 use super::form::Form;
 use super::measure::{Operator, Run};
@@ -327,7 +327,7 @@ async fn produce(
     sender: &mpsc::Sender<std::result::Result<RecordBatch, Failure>>,
     bell: &Bell,
 ) -> std::result::Result<(), DataFusionError> {
-    let (plan, task) = physical(logical, ctx).await?;
+    let (plan, task) = physical(logical, ctx).await.map_err(unplanned)?;
     run.started(&plan);
     let mut stream = execute_stream(plan, task)?;
     while let Some(batch) = stream.next().await {
