@@ -152,7 +152,8 @@ impl Estimator {
                         }
                     }
                 }
-                Rel::CteScan { cte, columns } => {
+                Rel::CteScan { cte, columns, correlated } => {
+                    *correlated = estimator.correlated.contains(cte);
                     let of = parts.get(cte.0 as usize).into_iter().flatten();
                     estimator.aliases.extend(columns.iter().copied().zip(of.copied()));
                 }
@@ -182,7 +183,7 @@ impl Estimator {
     }
 
     /// Whether a relation scans a WITH part that names columns of an outer query: columns that it does not name itself.
-    pub(super) fn scans_correlated(&self, rel: &Rel) -> bool {
+    fn scans_correlated(&self, rel: &Rel) -> bool {
         let mut found = false;
         for_rels(rel, &mut |part| found |= matches!(part, Rel::CteScan { cte, .. } if self.correlated.contains(cte)));
         found

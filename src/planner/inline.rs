@@ -22,7 +22,7 @@ pub(super) fn ctes(statement: &mut Statement) {
         let mut body = Some(body);
         visit::top_rels(statement, &mut |rel| {
             visit::all_rels(rel, &mut |rel| {
-                if let Rel::CteScan { cte, columns } = rel
+                if let Rel::CteScan { cte, columns, .. } = rel
                     && *cte == id
                     && let Some(body) = body.take()
                 {
@@ -69,7 +69,7 @@ mod tests {
         let (inner, outer) = (ColumnId(0), ColumnId(1));
         let row = vec![Expr { kind: ExprKind::Const(Datum::Int4(7)), ty }];
         Statement {
-            root: Root::Query(Rel::CteScan { cte: CteId(0), columns: vec![outer] }),
+            root: Root::Query(Rel::CteScan { cte: CteId(0), columns: vec![outer], correlated: false }),
             ctes: vec![Cte {
                 id: CteId(0),
                 name: "w".into(),

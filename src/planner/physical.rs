@@ -479,7 +479,7 @@ impl<'a> Planner<'a> {
                 let ordinality = ordinality.map(|column| column.0);
                 Ok(self.node(Kind::Functions(Arc::new(p::Functions { calls, ordinality }))))
             }
-            Rel::CteScan { cte, columns } => {
+            Rel::CteScan { cte, columns, .. } => {
                 let scan = self.cte_scan(*cte, columns, &needed);
                 let rows = self.estimator.rows(rel);
                 self.scanned_rows += rows;

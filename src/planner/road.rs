@@ -59,7 +59,7 @@ impl Planner<'_> {
             let cte = CteId((first + cut.len()) as u32);
             let mut columns = ColumnSet::new();
             produced_in(part, &mut columns);
-            let place = Rel::CteScan { cte, columns: columns.iter().collect() };
+            let place = Rel::CteScan { cte, columns: columns.iter().collect(), correlated: false };
             cut.push((cte, std::mem::replace(part, place)));
         });
         let mut read = needed.clone();

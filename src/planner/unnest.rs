@@ -251,8 +251,7 @@ impl<'a> Pulling<'a> {
     fn of(pass: &'a Pass<'a>, rel: &Rel, outer: &'a ColumnSet, rows: f64) -> Option<Pulling<'a>> {
         let mut locks = false;
         for_rels(rel, &mut |part| locks |= matches!(part, Rel::LockRows { .. } | Rel::Working { .. }));
-        let moves =
-            free_columns(rel).intersects(outer) && !locks && !rel_is_volatile(rel) && !pass.scans_correlated(rel);
+        let moves = free_columns(rel).intersects(outer) && !locks && !rel_is_volatile(rel);
         moves.then(|| Pulling { pass, outer, rows, set: false, safe: true, on: Vec::new() })
     }
 

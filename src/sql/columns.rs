@@ -314,9 +314,9 @@ pub fn is_volatile(expr: &Expr) -> bool {
     volatile
 }
 
-/// Whether a relation holds a volatile expression.
+/// Whether a relation holds a volatile expression, or scans a part that hangs on columns which it does not name.
 pub fn rel_is_volatile(rel: &Rel) -> bool {
-    let mut volatile = false;
+    let mut volatile = matches!(rel, Rel::CteScan { correlated: true, .. });
     for_exprs(rel, &mut |expr| volatile = volatile || is_volatile(expr));
     volatile || inputs(rel).into_iter().any(rel_is_volatile)
 }

@@ -163,6 +163,9 @@ pub enum Rel {
         cte: CteId,
         /// Fresh numbers for this scan.
         columns: Vec<ColumnId>,
+        /// The part names columns of an outer query, which the scan does not name itself: it stays where it was written. The
+        /// planner finds out.
+        correlated: bool,
     },
     /// Inside a recursive step: the rows of the round before.
     Working {

@@ -418,7 +418,7 @@ fn a_recursive_part_runs_until_a_round_is_empty() {
             uses: 1,
             materialized: None,
         };
-        let rel = Rel::CteScan { cte: CteId(0), columns: vec![ColumnId(4)] };
+        let rel = Rel::CteScan { cte: CteId(0), columns: vec![ColumnId(4)], correlated: false };
         assert_eq!(run_statement(&statement(rel, &[4], vec![cte])).unwrap().join(" | "), expected);
     }
 }

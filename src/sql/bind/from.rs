@@ -219,7 +219,7 @@ impl Binder<'_> {
         let rel = match cte.state {
             CteState::Ready => {
                 self.ctes[cte.cte.0 as usize].uses += 1;
-                Rel::CteScan { cte: cte.cte, columns: numbers }
+                Rel::CteScan { cte: cte.cte, columns: numbers, correlated: false }
             }
             CteState::Step => {
                 self.working_uses += 1;
