@@ -4,8 +4,8 @@
 //! two-hundredth within a closed one. A value that is not known when the plan is made (a column of another table, a parameter
 //! where the plan is kept for all values) counts as an average one.
 
+use super::columns::conjuncts;
 use super::columns::{ColumnSet, for_rels, free_columns, source, used_by};
-use super::physical::conjuncts;
 use crate::catalog::image::{ColumnStatistics, Relation, TableStatistics};
 use crate::executor::row::expr::operator_of;
 use crate::executor::row::plan::Sizes;

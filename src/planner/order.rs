@@ -6,9 +6,9 @@
 //! bushy ones too); beyond, pairs that give the fewest rows are joined first (Fegaras 1998).
 
 use super::access;
+use super::columns::conjuncts;
 use super::columns::{ColumnSet, produced_in, used_by};
 use super::estimate::{Estimator, table_rows};
-use super::physical::conjuncts;
 use super::rewrite::{all_of, filtered, is_equation};
 use crate::sql::tree::{Expr, JoinKind, Rel};
 use std::collections::HashMap;

@@ -5,7 +5,8 @@
 
 use super::access::{self, Path};
 use super::columns::{
-    self, ColumnSet, for_rels, free_columns, is_volatile, produced_in, rel_is_volatile, used_by, used_in,
+    self, ColumnSet, conjuncts, for_rels, free_columns, is_volatile, produced_in, rel_is_volatile, split_gates,
+    used_by, used_in,
 };
 use super::estimate::{Estimator, Facts, constant_count, table_rows};
 use super::road::RoadChoice;
@@ -220,13 +221,9 @@ pub(super) fn storage_of(relation: &Relation) -> Result<ObjectId> {
     }
 }
 
-/// The conjuncts of a condition; constant true has none.
-pub(super) fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
-    match &predicate.kind {
-        ExprKind::And(args) => args.iter().flat_map(conjuncts).collect(),
-        ExprKind::Const(crate::types::Datum::Bool(true)) => Vec::new(),
-        _ => vec![predicate],
-    }
+/// Whether a condition is a constant that is not true.
+fn is_never(condition: &Expr) -> bool {
+    matches!(condition.kind, ExprKind::Const(_))
 }
 
 impl<'a> Planner<'a> {
@@ -496,15 +493,7 @@ impl<'a> Planner<'a> {
                     calls.iter().map(|(column, call)| self.whole_set_call(call, *column)).collect::<Result<_>>()?;
                 Ok(self.node(Kind::ProjectSet(Arc::new(p::ProjectSet { input, calls }))))
             }
-            Rel::Filter { input, predicate } => {
-                if let Rel::Scan { relation, columns } = &**input {
-                    return self.scan(relation, columns, &needed, &conjuncts(predicate));
-                }
-                let input = self.rel(input, &needed)?;
-                let rows = (input.estimate.rows * self.estimator.all(&conjuncts(predicate))).max(1.0);
-                let predicate = self.expr(predicate)?;
-                Ok(self.node_of(Kind::Filter(Arc::new(p::Filter { input, predicate })), rows))
-            }
+            Rel::Filter { input, predicate } => self.filter(input, &conjuncts(predicate), &needed),
             Rel::Join { kind, left, right, on, lateral } => self.join(*kind, left, right, on, *lateral, &needed),
             Rel::Aggregate { input, keys, sets, aggregates, groupings } => {
                 self.aggregate(input, keys, sets.as_deref(), aggregates, groupings, &needed)
@@ -744,6 +733,38 @@ impl<'a> Planner<'a> {
         })
     }
 
+    fn filter(&mut self, input: &Rel, conditions: &[&Expr], needed: &ColumnSet) -> Result<Node> {
+        let (gates, conditions) = split_gates(input, conditions);
+        let scanned = self.scanned_rows;
+        let mut node = match input {
+            Rel::Scan { relation, columns } => self.scan(relation, columns, needed, &conditions)?,
+            _ => self.rel(input, needed)?,
+        };
+        if !conditions.is_empty() && !matches!(input, Rel::Scan { .. }) {
+            let rows = (node.estimate.rows * self.estimator.all(&conditions)).max(1.0);
+            let predicate = self.all(&conditions)?;
+            node = self.node_of(Kind::Filter(Arc::new(p::Filter { input: node, predicate })), rows);
+        }
+        if gates.iter().any(|gate| is_never(gate)) {
+            self.scanned_rows = scanned;
+        }
+        self.gate(node, &gates)
+    }
+
+    /// All rows of a node, or none.
+    fn gate(&mut self, input: Node, gates: &[&Expr]) -> Result<Node> {
+        if gates.is_empty() {
+            return Ok(input);
+        }
+        let rows = if gates.iter().any(|gate| is_never(gate)) { 1.0 } else { input.estimate.rows };
+        let predicate = self.all(gates)?;
+        Ok(self.node_of(Kind::Gate(Arc::new(p::Filter { input, predicate })), rows))
+    }
+
+    fn all(&mut self, conditions: &[&Expr]) -> Result<Code> {
+        self.expr(&super::rewrite::all_of(conditions.iter().map(|condition| (*condition).clone()).collect()))
+    }
+
     pub(super) fn sort(
         &mut self,
         input: &Rel,
@@ -773,6 +794,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Option<Node>> {
         let mut needed = needed.clone();
         columns::for_exprs(input, &mut |expr| used_by(expr, &mut needed));
+        let mut gates = Vec::new();
         let (relation, columns, conditions) = match input {
             Rel::Project { input, exprs } => {
                 let Some(below) = self.presorted(input, keys, limit, &needed)? else { return Ok(None) };
@@ -780,7 +802,11 @@ impl<'a> Planner<'a> {
             }
             Rel::Scan { relation, columns } => (relation, columns, Vec::new()),
             Rel::Filter { input, predicate } => match &**input {
-                Rel::Scan { relation, columns } => (relation, columns, conjuncts(predicate)),
+                Rel::Scan { relation, columns } => {
+                    let (found, conditions) = split_gates(input, &conjuncts(predicate));
+                    gates = found;
+                    (relation, columns, conditions)
+                }
                 _ => return Ok(None),
             },
             _ => return Ok(None),
@@ -795,7 +821,8 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         self.scans += 1;
-        self.index_scan(relation, columns, &needed, path).map(Some)
+        let scan = self.index_scan(relation, columns, &needed, path)?;
+        self.gate(scan, &gates).map(Some)
     }
 
     /// Whether reading in the index's order beats sorting what the best path gives. `limit`: how many rows are wanted.

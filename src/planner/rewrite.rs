@@ -395,7 +395,8 @@ fn push_join(
     split(on, &mut ons);
     let (of_left, of_right) = (produced(&left), produced(&right));
     let volatile = ons.iter().any(is_volatile);
-    let (mut to_left, mut to_right, mut stay) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut to_left, mut to_right) = (Vec::new(), Vec::new());
+    let stay: Vec<Expr>;
     match kind {
         JoinKind::Inner if !volatile => {
             ons.extend(above);
@@ -406,17 +407,28 @@ fn push_join(
             return inner_join(known, left, right, ons, lateral);
         }
         JoinKind::Left => {
-            (stay, to_left) = above.into_iter().partition(|condition| used(condition).intersects(&of_right));
-            (to_right, ons) = ons.into_iter().partition(|condition| {
-                let names = used(condition);
-                !names.intersects(&of_left) && names.intersects(&of_right) && !is_volatile(condition)
-            });
+            (to_left, stay) = above.into_iter().partition(|condition| is_for(condition, &of_left, &of_right));
+            (to_right, ons) =
+                ons.into_iter().partition(|on| is_for(on, &of_right, &of_left) && !is_volatile(on) || is_safe_gate(on));
         }
-        JoinKind::Semi | JoinKind::Anti => to_left = above,
+        JoinKind::Semi | JoinKind::Anti => {
+            (to_left, stay) = above.into_iter().partition(|condition| is_for(condition, &of_left, &of_right));
+        }
         JoinKind::Inner | JoinKind::Right | JoinKind::Full => stay = above,
     }
     let (left, right) = (Box::new(push(known, left, to_left)), Box::new(push(known, right, to_right)));
     filtered(Rel::Join { kind, left, right, on: all_of(ons), lateral }, stay)
+}
+
+/// Whether a condition on a join is one on this side alone.
+fn is_for(condition: &Expr, side: &ColumnSet, other: &ColumnSet) -> bool {
+    let names = used(condition);
+    names.intersects(side) && !names.intersects(other)
+}
+
+/// Whether a condition of an outer join names nothing, and may be asked before there is a pair of rows.
+fn is_safe_gate(condition: &Expr) -> bool {
+    used(condition).is_empty() && !is_volatile(condition) && !can_raise(condition)
 }
 
 /// A full join without the rows that conditions on its result refuse: a left or an inner join, where these want a value of
@@ -465,17 +477,18 @@ fn rejects_null(condition: &Expr, columns: &ColumnSet) -> bool {
 /// An inner join of two sides with each condition where it belongs.
 fn inner_join(known: &Pass<'_>, left: Rel, right: Rel, conditions: Vec<Expr>, lateral: bool) -> Rel {
     let (of_left, of_right) = (produced(&left), produced(&right));
-    let (mut to_left, mut to_right, mut both) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut to_left, mut to_right, mut both, mut gates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for condition in conditions {
         let names = used(&condition);
         match (names.intersects(&of_left), names.intersects(&of_right)) {
             (true, true) => both.push(condition),
             (false, true) => to_right.push(condition),
-            (_, false) => to_left.push(condition),
+            (true, false) => to_left.push(condition),
+            (false, false) => gates.push(condition),
         }
     }
     let (left, right) = (Box::new(push(known, left, to_left)), Box::new(push(known, right, to_right)));
-    Rel::Join { kind: JoinKind::Inner, left, right, on: all_of(both), lateral }
+    filtered(Rel::Join { kind: JoinKind::Inner, left, right, on: all_of(both), lateral }, gates)
 }
 
 /// Takes a chain of joins apart and joins its parts anew, in the best order ([`order`]), under conditions from above.
@@ -486,12 +499,14 @@ fn chain(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
     let columns: Vec<ColumnSet> = parts.iter().map(|part| produced(&part.rel)).collect();
     let mut joining = Vec::new();
     let mut own: Vec<Vec<Expr>> = parts.iter().map(|_| Vec::new()).collect();
+    // What names no part says whether any of them is read.
+    let mut gates = Vec::new();
     for condition in conditions {
         let names = used(&condition);
         let mut touched = (0..parts.len()).filter(|i| names.intersects(&columns[*i]));
         match (touched.next(), touched.next()) {
             (Some(only), None) if parts[only].outer.is_none() => own[only].push(condition),
-            (None, _) => own[0].push(condition),
+            (None, _) => gates.push(condition),
             _ => {
                 for i in (0..parts.len()).filter(|i| parts[*i].outer.is_none()) {
                     own[i].extend(disjunction::restriction(&condition, &columns[i]));
@@ -506,7 +521,7 @@ fn chain(known: &Pass<'_>, rel: Rel, mut conditions: Vec<Expr>) -> Rel {
             part.rel = push(known, rel, conditions);
         }
     }
-    order::join(known, parts, joining)
+    filtered(order::join(known, parts, joining), gates)
 }
 
 pub(super) fn is_equation(condition: &Expr) -> bool {
@@ -570,10 +585,8 @@ fn flatten(known: &Pass<'_>, rel: Rel, parts: &mut Vec<Part>, conditions: &mut V
             flatten(known, *left, parts, conditions);
             // Of a semi join's right side nobody sees more than whether there are rows.
             let right = if kind == JoinKind::Left { *right } else { unprojected(*right, &ons) };
-            let (to_right, on): (Vec<_>, Vec<_>) = ons.into_iter().partition(|condition| {
-                let names = used(condition);
-                !names.intersects(&of_left) && names.intersects(&of_right)
-            });
+            let (to_right, on): (Vec<_>, Vec<_>) =
+                ons.into_iter().partition(|on| is_for(on, &of_right, &of_left) || is_safe_gate(on));
             let outer = Some(Outer { kind, on, scope: first..parts.len() });
             parts.push(Part { rel: push(known, right, to_right), outer });
         }

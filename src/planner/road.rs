@@ -15,6 +15,7 @@ use crate::catalog::image::Body;
 use crate::error::Result;
 use crate::executor::functions::Volatility;
 use crate::executor::functions::aggregate::aggregate;
+use crate::executor::row::expr::Code;
 use crate::executor::row::plan::{Kind, Node, Road, RowReason, RowSource, VectorPlan};
 use crate::executor::vector::{self, can_raise, hangs_on_order};
 use crate::sql::tree::{
@@ -201,6 +202,7 @@ fn may_grow(node: &Node) -> bool {
             let one = scan.index.unique && scan.range.equals.len() == scan.index.keys.len();
             !one && scan.relation.row_estimate >= VECTOR_ROWS
         }
+        Kind::Gate(gate) if matches!(gate.predicate, Code::Const(_)) => return false,
         _ => false,
     };
     own || node.inputs().into_iter().any(may_grow)

@@ -1,9 +1,10 @@
 //! Scans and joins in the row road's plan: which index, which join method, which side makes the hash table.
 
 use super::access::{self, End, Path};
+use super::columns::conjuncts;
 use super::columns::{ColumnSet, is_volatile, produced_in, used_by, used_in};
 use super::estimate::table_rows;
-use super::physical::{Planner, conjuncts, storage_of};
+use super::physical::{Planner, storage_of};
 use crate::catalog::builtin;
 use crate::catalog::image::{Body, Relation};
 use crate::error::{Error, Result, SqlState};

@@ -417,7 +417,7 @@ fn goes_back(query: &Query, plan: &Plan) -> bool {
     fn can(node: &Node) -> bool {
         match &node.kind {
             Kind::Project(plan) => can(&plan.input),
-            Kind::Filter(plan) => can(&plan.input),
+            Kind::Filter(plan) | Kind::Gate(plan) => can(&plan.input),
             Kind::Limit(plan) => can(&plan.input),
             Kind::Road(plan) => can(&plan.row),
             Kind::SetOp(plan) => plan.op == SetOpKind::Union && plan.all,

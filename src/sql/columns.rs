@@ -5,6 +5,7 @@ use crate::sql::tree::{
     AggregateCall, ColumnId, Delete, Expr, ExprKind, FrameBound, Insert, Rel, Root, SortKey, Subquery, SubqueryKind,
     Subscript, Update, WriteChecks,
 };
+use crate::types::Datum;
 
 /// A set of columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -300,6 +301,26 @@ pub fn free_columns(rel: &Rel) -> ColumnSet {
     produced_in(rel, &mut produced);
     used.subtract(&produced);
     used
+}
+
+/// The conjuncts of a condition; constant true has none.
+pub fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
+    match &predicate.kind {
+        ExprKind::And(args) => args.iter().flat_map(conjuncts).collect(),
+        ExprKind::Const(Datum::Bool(true)) => Vec::new(),
+        _ => vec![predicate],
+    }
+}
+
+/// Conditions that name no column of a relation, and are therefore true of all of its rows or of none; and the others.
+pub fn split_gates<'e>(rel: &Rel, conditions: &[&'e Expr]) -> (Vec<&'e Expr>, Vec<&'e Expr>) {
+    let mut produced = ColumnSet::new();
+    produced_in(rel, &mut produced);
+    conditions.iter().partition(|condition| {
+        let mut used = ColumnSet::new();
+        used_by(condition, &mut used);
+        !used.intersects(&produced) && !is_volatile(condition)
+    })
 }
 
 /// Whether an expression must not be dropped, moved or evaluated another number of times.

@@ -111,6 +111,37 @@ impl Operator for FilterOp {
     }
 }
 
+/// All rows of the input, or none: its first row is not asked for before the predicate is.
+pub(super) struct GateOp {
+    plan: Arc<Filter>,
+    input: Box<dyn Operator>,
+    open: Option<bool>,
+    /// The input has been asked for a row: it needs a rewind.
+    read: bool,
+}
+
+impl GateOp {
+    pub(super) fn new(plan: &Arc<Filter>, f: &Frame) -> GateOp {
+        GateOp { plan: plan.clone(), input: operator::build(&plan.input, f), open: None, read: false }
+    }
+}
+
+impl Operator for GateOp {
+    fn next(&mut self, f: &mut Frame) -> Result<bool> {
+        let open = match self.open {
+            Some(open) => open,
+            None => *self.open.insert(self.plan.predicate.test(f)?),
+        };
+        self.read |= open;
+        Ok(open && self.input.next(f)?)
+    }
+
+    fn rewind(&mut self, f: &mut Frame) -> Result<()> {
+        self.open = None;
+        if self.read { self.input.rewind(f) } else { Ok(()) }
+    }
+}
+
 /// Counts a row that a filter dropped.
 #[inline]
 pub(super) fn note_removed(id: u32, f: &mut Frame) {

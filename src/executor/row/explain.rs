@@ -393,6 +393,12 @@ impl<'a> Explainer<'a> {
                 self.filter(shown, Some(&p.predicate));
                 self.child(shown, &p.input);
             }
+            Kind::Gate(p) => {
+                self.title(shown, "Result", "Result".into());
+                shown.properties.push(("One-Time Filter", Property::Text(self.code(&p.predicate))));
+                self.subplans(&p.predicate, shown);
+                self.child(shown, &p.input);
+            }
             Kind::NestedLoop(p) => {
                 self.join(shown, "Nested Loop", "Nested Loop", p.kind);
                 if let Some(on) = &p.on {

@@ -1,7 +1,7 @@
 //! The operator interface, and the making of operators from a plan.
 
 use super::aggregate::AggregateOp;
-use super::basic::{DistinctOp, FilterOp, LimitOp, MaterializeOp, ProjectOp, ProjectSetOp, ValuesOp};
+use super::basic::{DistinctOp, FilterOp, GateOp, LimitOp, MaterializeOp, ProjectOp, ProjectSetOp, ValuesOp};
 use super::cte::{CteScanOp, RecursiveUnionOp, WorkingScanOp};
 use super::frame::Frame;
 use super::functions::FunctionsOp;
@@ -53,6 +53,7 @@ pub(super) fn build(node: &Node, f: &Frame) -> Box<dyn Operator> {
         Kind::Project(p) => Box::new(ProjectOp::new(p, f)),
         Kind::ProjectSet(p) => Box::new(ProjectSetOp::new(p, f)),
         Kind::Filter(p) => Box::new(FilterOp::new(p, node.id, f)),
+        Kind::Gate(p) => Box::new(GateOp::new(p, f)),
         Kind::NestedLoop(p) => Box::new(NestedLoopOp::new(p, f)),
         Kind::HashJoin(p) => Box::new(HashJoinOp::new(p, f)),
         Kind::Materialize(p) => Box::new(MaterializeOp::new(p, f)),

@@ -152,6 +152,8 @@ pub enum Kind {
     ProjectSet(Arc<ProjectSet>),
     /// Rows whose predicate is true.
     Filter(Arc<Filter>),
+    /// All rows or none: a filter whose predicate names none of its input's columns.
+    Gate(Arc<Filter>),
     /// For every left row, the right side anew.
     NestedLoop(Arc<NestedLoop>),
     /// A hash table of the right side, probed by the left.
@@ -904,7 +906,7 @@ impl Node {
             | Kind::WorkingScan(_) => Vec::new(),
             Kind::Project(p) => vec![&p.input],
             Kind::ProjectSet(p) => vec![&p.input],
-            Kind::Filter(p) => vec![&p.input],
+            Kind::Filter(p) | Kind::Gate(p) => vec![&p.input],
             Kind::NestedLoop(p) => vec![&p.left, &p.right],
             Kind::HashJoin(p) => vec![&p.left, &p.right],
             Kind::Materialize(p) => vec![&p.input],

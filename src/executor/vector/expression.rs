@@ -439,7 +439,7 @@ impl Translator<'_> {
     }
 
     /// For EXPLAIN, a constant that hangs on a subquery's value: `$0`, or what is computed from it.
-    fn unknown(&self, expr: &Expr) -> Option<Translated> {
+    pub(super) fn unknown(&self, expr: &Expr) -> Option<Translated> {
         fn names(expr: &Expr, known: usize, found: &mut Vec<String>) {
             if let ExprKind::Param(number) = expr.kind
                 && let Some(number) = number.checked_sub(known)

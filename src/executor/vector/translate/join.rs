@@ -3,9 +3,9 @@
 use super::super::expression::{Translated, call, can_raise};
 use super::super::functions::OrderKey;
 use super::super::watch::{Cancel, Watched};
-use super::{Refused, Result, Translator, conjuncts};
+use super::{Refused, Result, Translator};
 use crate::executor::row::expr::operator_of;
-use crate::sql::columns::{ColumnSet, free_columns, produced_in, used_by};
+use crate::sql::columns::{ColumnSet, conjuncts, free_columns, produced_in, used_by};
 use crate::sql::tree::{Call, ColumnId, Expr, ExprKind, JoinKind, Rel, RowOp, Subquery, SubqueryKind};
 use datafusion::common::{Column, JoinType, NullEquality};
 use datafusion::logical_expr::{Expr as DfExpr, JoinConstraint, LogicalPlan, LogicalPlanBuilder, logical_plan};

@@ -13,7 +13,7 @@ mod window;
 
 pub(crate) use window::window_may_raise;
 
-use super::expression::{as_unknown, can_raise, name};
+use super::expression::{as_unknown, can_raise, is_constant, name};
 use super::form::Form;
 use super::rows::Rows;
 use super::scan::{self, Column as ScanColumnPlan, Source, Table};
@@ -21,7 +21,7 @@ use crate::catalog::image::{Body, Relation};
 use crate::error::Error;
 use crate::executor::StatementContext;
 use crate::executor::row::plan::{Sizes, VectorPlan};
-use crate::sql::columns::{ColumnSet, for_exprs, used_by};
+use crate::sql::columns::{ColumnSet, conjuncts, for_exprs, split_gates, used_by};
 use crate::sql::tree::{ColumnId, CteId, Expr, ExprKind, Rel, ScanColumn, SetOpKind, SortKey};
 use crate::types::{Datum, Type, oid};
 use datafusion::catalog::TableProvider;
@@ -140,8 +140,19 @@ impl<'a> Translator<'a> {
             }
             Rel::Filter { input, predicate } => {
                 let mut plan = self.rel(input, &needed)?;
+                let (gates, mut conditions) = split_gates(input, &conjuncts(predicate));
+                for gate in gates {
+                    match self.gate(gate)? {
+                        Some(true) => {}
+                        Some(false) => {
+                            let schema = plan.schema().clone();
+                            return Ok(LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }));
+                        }
+                        None => conditions.push(gate),
+                    }
+                }
                 let mut rest = Vec::new();
-                for condition in conjuncts(predicate) {
+                for condition in conditions {
                     match self.membership(condition, input, &mut plan)? {
                         true => {}
                         false => rest.push(condition),
@@ -317,6 +328,14 @@ impl<'a> Translator<'a> {
         }
     }
 
+    /// Whether a condition that names no column is true; `None`: it is not known yet, or a subquery's rows decide.
+    fn gate(&self, condition: &Expr) -> Result<Option<bool>> {
+        if !is_constant(condition) || self.unknown(condition).is_some() {
+            return Ok(None);
+        }
+        Ok(Some(matches!(self.evaluate(condition)?, Datum::Bool(true))))
+    }
+
     fn column_expr(&self, column: ColumnId) -> Expr {
         Expr { kind: ExprKind::Column(column), ty: self.types[column.0 as usize] }
     }
@@ -385,14 +404,5 @@ fn is_blocking(rel: &Rel) -> bool {
         Rel::Aggregate { .. } | Rel::Sort { .. } | Rel::Distinct { .. } => true,
         Rel::Project { input, .. } | Rel::Filter { input, .. } => is_blocking(input),
         _ => false,
-    }
-}
-
-/// The conjuncts of a condition; constant true has none.
-fn conjuncts(predicate: &Expr) -> Vec<&Expr> {
-    match &predicate.kind {
-        ExprKind::And(args) => args.iter().flat_map(conjuncts).collect(),
-        ExprKind::Const(Datum::Bool(true)) => Vec::new(),
-        _ => vec![predicate],
     }
 }
