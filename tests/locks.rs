@@ -78,3 +78,59 @@ async fn a_lock_that_does_not_come_in_time_is_refused_as_by_postgresql() {
     let (expected, found) = (answers(postgres.port).await, answers(lightning.port).await);
     assert_eq!(found, expected);
 }
+
+/// Steps of two sessions, the second one at REPEATABLE READ from the first step on: what it meets of what the first has done.
+const REPEATABLE: &[&[(usize, &str)]] = &[
+    &[(0, "update p set v = 5 where id = 1"), (1, "insert into c values (1, 1)")],
+    &[(0, "update p set id = 5 where id = 2"), (1, "insert into c values (1, 2)")],
+    &[(0, "insert into p values (7, 7, 7)"), (1, "insert into c values (1, 7)")],
+    &[(0, "update p set v = 5 where id = 1"), (1, "select v from p where id = 1 for key share")],
+    &[(0, "update p set v = 5 where id = 1"), (1, "select v from p where id = 1 for share")],
+    &[
+        (0, "update p set v = 5 where id = 1"),
+        (0, "update p set k = 9 where id = 1"),
+        (1, "select v from p for key share"),
+    ],
+    &[(0, "update p set v = 5 where id = 1"), (1, "update p set k = 4 where id = 1")],
+    &[(0, "update p set v = 5 where id = 1"), (1, "insert into p values (1, 8, 8) on conflict do nothing")],
+    &[(0, "insert into p values (6, 6, 6)"), (1, "insert into p values (6, 8, 8) on conflict do nothing")],
+    &[(0, "update p set v = 5 where id = 2"), (1, "insert into p values (1, 8, 8) on conflict do nothing")],
+    &[(1, "update p set v = 6 where id = 1"), (1, "insert into p values (1, 8, 8) on conflict do nothing")],
+    &[
+        (0, "update p set v = 5 where id = 1"),
+        (1, "insert into p values (1, 8, 8) on conflict (id) do update set v = 0"),
+    ],
+];
+
+async fn repeatable(port: u16) -> Vec<String> {
+    let sessions = [connect(port).await, connect(port).await];
+    let mut answers = Vec::new();
+    for steps in REPEATABLE {
+        let setup = "drop table if exists c, d, e, p; create table p (id int primary key, v int, k int unique);
+             create table c (id int, p int references p); insert into p values (1, 1, 1), (2, 2, 2), (3, 3, 3);
+             create table d (id int, p int references p on delete cascade, n int); create index on d (p);
+             create table e (id int, p int references p on delete set null on update cascade, n int);
+             insert into c values (0, 2); insert into d values (1, 1, 0); insert into e values (1, 1, 0)";
+        sessions[0].batch_execute(setup).await.expect("tables");
+        sessions[1].batch_execute("begin isolation level repeatable read").await.expect("a transaction");
+        sessions[1].simple_query("select * from p, c, d, e").await.expect("a snapshot");
+        for (session, text) in *steps {
+            let answer = match sessions[*session].simple_query(text).await {
+                Ok(rows) => format!("done, {} messages", rows.len()),
+                Err(error) => {
+                    error.as_db_error().map_or_else(|| panic!("{text}: {error:?}"), |e| e.code().code().to_owned())
+                }
+            };
+            answers.push(format!("{text}: {answer}"));
+        }
+        sessions[1].batch_execute("rollback").await.expect("an end");
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeatable_read_refuses_what_postgresql_refuses() {
+    let Some(postgres) = Postgres::start() else { return };
+    let lightning = Lightning::start();
+    assert_eq!(repeatable(lightning.port).await, repeatable(postgres.port).await);
+}

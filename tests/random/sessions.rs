@@ -117,6 +117,8 @@ async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Op
     // A sleeper may be woken by another that ends only now: looked at until nothing moves.
     loop {
         let mut moved = false;
+        // Several may wait for one: who of them comes first when that ends is chance.
+        let waiting = sessions.iter().filter(|session| session.waiting.is_some()).count();
         for (n, session) in sessions.iter_mut().enumerate() {
             let Some(text) = session.waiting.clone() else { continue };
             let begun = Instant::now();
@@ -173,7 +175,7 @@ async fn settle(monitor: &Client, sessions: &mut [Both], log: &mut String) -> Op
                     };
                     let sooner = ours && answer.as_ref().is_some_and(|answer| is_known_sooner(answer, text.as_str()));
                     return Some((
-                        if sooner { Class::Words } else { Class::Rows },
+                        if sooner || waiting > 1 { Class::Words } else { Class::Rows },
                         format!("{n}: {text}: {who}: {}", answer.map(|answer| shown(&answer)).unwrap_or_default()),
                     ));
                 }

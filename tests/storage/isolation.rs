@@ -184,6 +184,31 @@ fn foreign_keys_lock_the_key_they_found() {
     check(&engine);
 }
 
+/// What KEY SHARE leaves room for while it is held, it leaves room for when it has been done already.
+#[test]
+fn repeatable_read_locks_the_key_of_a_row_that_changed_otherwise() {
+    let (engine, table, unique, one, two) = setup();
+    let mut old = engine.begin(Isolation::RepeatableRead);
+    let s = old.snapshot();
+    let mut writer = begin(&engine);
+    update(&mut writer, table, one, 11).unwrap();
+    let w = writer.snapshot();
+    writer.update(&w, table, two, Base::Snapshot, &[(ColumnNo(0), Value::Int64(22))]).unwrap();
+    drop(w);
+    commit(&engine, writer);
+    let mut writer = begin(&engine);
+    update(&mut writer, table, two, 21).unwrap();
+    commit(&engine, writer);
+    assert_eq!(old.lock_key(&s, unique, &key(1), RowLockMode::KeyShare).unwrap(), Some(one));
+    let mut lock = |row, mode| old.lock_row(&s, table, row, mode, WaitPolicy::Wait);
+    assert_eq!(lock(one, RowLockMode::KeyShare).unwrap(), LockOutcome::Done);
+    assert!(matches!(lock(one, RowLockMode::Share), Err(Error::Conflict)));
+    assert!(matches!(lock(two, RowLockMode::KeyShare), Err(Error::Conflict)), "a key changed, though not last");
+    assert!(matches!(old.check_seen(&s, table, one), Err(Error::Conflict)));
+    drop((s, old));
+    check(&engine);
+}
+
 #[test]
 fn table_locks_queue_in_order() {
     let (engine, ..) = setup();

@@ -1155,8 +1155,10 @@ impl Write {
         match &outcome {
             Ok(LockOutcome::Done | LockOutcome::Changed) => {
                 assert!(!blocked && newest.is_some() && !same_command, "a lock that may not be");
-                assert_eq!(newer, outcome.as_ref().is_ok_and(|outcome| *outcome == LockOutcome::Changed));
-                assert!(!newer || !self.repeatable);
+                let changed = newer && !self.repeatable;
+                assert_eq!(changed, outcome.as_ref().is_ok_and(|outcome| *outcome == LockOutcome::Changed));
+                let keyless = mode == RowLockMode::KeyShare && history.strong_position <= s.position().0;
+                assert!(!newer || changed || keyless, "a lock of what the snapshot does not see");
                 let history = table.rows.get_mut(&self.row).expect("judged");
                 if !history.locks.iter().any(|(owner, held)| *owner == self.session && *held >= mode) {
                     history.locks.push((self.session, mode));
@@ -1171,7 +1173,10 @@ impl Write {
                 assert!(policy == WaitPolicy::NoWait && (blocked || fresh || self.held_up));
                 return Ok(());
             }
-            Err(Error::Conflict) => assert!(self.repeatable && (newer || newest.is_none())),
+            Err(Error::Conflict) => {
+                let strong = mode != RowLockMode::KeyShare || history.strong_position > s.position().0;
+                assert!(self.repeatable && (newer && strong || newest.is_none()), "a conflict with nobody");
+            }
             Err(Error::Wait(waiter)) if waiter.needs_work() => {}
             Err(Error::Wait(_) | Error::Deadlock { .. }) => {
                 assert!(policy == WaitPolicy::Wait && (blocked || fresh || self.held_up), "a wait for nobody");

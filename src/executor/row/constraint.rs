@@ -268,6 +268,11 @@ impl ConstraintQueue {
         }
     }
 
+    /// Whether the statement under way is part of that work.
+    pub(super) fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// Whether anything waits for COMMIT.
     pub fn has_deferred(&self) -> bool {
         !self.deferred.is_empty() || !self.unique.is_empty()
@@ -483,6 +488,9 @@ impl Checking<'_> {
         // The row itself may be gone or changed again since it was noted: then nobody asks any more.
         match self.newest_key(&child, row, columns)? {
             Some(now) if value::same_row(&now, key) => {
+                if self.ctx.repeatable_read && self.sees(index, referenced_columns, key)? {
+                    return Err(conflict());
+                }
                 let key = self.key_text(&child, columns, key)?;
                 Err(violation(format!("Key {key} is not present in table \"{}\".", parent.name)))
             }
@@ -492,15 +500,14 @@ impl Checking<'_> {
 
     /// Finds a row by `key`, whose values belong to `attributes`, and locks it KEY SHARE.
     fn find(&self, index: &Index, attributes: &[i16], key: &[Datum]) -> Result<Option<RowId>> {
-        let mut ordered = Vec::with_capacity(key.len());
-        for part in &index.keys {
-            let Some(at) = attributes.iter().position(|attribute| *attribute == part.attribute) else { break };
-            // A value that the other type cannot hold is nowhere.
-            let Some(value) = super::key::exact(convert(&key[at], part.ty)?, part) else { return Ok(None) };
-            ordered.push(value);
-        }
-        let bytes = value::encode_key(&ordered, index)?;
-        self.ctx.with_waits(|t| t.lock_key(&self.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
+        let Some(key) = index_key(index, attributes, key)? else { return Ok(None) };
+        self.ctx.with_waits(|t| t.lock_key(&self.ctx.snapshot, index.storage, &key, RowLockMode::KeyShare))
+    }
+
+    /// Whether the snapshot sees a row that has `key`.
+    fn sees(&self, index: &Index, attributes: &[i16], key: &[Datum]) -> Result<bool> {
+        let Some(key) = index_key(index, attributes, key)? else { return Ok(false) };
+        self.ctx.with_waits(|t| t.sees_key(&self.ctx.snapshot, index.storage, &key))
     }
 
     /// A referenced key is gone.
@@ -591,10 +598,7 @@ impl Checking<'_> {
         if !matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict | ReferentialAction::SetDefault)
         {
             // REPEATABLE READ: rows that the action could not see.
-            return Err(Error::new(
-                SqlState::SerializationFailure,
-                "could not serialize access due to concurrent update",
-            ));
+            return Err(conflict());
         }
         let ConstraintKind::ForeignKey { references, referenced_columns, .. } = &constraint.kind else {
             return Ok(());
@@ -674,6 +678,22 @@ impl Checking<'_> {
         let new = if action == Action::Update { new.unwrap_or_default() } else { &[] };
         old.iter().chain(new).zip(&plan.params).map(|(value, ty)| convert(value, *ty)).collect()
     }
+}
+
+/// REPEATABLE READ: somebody has changed since what the snapshot sees.
+fn conflict() -> Error {
+    Error::new(SqlState::SerializationFailure, "could not serialize access due to concurrent update")
+}
+
+/// A key of an index, of values that belong to `attributes`; `None`: a value that the other type cannot hold, which is nowhere.
+fn index_key(index: &Index, attributes: &[i16], key: &[Datum]) -> Result<Option<Vec<u8>>> {
+    let mut ordered = Vec::with_capacity(key.len());
+    for part in &index.keys {
+        let Some(at) = attributes.iter().position(|attribute| *attribute == part.attribute) else { break };
+        let Some(value) = super::key::exact(convert(&key[at], part.ty)?, part) else { return Ok(None) };
+        ordered.push(value);
+    }
+    value::encode_key(&ordered, index).map(Some)
 }
 
 /// The statement that a referential action is; none for NO ACTION and RESTRICT.

@@ -7,7 +7,7 @@
 
 use super::constraint::{self, References};
 use super::frame::Frame;
-use super::lock::{Rechecked, recheck};
+use super::lock::{Rechecked, is_passed_over, recheck};
 use super::operator::{self, Operator};
 use super::plan::{
     ChecksPlan, ConflictUpdatePlan, DeletePlan, InsertPlan, OnConflictPlan, ReadColumn, Slot, UpdatePlan, WriteColumn,
@@ -303,7 +303,12 @@ impl InsertOp {
                 None => return Err(unique_violation(&self.plan.target, index, &own, f)?),
             }
         };
-        Ok(if conflict.update.is_some() { InsertStage::Conflict(row) } else { InsertStage::Input })
+        if conflict.update.is_some() {
+            return Ok(InsertStage::Conflict(row));
+        }
+        // A row that the snapshot does not see is no reason to do nothing.
+        f.ctx.with_waits(|t| t.check_seen(&f.ctx.snapshot, self.plan.table, row))?;
+        Ok(InsertStage::Input)
     }
 
     fn arbiter_row(&self, conflict: &OnConflictPlan, f: &Frame) -> Result<Option<RowId>> {
@@ -598,7 +603,13 @@ impl UpdateOp {
         let base = stamp.map_or(Base::Snapshot, Base::Newest);
         let (columns, hidden) = (plan.assignments.iter().chain(&plan.generated), &plan.checks.hidden);
         let scratch = &mut self.scratch;
-        Ok(match write_changes(columns, hidden, plan.table, &plan.target, row, base, &self.row, scratch, f)? {
+        let written = write_changes(columns, hidden, plan.table, &plan.target, row, base, &self.row, scratch, f);
+        if let Err(error) = &written
+            && is_passed_over(error, &plan.recheck, plan.table, plan.target.oid, row, f)?
+        {
+            return Ok(ChangeStage::Input);
+        }
+        Ok(match written? {
             WriteOutcome::Done => {
                 if let Some(refused) = &self.refused {
                     return Err(refused.clone());
@@ -680,8 +691,13 @@ impl DeleteOp {
         let plan = &self.plan;
         let row = row_id(plan.row_id, f)?;
         let base = stamp.map_or(Base::Snapshot, Base::Newest);
-        let outcome = f.ctx.with_waits(|t| t.delete(&f.ctx.snapshot, plan.table, row, base))?;
-        Ok(match outcome {
+        let written = f.ctx.with_waits(|t| t.delete(&f.ctx.snapshot, plan.table, row, base));
+        if let Err(error) = &written
+            && is_passed_over(error, &plan.recheck, plan.table, plan.target.oid, row, f)?
+        {
+            return Ok(ChangeStage::Input);
+        }
+        Ok(match written? {
             WriteOutcome::Done => {
                 self.references.note_delete(&plan.old, f);
                 f.affected += u64::from(plan.main);

@@ -124,6 +124,27 @@ impl Transaction {
         Ok(None)
     }
 
+    /// At REPEATABLE READ, that a row's newest version is one that the snapshot sees, or this transaction's own; at READ COMMITTED
+    /// any is.
+    ///
+    /// # Errors
+    /// `Conflict`: it was committed after the snapshot. `NotFound`: no such table; `Wait`, for a page.
+    pub fn check_seen(&self, s: &Snapshot, table: ObjectId, row: RowId) -> Result<()> {
+        if self.isolation != Isolation::RepeatableRead {
+            return Ok(());
+        }
+        self.reading(|| {
+            let table = self.shared.table(table)?;
+            let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(row.0))?;
+            let Ok(at) = node::search(&leaf, &row_key(row.0)) else { return Ok(()) };
+            let key = version::key(table.id, row.0);
+            let shard = self.shared.versions.shard(key);
+            let (image, entry) = (node::value(&leaf, at), shard.get(&key));
+            let mode = RowLockMode::NoKeyUpdate;
+            table.runs.with(row.0, |run| self.judge(s, Base::Snapshot, mode, &Found { image, entry, run })).map(|_| ())
+        })
+    }
+
     /// Whether the row has been inserted by somebody else who is not done.
     fn is_fresh(&self, table: &Table, row: u64) -> bool {
         table
@@ -131,12 +152,47 @@ impl Transaction {
             .with(row, |run| run.is_some_and(|run| run.txn.id != self.state.id && run.txn.status() == Status::Active))
     }
 
+    /// Whether the snapshot sees a row that has `key` (all columns of the index), whatever has become of it since.
+    ///
+    /// # Errors
+    /// `NotFound`: no such index; `Wait`, for a page.
+    pub fn sees_key(&self, s: &Snapshot, index: ObjectId, key: &[u8]) -> Result<bool> {
+        self.reading(|| {
+            let index = self.shared.index(index)?;
+            let has_key = |image: &[u8]| -> Result<bool> {
+                Ok(index.image_key(&self.shared.pool, image)?.is_some_and(|found| found.bytes() == key))
+            };
+            let mut rows = Vec::new();
+            self.rows_with_key(&index, key, |row| {
+                rows.push(row);
+                Ok(true)
+            })?;
+            for row in rows {
+                if self.with_seen(s, &index.table, row, has_key)?.unwrap_or(false) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     /// Whether the snapshot sees any version of the row.
     fn sees_row(&self, s: &Snapshot, table: &Table, row: u64) -> Result<bool> {
+        Ok(self.with_seen(s, table, row, |_| Ok(()))?.is_some())
+    }
+
+    /// Looks at the version of a row that the snapshot sees.
+    fn with_seen<T>(
+        &self,
+        s: &Snapshot,
+        table: &Table,
+        row: u64,
+        look: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
         let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(row))?;
-        let Ok(at) = node::search(&leaf, &row_key(row)) else { return Ok(false) };
+        let Ok(at) = node::search(&leaf, &row_key(row)) else { return Ok(None) };
         let shard = self.shared.versions.shard(version::key(table.id, row));
         let head = shard.get(&version::key(table.id, row)).and_then(|entry| entry.head.as_deref());
-        Ok(table.runs.with(row, |run| version::visible(node::value(&leaf, at), head, run, s).is_some()))
+        table.runs.with(row, |run| version::visible(node::value(&leaf, at), head, run, s).map(look).transpose())
     }
 }

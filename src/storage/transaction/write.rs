@@ -413,9 +413,16 @@ impl Transaction {
                     (Status::Active | Status::Aborted, _) => return self.gone(base).map(Judged::Outcome),
                 };
                 if changed && self.isolation == Isolation::RepeatableRead {
-                    return Err(Error::Conflict);
-                }
-                if changed && !deleted {
+                    // KEY SHARE leaves room for changes that leave the key alone, before it as after it.
+                    let is_later = |txn: &TxnState| matches!(txn.status(), Status::Committed(at) if at > s.position);
+                    let mut later = std::iter::successors(each, |version| version.next.as_deref())
+                        .take_while(|version| is_later(&version.txn));
+                    if found.run.is_some_and(|run| is_later(&run.txn))
+                        || later.any(|version| version.mode.conflicts(mode))
+                    {
+                        return Err(Error::Conflict);
+                    }
+                } else if changed && !deleted {
                     return Ok(Judged::Outcome(WriteOutcome::Changed));
                 }
             }

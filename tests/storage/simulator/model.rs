@@ -94,6 +94,8 @@ impl Index {
 pub(super) struct History {
     /// By commit position.
     pub(super) versions: Vec<(u64, Option<Row>)>,
+    /// Where the last strong change was committed.
+    pub(super) strong_position: u64,
     pub(super) change: Option<Change>,
     pub(super) locks: Vec<(usize, RowLockMode)>,
 }
@@ -331,6 +333,9 @@ impl Undo {
                 if let Some(history) = tables[table].rows.get_mut(&row)
                     && let Some(change) = history.change.take_if(|change| change.session == session)
                 {
+                    if change.strong {
+                        history.strong_position = position;
+                    }
                     let last = change.versions.into_iter().next_back().and_then(|(_, row)| row);
                     history.versions.push((position, last));
                 }
