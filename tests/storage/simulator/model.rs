@@ -268,6 +268,8 @@ impl Table {
         }
         for history in self.rows.values_mut() {
             history.versions.retain(|(position, _)| *position <= durable);
+            // No snapshot is left that it could matter to.
+            history.strong_position = 0;
             history.change = None;
             history.locks.clear();
         }
