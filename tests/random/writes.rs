@@ -317,4 +317,6 @@ pub(super) async fn scripts(world: &mut World, report: &mut Report, seed: u64, c
         eprintln!("{difference}");
         report.text += &difference;
     }
+    // The last one may have left its transaction open.
+    world.run("rollback").await;
 }
