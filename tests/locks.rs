@@ -79,7 +79,7 @@ async fn a_lock_that_does_not_come_in_time_is_refused_as_by_postgresql() {
     assert_eq!(found, expected);
 }
 
-/// Steps of two sessions, the second one at REPEATABLE READ from the first step on: what it meets of what the first has done.
+/// Steps of sessions, the second one at REPEATABLE READ from the first step on: what it meets of what the first has done.
 const REPEATABLE: &[&[(usize, &str)]] = &[
     &[(0, "update p set v = 5 where id = 1"), (1, "insert into c values (1, 1)")],
     &[(0, "update p set id = 5 where id = 2"), (1, "insert into c values (1, 2)")],
@@ -103,17 +103,21 @@ const REPEATABLE: &[&[(usize, &str)]] = &[
 ];
 
 async fn repeatable(port: u16) -> Vec<String> {
-    let sessions = [connect(port).await, connect(port).await];
+    let sessions = [connect(port).await, connect(port).await, connect(port).await];
     let mut answers = Vec::new();
     for steps in REPEATABLE {
-        let setup = "drop table if exists c, d, e, p; create table p (id int primary key, v int, k int unique);
+        let setup = "drop table if exists c, d, e, f, x, p; create table p (id int primary key, v int, k int unique);
              create table c (id int, p int references p); insert into p values (1, 1, 1), (2, 2, 2), (3, 3, 3);
              create table d (id int, p int references p on delete cascade, n int); create index on d (p);
              create table e (id int, p int references p on delete set null on update cascade, n int);
-             insert into c values (0, 2); insert into d values (1, 1, 0); insert into e values (1, 1, 0)";
+             create table x (id int, p int references p on delete restrict); create index on x (p);
+             create table f (p int default 1 references p on delete set default);
+             insert into c values (0, 2); insert into d values (1, 1, 0); insert into e values (1, 1, 0);
+             insert into f values (1)";
         sessions[0].batch_execute(setup).await.expect("tables");
         sessions[1].batch_execute("begin isolation level repeatable read").await.expect("a transaction");
-        sessions[1].simple_query("select * from p, c, d, e").await.expect("a snapshot");
+        sessions[2].batch_execute("begin").await.expect("a transaction");
+        sessions[1].simple_query("select * from p, c, d, e, f, x").await.expect("a snapshot");
         for (session, text) in *steps {
             let answer = match sessions[*session].simple_query(text).await {
                 Ok(rows) => format!("done, {} messages", rows.len()),
@@ -123,7 +127,13 @@ async fn repeatable(port: u16) -> Vec<String> {
             };
             answers.push(format!("{text}: {answer}"));
         }
-        sessions[1].batch_execute("rollback").await.expect("an end");
+        sessions[2].batch_execute("rollback").await.expect("an end");
+        let end = sessions[1].batch_execute("commit").await.map_err(|error| error.code().cloned());
+        answers.push(format!("commit: {end:?}"));
+        let orphans = "select count(*) from (select p from c union all select p from d union all select p from e
+             union all select p from f union all select p from x) r where p is not null and p not in (select id from p)";
+        let orphans = sessions[0].query_one(orphans, &[]).await.expect("a count").get::<_, i64>(0);
+        assert_eq!(orphans, 0, "{steps:?}");
     }
     answers
 }

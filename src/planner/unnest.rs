@@ -259,6 +259,14 @@ impl<'a> Pulling<'a> {
         used(expr).intersects(self.outer)
     }
 
+    /// [`Self::pull`] of what is computed for order or duplicates.
+    fn pull_safe(&mut self, rel: Rel) -> Option<Rel> {
+        let safe = std::mem::replace(&mut self.safe, true);
+        let pulled = self.pull(rel);
+        self.safe = safe;
+        pulled
+    }
+
     /// Takes the conditions that name outer columns out of a relation; `None` when some cannot be taken out.
     fn pull(&mut self, rel: Rel) -> Option<Rel> {
         if !free_columns(&rel).intersects(self.outer) {
@@ -298,9 +306,19 @@ impl<'a> Pulling<'a> {
                 let left = Box::new(self.pull(*left)?);
                 Some(Rel::Join { kind, left, right, on, lateral })
             }
-            Rel::Sort { input, .. } if self.set => self.pull(*input),
+            Rel::Sort { input, keys } if self.set => {
+                if keys.iter().any(|key| can_raise(&key.expr)) {
+                    return None;
+                }
+                self.pull_safe(*input)
+            }
             // DISTINCT ON chooses among rows that differ.
-            Rel::Distinct { input, .. } if self.set && !matches!(*input, Rel::Sort { .. }) => self.pull(*input),
+            Rel::Distinct { input, on } if self.set && !matches!(*input, Rel::Sort { .. }) => {
+                if on.iter().any(can_raise) {
+                    return None;
+                }
+                self.pull_safe(*input)
+            }
             Rel::Distinct { input, mut on } if !matches!(*input, Rel::Sort { .. }) => {
                 if on.iter().any(|expr| self.hangs(expr) || can_raise(expr)) {
                     return None;

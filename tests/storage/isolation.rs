@@ -157,8 +157,8 @@ fn foreign_keys_lock_the_key_they_found() {
     let (engine, table, unique, one, _) = setup();
     let mut child = begin(&engine);
     let s = child.snapshot();
-    assert_eq!(child.lock_key(&s, unique, &key(1), RowLockMode::KeyShare).unwrap(), Some(one));
-    assert_eq!(child.lock_key(&s, unique, &key(5), RowLockMode::KeyShare).unwrap(), None);
+    assert_eq!(child.lock_key(&s, unique, &key(1), Base::Snapshot, RowLockMode::KeyShare).unwrap(), Some(one));
+    assert_eq!(child.lock_key(&s, unique, &key(5), Base::Snapshot, RowLockMode::KeyShare).unwrap(), None);
     let mut parent = begin(&engine);
     assert_eq!(update(&mut parent, table, one, 99).unwrap(), WriteOutcome::Done, "no key changes");
     let p = parent.snapshot();
@@ -166,7 +166,7 @@ fn foreign_keys_lock_the_key_they_found() {
     let wait = waiter(parent.update(&p, table, one, Base::Snapshot, &rekey));
     let mut other = begin(&engine);
     let o = other.snapshot();
-    assert_eq!(other.lock_key(&o, unique, &key(1), RowLockMode::KeyShare).unwrap(), Some(one));
+    assert_eq!(other.lock_key(&o, unique, &key(1), Base::Snapshot, RowLockMode::KeyShare).unwrap(), Some(one));
     drop(child);
     other.rollback();
     assert!(wait.is_ready());
@@ -174,12 +174,12 @@ fn foreign_keys_lock_the_key_they_found() {
     assert_eq!(parent.update(&p, table, one, Base::Snapshot, &rekey).unwrap(), WriteOutcome::Done);
     let mut late = begin(&engine);
     let l = late.snapshot();
-    let wait = waiter(late.lock_key(&l, unique, &key(1), RowLockMode::KeyShare));
+    let wait = waiter(late.lock_key(&l, unique, &key(1), Base::Snapshot, RowLockMode::KeyShare));
     drop(p);
     commit(&engine, parent);
     assert!(wait.is_ready());
     drop(wait);
-    assert_eq!(late.lock_key(&l, unique, &key(1), RowLockMode::KeyShare).unwrap(), None);
+    assert_eq!(late.lock_key(&l, unique, &key(1), Base::Snapshot, RowLockMode::KeyShare).unwrap(), None);
     drop((s, o, l, late));
     check(&engine);
 }
@@ -199,12 +199,12 @@ fn repeatable_read_locks_the_key_of_a_row_that_changed_otherwise() {
     let mut writer = begin(&engine);
     update(&mut writer, table, two, 21).unwrap();
     commit(&engine, writer);
-    assert_eq!(old.lock_key(&s, unique, &key(1), RowLockMode::KeyShare).unwrap(), Some(one));
+    assert_eq!(old.lock_key(&s, unique, &key(1), Base::Snapshot, RowLockMode::KeyShare).unwrap(), Some(one));
     let mut lock = |row, mode| old.lock_row(&s, table, row, mode, WaitPolicy::Wait);
     assert_eq!(lock(one, RowLockMode::KeyShare).unwrap(), LockOutcome::Done);
     assert!(matches!(lock(one, RowLockMode::Share), Err(Error::Conflict)));
     assert!(matches!(lock(two, RowLockMode::KeyShare), Err(Error::Conflict)), "a key changed, though not last");
-    assert!(matches!(old.check_seen(&s, table, one), Err(Error::Conflict)));
+    assert!(matches!(old.check_seen(table, one), Err(Error::Conflict)));
     drop((s, old));
     check(&engine);
 }

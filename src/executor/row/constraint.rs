@@ -5,9 +5,11 @@
 //! (PostgreSQL's AFTER triggers), [`ConstraintQueue::commit`] what was deferred. CASCADE, SET NULL and SET DEFAULT are
 //! statements of their own on the referring table, with a later command number; what they note is worked off in turn.
 //!
-//! Which rows count: a key that is looked for in an index is judged by newest versions under KEY SHARE
-//! (`Transaction::lock_key`), so that no snapshot can miss it. A referring table without a fitting index is scanned under
-//! a snapshot that is taken after everything which this transaction has met is acknowledged.
+//! Which rows count: a referenced key is looked for in its index and judged by newest versions under KEY SHARE
+//! (`Transaction::lock_key`); REPEATABLE READ refers to what its snapshot sees alone. Rows that refer to a key which goes are
+//! those that are there now, at any isolation: by newest versions where the referring table has a fitting index, else under
+//! a snapshot that is taken after everything which has been committed is acknowledged. So are the rows that an action changes;
+//! one that REPEATABLE READ does not see is 40001 (PostgreSQL's crosscheck snapshot).
 
 use super::execution::{Execution, Step};
 use super::frame::Frame;
@@ -20,7 +22,7 @@ use crate::interrupt;
 use crate::sql::bind::{BindContext, Binder};
 use crate::sql::parse::parse_one;
 use crate::types::{Datum, Oid, Type};
-use lightning_storage::{ColumnNo, Newest, ObjectId, RowBatch, RowBuffer, RowId, RowLockMode};
+use lightning_storage::{Base, ColumnNo, Newest, ObjectId, RowBatch, RowBuffer, RowId, RowLockMode};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -414,6 +416,12 @@ fn later(ctx: &StatementContext) -> Result<StatementContext> {
     Ok(StatementContext { snapshot, ..ctx.clone() })
 }
 
+/// The same for what looks beyond the transaction's snapshot.
+fn latest(ctx: &StatementContext) -> Result<StatementContext> {
+    let snapshot = ctx.with_transaction(|t| Ok::<_, lightning_storage::Error>(t.latest_snapshot()))?;
+    Ok(StatementContext { snapshot, ..ctx.clone() })
+}
+
 /// The constraint behind an index.
 fn index_constraint(image: &Image, storage: ObjectId) -> Option<Arc<Constraint>> {
     let (relation, index) = find_index(image, storage)?;
@@ -482,7 +490,7 @@ impl Checking<'_> {
         let Some(index) = parent.indexes.iter().find(|candidate| candidate.oid == *index) else {
             return Err(Error::internal(format!("foreign key \"{}\" has no index", constraint.name)));
         };
-        if self.find(index, referenced_columns, key)?.is_some() {
+        if self.find(index, referenced_columns, key, Base::Snapshot)?.is_some() {
             return Ok(());
         }
         // The row itself may be gone or changed again since it was noted: then nobody asks any more.
@@ -499,9 +507,9 @@ impl Checking<'_> {
     }
 
     /// Finds a row by `key`, whose values belong to `attributes`, and locks it KEY SHARE.
-    fn find(&self, index: &Index, attributes: &[i16], key: &[Datum]) -> Result<Option<RowId>> {
+    fn find(&self, index: &Index, attributes: &[i16], key: &[Datum], base: Base) -> Result<Option<RowId>> {
         let Some(key) = index_key(index, attributes, key)? else { return Ok(None) };
-        self.ctx.with_waits(|t| t.lock_key(&self.ctx.snapshot, index.storage, &key, RowLockMode::KeyShare))
+        self.ctx.with_waits(|t| t.lock_key(&self.ctx.snapshot, index.storage, &key, base, RowLockMode::KeyShare))
     }
 
     /// Whether the snapshot sees a row that has `key`.
@@ -527,14 +535,14 @@ impl Checking<'_> {
                             self.settle()?;
                             let plan = self.plan(constraint, statement)?;
                             let params = self.params(&plan, statement, old, new)?;
-                            Phase::Action(Box::new(Execution::start(plan, params, later(self.ctx)?)?))
+                            Phase::Action(Box::new(Execution::start(plan, params, latest(self.ctx)?)?))
                         }
                         None => {
                             let parent = self.relation(*references)?;
                             let same = parent.indexes.iter().find(|candidate| candidate.oid == *index);
                             if action == ReferentialAction::NoAction
                                 && let Some(index) = same
-                                && self.find(index, referenced_columns, old)?.is_some()
+                                && self.find(index, referenced_columns, old, Base::Now)?.is_some()
                             {
                                 return Ok(()); // another row has taken the key over
                             }
@@ -544,20 +552,19 @@ impl Checking<'_> {
                 }
                 Phase::Action(execution) => {
                     run_nested(execution, |_| Ok(()))?;
-                    let recheck = action == ReferentialAction::SetDefault || self.ctx.repeatable_read;
-                    if !recheck {
+                    if action != ReferentialAction::SetDefault {
                         return Ok(());
                     }
                     *phase = Phase::After;
                 }
                 Phase::After => {
                     if let Some(found) = self.referring_by_index(constraint, old)? {
-                        return if found { self.still_referenced(constraint, old, action) } else { Ok(()) };
+                        return if found { self.still_referenced(constraint, old) } else { Ok(()) };
                     }
                     self.settle()?;
                     let plan = self.plan(constraint, Action::Exists)?;
                     let params = self.params(&plan, Action::Exists, old, None)?;
-                    *phase = Phase::Search(Box::new(Execution::start(plan, params, later(self.ctx)?)?));
+                    *phase = Phase::Search(Box::new(Execution::start(plan, params, latest(self.ctx)?)?));
                 }
                 Phase::Search(execution) => {
                     let mut found = false;
@@ -565,15 +572,19 @@ impl Checking<'_> {
                         found = true;
                         Ok(())
                     })?;
-                    return if found { self.still_referenced(constraint, old, action) } else { Ok(()) };
+                    return if found { self.still_referenced(constraint, old) } else { Ok(()) };
                 }
             }
         }
     }
 
-    /// Waits until all that this transaction has met beyond its snapshot is acknowledged, so that a snapshot sees it.
+    /// Waits until all that has been committed is acknowledged, so that a snapshot sees it: who committed a reference and holds its
+    /// lock no more may still wait for the disk.
     fn settle(&self) -> Result<()> {
-        let noted = self.ctx.with_transaction(|t| Ok::<_, lightning_storage::Error>(t.noted()))?;
+        let noted = self.ctx.with_transaction(|t| {
+            t.note_all();
+            Ok::<_, lightning_storage::Error>(t.noted())
+        })?;
         match self.ctx.engine.wait_durable(noted) {
             Some(waiter) => Err(Error::wait(waiter)),
             None => Ok(()),
@@ -591,15 +602,10 @@ impl Checking<'_> {
                 && index.keys.iter().all(|key| columns.contains(&key.attribute))
         };
         let Some(index) = child.indexes.iter().find(fits) else { return Ok(None) };
-        Ok(Some(self.find(index, columns, old)?.is_some()))
+        Ok(Some(self.find(index, columns, old, Base::Now)?.is_some()))
     }
 
-    fn still_referenced(&self, constraint: &Constraint, old: &[Datum], action: ReferentialAction) -> Result<()> {
-        if !matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict | ReferentialAction::SetDefault)
-        {
-            // REPEATABLE READ: rows that the action could not see.
-            return Err(conflict());
-        }
+    fn still_referenced(&self, constraint: &Constraint, old: &[Datum]) -> Result<()> {
         let ConstraintKind::ForeignKey { references, referenced_columns, .. } = &constraint.kind else {
             return Ok(());
         };

@@ -52,22 +52,6 @@ pub(super) fn recheck(
     Ok(Rechecked::Passes(stamp))
 }
 
-/// Whether a row that changed since the snapshot of REPEATABLE READ, and so ended a change or lock with `error`, is passed over:
-/// a referential action looks at rows as they are now, and one that has gone or refers to another key is none of its own.
-pub(super) fn is_passed_over(
-    error: &Error,
-    steps: &Recheck,
-    table: ObjectId,
-    relation: Oid,
-    row: RowId,
-    f: &mut Frame,
-) -> Result<bool> {
-    if error.code() != SqlState::SerializationFailure || !f.ctx.constraints.lock().is_running() {
-        return Ok(false);
-    }
-    Ok(matches!(recheck(steps, table, relation, row, f)?, Rechecked::Dropped))
-}
-
 /// See the module.
 pub(super) struct LockRowsOp {
     plan: Arc<LockRows>,
@@ -113,9 +97,6 @@ fn lock_target(target: &LockTargetPlan, f: &mut Frame) -> Result<bool> {
                 SqlState::LockNotAvailable,
                 format!("could not obtain lock on row in relation \"{name}\""),
             ));
-        }
-        Err(error) if is_passed_over(&error, &target.recheck, target.table, target.relation.oid, row, f)? => {
-            return Ok(false);
         }
         other => other?,
     };

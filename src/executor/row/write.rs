@@ -7,7 +7,7 @@
 
 use super::constraint::{self, References};
 use super::frame::Frame;
-use super::lock::{Rechecked, is_passed_over, recheck};
+use super::lock::{Rechecked, recheck};
 use super::operator::{self, Operator};
 use super::plan::{
     ChecksPlan, ConflictUpdatePlan, DeletePlan, InsertPlan, OnConflictPlan, ReadColumn, Slot, UpdatePlan, WriteColumn,
@@ -307,7 +307,7 @@ impl InsertOp {
             return Ok(InsertStage::Conflict(row));
         }
         // A row that the snapshot does not see is no reason to do nothing.
-        f.ctx.with_waits(|t| t.check_seen(&f.ctx.snapshot, self.plan.table, row))?;
+        f.ctx.with_waits(|t| t.check_seen(self.plan.table, row))?;
         Ok(InsertStage::Input)
     }
 
@@ -341,7 +341,7 @@ impl InsertOp {
             return Ok(None);
         }
         let bytes = value::encode_key(&key, index)?;
-        f.ctx.with_waits(|t| t.lock_key(&f.ctx.snapshot, index.storage, &bytes, RowLockMode::KeyShare))
+        f.ctx.with_waits(|t| t.lock_key(&f.ctx.snapshot, index.storage, &bytes, Base::Now, RowLockMode::KeyShare))
     }
 
     /// A deferrable constraint is no arbiter: refused when a row comes to it, and no arbiter before it has its key.
@@ -559,6 +559,14 @@ enum ChangeStage {
     Returning,
 }
 
+/// What a referential action is about to change must be what the transaction sees, though the action looks beyond.
+fn check_action(table: ObjectId, row: RowId, f: &Frame) -> Result<()> {
+    if f.ctx.repeatable_read && f.ctx.constraints.lock().is_running() {
+        f.ctx.with_waits(|t| t.check_seen(table, row))?;
+    }
+    Ok(())
+}
+
 /// The row id in a slot.
 fn row_id(slot: Slot, f: &Frame) -> Result<RowId> {
     match f.get(slot) {
@@ -603,13 +611,8 @@ impl UpdateOp {
         let base = stamp.map_or(Base::Snapshot, Base::Newest);
         let (columns, hidden) = (plan.assignments.iter().chain(&plan.generated), &plan.checks.hidden);
         let scratch = &mut self.scratch;
-        let written = write_changes(columns, hidden, plan.table, &plan.target, row, base, &self.row, scratch, f);
-        if let Err(error) = &written
-            && is_passed_over(error, &plan.recheck, plan.table, plan.target.oid, row, f)?
-        {
-            return Ok(ChangeStage::Input);
-        }
-        Ok(match written? {
+        check_action(plan.table, row, f)?;
+        Ok(match write_changes(columns, hidden, plan.table, &plan.target, row, base, &self.row, scratch, f)? {
             WriteOutcome::Done => {
                 if let Some(refused) = &self.refused {
                     return Err(refused.clone());
@@ -691,13 +694,9 @@ impl DeleteOp {
         let plan = &self.plan;
         let row = row_id(plan.row_id, f)?;
         let base = stamp.map_or(Base::Snapshot, Base::Newest);
-        let written = f.ctx.with_waits(|t| t.delete(&f.ctx.snapshot, plan.table, row, base));
-        if let Err(error) = &written
-            && is_passed_over(error, &plan.recheck, plan.table, plan.target.oid, row, f)?
-        {
-            return Ok(ChangeStage::Input);
-        }
-        Ok(match written? {
+        check_action(plan.table, row, f)?;
+        let outcome = f.ctx.with_waits(|t| t.delete(&f.ctx.snapshot, plan.table, row, base))?;
+        Ok(match outcome {
             WriteOutcome::Done => {
                 self.references.note_delete(&plan.old, f);
                 f.affected += u64::from(plan.main);

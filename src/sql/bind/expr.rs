@@ -2,6 +2,7 @@
 
 use super::Binder;
 use super::coerce::{Coercion, base_type, constant};
+use super::query::Bound;
 use super::scope::Clause;
 use crate::catalog::builtin;
 use crate::error::{Error, Result, SqlState};
@@ -226,10 +227,10 @@ impl Binder<'_> {
                 Ok(Expr { kind: ExprKind::Row(values), ty: Type::new(oid::RECORD) })
             }
             Ast::Exists(query) => {
-                let (rel, columns) = self.query_inside(query, pos)?;
-                Ok(boolean(match without_list(&rel) {
-                    Some(input) => subquery(input.clone(), &[], SubqueryKind::Exists),
-                    None => subquery(rel, &columns, SubqueryKind::Exists),
+                let Bound { rel, columns, idle, .. } = self.outermost(|binder| binder.subquery(query, pos))?;
+                Ok(boolean(match idle {
+                    0 => subquery(rel, &columns, SubqueryKind::Exists),
+                    _ => subquery(below(rel, idle), &[], SubqueryKind::Exists),
                 }))
             }
             Ast::Scalar(query) => {
@@ -251,7 +252,8 @@ impl Binder<'_> {
     }
 
     fn query_inside(&mut self, query: &ast::Query, pos: u32) -> Result<(Rel, Vec<OutputColumn>)> {
-        self.outermost(|binder| binder.subquery(query, pos))
+        let bound = self.outermost(|binder| binder.subquery(query, pos))?;
+        Ok((bound.rel, bound.columns))
     }
 
     // --- leaves ---
@@ -1084,7 +1086,7 @@ impl Binder<'_> {
         let ty = match sliced {
             // A slice of a vector type is a plain array.
             true if vector_element(base).is_some() => Type::new(builtin::array_of(element).unwrap_or(base)),
-            true => array.ty,
+            true => builtin::base_type(array.ty),
             false => Type::with_typmod(element, array.ty.typmod),
         };
         Ok(Expr { kind: ExprKind::Subscript { array: Box::new(array), subscripts }, ty })
@@ -1174,31 +1176,16 @@ fn subquery(rel: Rel, columns: &[OutputColumn], kind: SubqueryKind) -> ExprKind 
     ExprKind::Subquery(Box::new(Subquery { rel, columns, kind }))
 }
 
-/// What EXISTS reads of a query whose select list, order and duplicates do not matter; `None`: they are computed for its
-/// first row, errors and all. The list is dropped where PostgreSQL's `simplify_EXISTS_query` drops it: not from
-/// aggregates, window and set-returning functions, HAVING, set operations, OFFSET, a LIMIT that may be 0 and row locks.
-fn without_list(rel: &Rel) -> Option<&Rel> {
-    match rel {
-        Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Distinct { input, .. } => without_list(input),
-        Rel::Limit { input, limit: Some(limit), offset: None, ties: None }
-            if matches!(limit.kind, ExprKind::Const(Datum::Int8(1..))) =>
-        {
-            without_list(input)
-        }
-        Rel::Aggregate { input, keys, sets: None, aggregates, groupings }
-            if !keys.is_empty() && aggregates.is_empty() && groupings.is_empty() =>
-        {
-            Some(input)
-        }
-        Rel::Filter { input, .. } if !matches!(**input, Rel::Aggregate { .. }) => Some(rel),
-        Rel::Scan { .. }
-        | Rel::Values { .. }
-        | Rel::Functions { .. }
-        | Rel::CteScan { .. }
-        | Rel::Working { .. }
-        | Rel::Join { .. } => Some(rel),
-        _ => None,
+/// A query without the operators on its top that EXISTS does not run: select list, order, duplicates, grouping without
+/// aggregates and a LIMIT that leaves a row, as PostgreSQL's `simplify_EXISTS_query`.
+fn below(mut rel: Rel, mut idle: usize) -> Rel {
+    while idle > 0
+        && let [input] = &mut visit::rel_inputs(&mut rel)[..]
+    {
+        let input = std::mem::replace(*input, Rel::Values { columns: Vec::new(), rows: Vec::new() });
+        (rel, idle) = (input, idle - 1);
     }
+    rel
 }
 
 /// `expr >= low AND expr <= high`, or its negation.

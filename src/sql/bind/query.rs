@@ -27,6 +27,8 @@ pub(crate) struct Bound {
     pub lockable: Vec<(ColumnId, Arc<Relation>)>,
     /// Why FOR UPDATE of an outer query cannot lock its rows.
     pub lock_refused: Option<&'static str>,
+    /// For EXISTS: the operators on top that need not run to know whether there is a row; none where all of them do.
+    pub idle: usize,
 }
 
 /// ORDER BY, LIMIT and locking of a query, as its body sees them.
@@ -253,15 +255,14 @@ impl Binder<'_> {
     }
 
     /// A query in an expression, which stands at `pos`: a scope of its own inside the present ones.
-    pub(crate) fn subquery(&mut self, query: &ast::Query, pos: u32) -> Result<(Rel, Vec<OutputColumn>)> {
+    pub(crate) fn subquery(&mut self, query: &ast::Query, pos: u32) -> Result<Bound> {
         if let Some(scope) = self.scopes.last()
             && let Some(place) = scope.clause.refuses_subquery()
         {
             let message = format!("cannot use subquery in {place}");
             return Err(Error::new(SqlState::FeatureNotSupported, message).at(self.position(pos)));
         }
-        let bound = self.behind(true, "a subquery", |binder| binder.query(query, true))?;
-        Ok((bound.rel, bound.columns))
+        self.behind(true, "a subquery", |binder| binder.query(query, true))
     }
 
     /// Binds something inside which (if `barred`) a recursive part in sight may not be named.
@@ -345,6 +346,7 @@ impl Binder<'_> {
             literals,
             lockable: Vec::new(),
             lock_refused: Some("VALUES"),
+            idle: 0,
         })
     }
 
@@ -386,6 +388,12 @@ impl Binder<'_> {
         let offset = tail.offset.map(|expr| self.row_count(expr, Clause::Offset)).transpose()?;
         let limit = tail.limit.map(|expr| self.row_count(expr, Clause::Limit)).transpose()?;
         Ok(RowCounts { offset, limit })
+    }
+
+    /// Whether any row at all means that one is given.
+    pub(crate) fn leave_one(counts: &RowCounts) -> bool {
+        let limit = counts.limit.as_ref().map(|limit| &limit.kind);
+        counts.offset.is_none() && matches!(limit, None | Some(ExprKind::Const(Datum::Null | Datum::Int8(1..))))
     }
 
     /// LIMIT, OFFSET and FETCH over sorted rows.

@@ -72,6 +72,14 @@ struct Parts {
     counts: RowCounts,
 }
 
+/// Operators on top of each other down to the first that has no input or two.
+fn height(rel: &Rel) -> usize {
+    match inputs(rel)[..] {
+        [input] => 1 + height(input),
+        _ => 1,
+    }
+}
+
 /// Entries that a select list may have, as PostgreSQL's MaxTupleAttributeNumber.
 pub(crate) const ENTRIES_MAX: usize = 1664;
 
@@ -464,6 +472,17 @@ impl Binder<'_> {
         if let Some(predicate) = filter {
             rel = Rel::Filter { input: Box::new(rel), predicate };
         }
+        let scope = self.scope();
+        let computes = !scope.aggregates.is_empty()
+            || !scope.groupings.is_empty()
+            || !scope.windows.is_empty()
+            || !scope.sets.is_empty()
+            || grouping.sets.is_some()
+            || grouping.keys.is_empty() && !select.group_by.is_empty()
+            || having.is_some()
+            || !tail.locking.is_empty()
+            || !Self::leave_one(&counts);
+        let read = height(&rel);
         let mut nullable = ColumnSet::new();
         if !tail.locking.is_empty() {
             nullable_in(&rel, &mut nullable);
@@ -528,7 +547,8 @@ impl Binder<'_> {
             columns.push(OutputColumn { name: target.name.clone(), column, ty: target.expr.ty, origin });
             positions.push(target.pos);
         }
-        Ok(Bound { rel, columns, literals, positions, lockable, lock_refused: refused })
+        let idle = if computes { 0 } else { height(&rel) - read };
+        Ok(Bound { rel, columns, literals, positions, lockable, lock_refused: refused, idle })
     }
 
     /// The column of this level that an expression plainly is.

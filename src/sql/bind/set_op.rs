@@ -128,6 +128,7 @@ impl Binder<'_> {
             positions: left.positions,
             lockable: Vec::new(),
             lock_refused: Some("UNION/INTERSECT/EXCEPT"),
+            idle: 0,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::Binder;
 use super::insert::attribute;
-use super::query::{column_expr, syntax, truth};
+use super::query::{Bound, column_expr, syntax, truth};
 use super::scope::{Clause, Item, Lateral, is_system_column};
 use super::updatable::{Verb, WriteTarget};
 use crate::catalog::image::{Attribute, Identity, Relation};
@@ -259,7 +259,7 @@ impl Binder<'_> {
                     self.may_be_set(attribute(target, *number))?;
                 }
                 self.scope().clause = Clause::UpdateSet;
-                let (rel, columns) = self.subquery(query, query.pos)?;
+                let Bound { rel, columns, .. } = self.subquery(query, query.pos)?;
                 if columns.len() != numbers.len() {
                     return Err(mismatch());
                 }

@@ -33,6 +33,8 @@ pub enum Base {
     Snapshot,
     /// The one that `get_newest` gave.
     Newest(Stamp),
+    /// Whichever is there: for what looks past the snapshot at any isolation.
+    Now,
 }
 
 /// What became of a change. Only `Done` has changed anything.

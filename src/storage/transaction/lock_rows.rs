@@ -27,7 +27,7 @@ impl Transaction {
     ) -> Result<LockOutcome> {
         let table = self.shared.table(table)?;
         self.shared.relieve_undo();
-        self.writing(|t| t.lock_row_of(s, &table, row.0, mode, policy))
+        self.writing(|t| t.lock_row_of(s, &table, row.0, Base::Snapshot, mode, policy))
     }
 
     fn lock_row_of(
@@ -35,6 +35,7 @@ impl Transaction {
         s: &Snapshot,
         table: &Table,
         row: u64,
+        base: Base,
         mode: RowLockMode,
         policy: WaitPolicy,
     ) -> Result<LockOutcome> {
@@ -42,15 +43,15 @@ impl Transaction {
         shared.check_undo()?;
         let key = version::key(table.id, row);
         let leaf = table.tree.read_leaf(&shared.pool, &row_key(row))?;
-        let Ok(at) = node::search(&leaf, &row_key(row)) else { return self.lock_gone() };
+        let Ok(at) = node::search(&leaf, &row_key(row)) else { return self.lock_gone(base) };
         let mut shard = shared.versions.shard(key);
         let (image, entry) = (node::value(&leaf, at), shard.get(&key));
-        let judged = table.runs.with(row, |run| self.judge(s, Base::Snapshot, mode, &Found { image, entry, run }))?;
+        let judged = table.runs.with(row, |run| self.judge(s, base, mode, &Found { image, entry, run }))?;
         let outcome = match judged {
             Judged::Free(_) => LockOutcome::Done,
             Judged::Outcome(WriteOutcome::Changed) => LockOutcome::Changed,
             Judged::Outcome(WriteOutcome::SelfModified) => return Ok(LockOutcome::SelfModified),
-            Judged::Outcome(_) => return self.lock_gone(),
+            Judged::Outcome(_) => return self.lock_gone(base),
             Judged::Blocked(others) => {
                 drop(shard);
                 drop(leaf);
@@ -74,21 +75,35 @@ impl Transaction {
         Ok(outcome)
     }
 
-    fn lock_gone(&self) -> Result<LockOutcome> {
-        if self.isolation == Isolation::RepeatableRead { Err(Error::Conflict) } else { Ok(LockOutcome::Deleted) }
+    fn lock_gone(&self, base: Base) -> Result<LockOutcome> {
+        self.gone(base).map(|_| LockOutcome::Deleted)
     }
 
-    /// The row that has `key` (all columns of the index) now, locked; `None`: no committed or own row has it. At REPEATABLE READ
-    /// a row that came after the snapshot does not count, and one that changed since is a `Conflict`.
+    /// The row that has `key` (all columns of the index) now, locked; `None`: no committed or own row has it. At REPEATABLE READ,
+    /// from [`Base::Snapshot`] on, a row that came after the snapshot does not count, and one that changed since is a `Conflict`.
     ///
     /// # Errors
     /// `Wait`, `Deadlock`, `Conflict`, `NotFound`.
-    pub fn lock_key(&mut self, s: &Snapshot, index: ObjectId, key: &[u8], mode: RowLockMode) -> Result<Option<RowId>> {
+    pub fn lock_key(
+        &mut self,
+        s: &Snapshot,
+        index: ObjectId,
+        key: &[u8],
+        base: Base,
+        mode: RowLockMode,
+    ) -> Result<Option<RowId>> {
         let index = self.shared.index(index)?;
-        self.writing(|t| t.lock_key_of(s, &index, key, mode))
+        self.writing(|t| t.lock_key_of(s, &index, key, base, mode))
     }
 
-    fn lock_key_of(&mut self, s: &Snapshot, index: &Index, key: &[u8], mode: RowLockMode) -> Result<Option<RowId>> {
+    fn lock_key_of(
+        &mut self,
+        s: &Snapshot,
+        index: &Index,
+        key: &[u8],
+        base: Base,
+        mode: RowLockMode,
+    ) -> Result<Option<RowId>> {
         let mut rows = Vec::new();
         self.rows_with_key(index, key, |row| {
             rows.push(row);
@@ -105,10 +120,11 @@ impl Transaction {
                 }
                 HasKey::Yes => {}
             }
-            if self.isolation == Isolation::RepeatableRead && !self.sees_row(s, &index.table, row)? {
+            let bound = self.isolation == Isolation::RepeatableRead && base == Base::Snapshot;
+            if bound && !self.sees_row(s, &index.table, row)? {
                 continue;
             }
-            match self.lock_row_of(s, &index.table, row, mode, WaitPolicy::Wait)? {
+            match self.lock_row_of(s, &index.table, row, base, mode, WaitPolicy::Wait)? {
                 LockOutcome::Done => return Ok(Some(RowId(row))),
                 // The newest version was committed after the snapshot, or is this command's own; has_key has judged it.
                 LockOutcome::Changed | LockOutcome::SelfModified => {
@@ -124,24 +140,38 @@ impl Transaction {
         Ok(None)
     }
 
-    /// At REPEATABLE READ, that a row's newest version is one that the snapshot sees, or this transaction's own; at READ COMMITTED
-    /// any is.
+    /// At REPEATABLE READ, that a row's newest version is one that the first snapshot sees, or this transaction's own; at READ
+    /// COMMITTED any is.
     ///
     /// # Errors
-    /// `Conflict`: it was committed after the snapshot. `NotFound`: no such table; `Wait`, for a page.
-    pub fn check_seen(&self, s: &Snapshot, table: ObjectId, row: RowId) -> Result<()> {
-        if self.isolation != Isolation::RepeatableRead {
-            return Ok(());
-        }
+    /// `Conflict`: it was committed after that snapshot. `NotFound`: no such table; `Wait`, for a page.
+    pub fn check_seen(&self, table: ObjectId, row: RowId) -> Result<()> {
+        let Some(first) = &self.first else { return Ok(()) };
         self.reading(|| {
             let table = self.shared.table(table)?;
             let leaf = table.tree.read_leaf(&self.shared.pool, &row_key(row.0))?;
-            let Ok(at) = node::search(&leaf, &row_key(row.0)) else { return Ok(()) };
+            if node::search(&leaf, &row_key(row.0)).is_err() {
+                return Ok(());
+            }
             let key = version::key(table.id, row.0);
             let shard = self.shared.versions.shard(key);
-            let (image, entry) = (node::value(&leaf, at), shard.get(&key));
-            let mode = RowLockMode::NoKeyUpdate;
-            table.runs.with(row.0, |run| self.judge(s, Base::Snapshot, mode, &Found { image, entry, run })).map(|_| ())
+            let mut newest = shard.get(&key).and_then(|entry| entry.head.as_deref());
+            // Changes of others in progress are not there yet.
+            while let Some(version) = newest.filter(|head| head.txn.is_active() && head.txn.id != self.state.id) {
+                newest = version.next.as_deref();
+            }
+            let writer = table.runs.with(row.0, |run| match (newest, run) {
+                (Some(version), _) => Some(version.txn.clone()),
+                (None, run) => run.map(|run| run.txn.clone()),
+            });
+            first.check()?;
+            match writer.map(|txn| txn.status()) {
+                Some(Status::Committed(position)) if position > first.position() => {
+                    self.note(position);
+                    Err(Error::Conflict)
+                }
+                _ => Ok(()),
+            }
         })
     }
 

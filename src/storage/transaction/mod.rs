@@ -250,17 +250,27 @@ impl Transaction {
     /// end waits for `noted` anyway.
     /// Either sees this transaction's own changes of commands before it; changes made through it are of its command.
     pub fn snapshot(&mut self) -> Snapshot {
-        self.command += 1;
         if let Some(first) = &self.first {
+            self.command += 1;
             return first.at_command(self.command);
         }
-        let (shared, noted) = (&self.shared, self.noted());
-        let position = || shared.acknowledged().max(noted);
-        let snapshot = Snapshot::take(&shared.snapshots, self.state.id, self.command, position);
+        let snapshot = self.latest_snapshot();
         if self.isolation == Isolation::RepeatableRead {
             self.first = Some(snapshot.clone());
         }
         snapshot
+    }
+
+    /// As [`Transaction::snapshot`] at READ COMMITTED, at any isolation: for what foreign keys do beyond the transaction's snapshot.
+    pub fn latest_snapshot(&mut self) -> Snapshot {
+        self.command += 1;
+        let (shared, noted) = (&self.shared, self.noted());
+        Snapshot::take(&shared.snapshots, self.state.id, self.command, || shared.acknowledged().max(noted))
+    }
+
+    /// Meets everything that has been committed, durable or not: see [`Transaction::noted`].
+    pub fn note_all(&self) {
+        self.note(self.shared.log().next());
     }
 
     /// The highest position that was met by what looks past its snapshot (locks, re-checks, unique and foreign keys, sequences):

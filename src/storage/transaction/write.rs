@@ -346,7 +346,7 @@ impl Transaction {
     }
 
     /// What a change answers when the row is not there at all any more.
-    fn gone(&self, base: Base) -> Result<WriteOutcome> {
+    pub(super) fn gone(&self, base: Base) -> Result<WriteOutcome> {
         match (self.isolation, base) {
             (Isolation::RepeatableRead, Base::Snapshot) => Err(Error::Conflict),
             _ => Ok(WriteOutcome::Deleted),
@@ -409,6 +409,10 @@ impl Transaction {
                         self.note(position);
                         stamp != base.0
                     }
+                    (Status::Committed(position), Base::Now) => {
+                        self.note(position);
+                        false
+                    }
                     // An insertion in progress is nobody's row yet.
                     (Status::Active | Status::Aborted, _) => return self.gone(base).map(Judged::Outcome),
                 };
@@ -417,7 +421,8 @@ impl Transaction {
                     let is_later = |txn: &TxnState| matches!(txn.status(), Status::Committed(at) if at > s.position);
                     let mut later = std::iter::successors(each, |version| version.next.as_deref())
                         .take_while(|version| is_later(&version.txn));
-                    if found.run.is_some_and(|run| is_later(&run.txn))
+                    if base != Base::Snapshot
+                        || found.run.is_some_and(|run| is_later(&run.txn))
                         || later.any(|version| version.mode.conflicts(mode))
                     {
                         return Err(Error::Conflict);
