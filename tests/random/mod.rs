@@ -350,7 +350,9 @@ impl World {
                 let sweep = tree.text();
                 tokio::join!(simple(&self.ours, &text), simple(&self.theirs, &sweep))
             };
-            signature.total = matches!(theirs, Answer::Rows(..));
+            // The sweep of three arguments does not come to lengths that are too large.
+            let pads = signature.name == "lpad" || signature.name == "rpad";
+            signature.total = matches!(theirs, Answer::Rows(..)) && !pads;
             if matches!(&theirs, Answer::Error(code, _) if code == "57014" || code == "54000" || code == "53200") {
                 continue;
             }
