@@ -144,3 +144,68 @@ async fn repeatable_read_refuses_what_postgresql_refuses() {
     let lightning = Lightning::start();
     assert_eq!(repeatable(lightning.port).await, repeatable(postgres.port).await);
 }
+
+/// What waits for the lock of a table that another session has written, what that wrote, and what is asked afterwards.
+const WAITING: &[(&str, &str)] = &[
+    ("alter table c alter w type bigint", "insert into c values (2, 2, 2)"),
+    ("alter table c alter w type text using w || 'x'", "update c set w = 9 where id = 1"),
+    ("alter table c add z serial", "delete from c where id = 1"),
+    ("alter table c add z int generated always as (w * 2) stored", "insert into c values (2, 2, 2)"),
+    ("alter table c alter w type smallint", "insert into c values (2, 2, 100000)"),
+    ("alter table c add foreign key (p) references p", "insert into c values (2, 77, 2)"),
+    ("alter table c add foreign key (p) references p", "delete from p where id = 1"),
+    ("alter table c add check (w < 5)", "insert into c values (2, 2, 50)"),
+    ("alter table c alter p set not null", "insert into c values (2, null, 2)"),
+    ("alter table c add unique (w)", "insert into c values (2, 2, 1)"),
+    ("create unique index on c (w)", "insert into c values (2, 2, 1)"),
+    (
+        "begin; lock table c in exclusive mode; insert into c select max(id) + 1, 1, 1 from c",
+        "insert into c values (7, 1, 1)",
+    ),
+];
+
+async fn waiting(port: u16, isolated: bool) -> Vec<String> {
+    let mut answers = Vec::new();
+    for (text, write) in WAITING {
+        let [a, b] = [connect(port).await, connect(port).await];
+        let setup = "drop table if exists c, p; create table p (id int primary key); insert into p values (1), (2);
+             create table c (id int primary key, p int, w int); insert into c values (1, 1, 1)";
+        a.batch_execute(setup).await.expect("tables");
+        let answer = if isolated {
+            a.batch_execute("begin isolation level repeatable read; select * from c, p").await.expect("a snapshot");
+            b.batch_execute(write).await.expect("a write");
+            a.simple_query(text).await
+        } else {
+            b.batch_execute(&format!("begin; {write}")).await.expect("a write");
+            let waits = async { a.simple_query(text).await };
+            let commits = async {
+                tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+                b.batch_execute("commit").await
+            };
+            tokio::join!(waits, commits).0
+        };
+        let end = a.simple_query(if answer.is_ok() { "commit" } else { "rollback" }).await;
+        end.expect("an end");
+        let code = answer.err().map(|error| error.code().map_or(String::new(), |code| code.code().to_owned()));
+        let rows = b.simple_query("select id, p, w from c order by id").await.expect("rows");
+        let rows = rows.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                Some((0..3).map(|i| row.get(i).unwrap_or("null").to_owned()).collect::<Vec<_>>().join(","))
+            }
+            _ => None,
+        });
+        answers.push(format!("{text} after {write}: {code:?} {:?}", rows.collect::<Vec<_>>()));
+    }
+    answers
+}
+
+/// A commit gives its locks away before it is durable: whoever gets them sees what it did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_was_waited_for_shows_what_its_holder_did() {
+    let Some(postgres) = Postgres::start() else { return };
+    let lightning = Lightning::start();
+    for _ in 0..3 {
+        assert_eq!(waiting(lightning.port, false).await, waiting(postgres.port, false).await);
+    }
+    assert_eq!(waiting(lightning.port, true).await, waiting(postgres.port, true).await);
+}

@@ -75,7 +75,7 @@ impl DdlContext<'_> {
         let canceled = || cancel.load(std::sync::atomic::Ordering::Relaxed);
         loop {
             let built = self.with(|tx| {
-                let snapshot = tx.snapshot();
+                let snapshot = tx.latest_snapshot();
                 tx.build_index_while(&snapshot, storage, BUILD_ROWS, &|| !canceled())
             });
             match built {

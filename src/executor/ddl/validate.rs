@@ -16,10 +16,17 @@ impl DdlContext<'_> {
     /// position: the text is not the client's.
     pub(super) fn run(&self, text: &str, row: &mut dyn FnMut(&Execution) -> Result<()>) -> Result<u64> {
         // First of all: names in literals are looked up in the catalog as it is now.
-        let ctx = (self.statement)(self.image().clone())?;
+        let ctx = self.now()?;
         let statement = crate::sql::parse::parse_one(text)?;
         let bound = Binder::new(&self.bind_context(), text).statement(&statement).map_err(Error::without_position)?;
         self.run_bound(&bound, ctx, row)
+    }
+
+    /// The surroundings of a statement that is about a table as a whole: it sees all that has been committed, at any isolation.
+    fn now(&self) -> Result<StatementContext> {
+        let ctx = (self.statement)(self.image().clone())?;
+        let snapshot = self.with(|tx| Ok(tx.latest_snapshot()))?;
+        Ok(StatementContext { snapshot, ..ctx })
     }
 
     /// As [`DdlContext::run`], a statement that is bound already.
@@ -44,7 +51,7 @@ impl DdlContext<'_> {
         target.constraints.clear();
         target.referenced_by.clear();
         target.indexes = vec![Arc::new(index.clone())];
-        let ctx = (self.statement)(self.image().clone())?;
+        let ctx = self.now()?;
         let bound =
             Binder::new(&self.bind_context(), "").hidden_update(&Arc::new(target)).map_err(Error::without_position)?;
         self.run_bound(&bound, ctx, &mut |_| Ok(())).map(|_| ())

@@ -261,7 +261,8 @@ impl Transaction {
         snapshot
     }
 
-    /// As [`Transaction::snapshot`] at READ COMMITTED, at any isolation: for what foreign keys do beyond the transaction's snapshot.
+    /// As [`Transaction::snapshot`] at READ COMMITTED, at any isolation: for what foreign keys do beyond the transaction's snapshot,
+    /// and for what is done to a table as a whole.
     pub fn latest_snapshot(&mut self) -> Snapshot {
         self.command += 1;
         let (shared, noted) = (&self.shared, self.noted());
@@ -368,12 +369,17 @@ impl Transaction {
             self.shared.locks.leave_queue(self.state.id, tag);
         }
         let wait = policy == WaitPolicy::Wait;
+        let waited = self.queued == Some(what);
         let shared = &self.shared;
         let granted = shared.locks.acquire(&shared.graph, self.state.id, owner, session, what, mode, wait);
         self.queued = matches!(granted, Err(Error::Wait(_))).then_some(what);
         if granted? {
             if scope == LockScope::Transaction {
                 self.locks.push((what, mode));
+            }
+            // Who held it before may have committed and still wait for the disk: snapshots from now on see that all the same.
+            if waited || mode.conflicts(LockMode::RowExclusive) || matches!(what, LockTag::Advisory(..)) {
+                self.note_all();
             }
             return Ok(true);
         }
