@@ -3,7 +3,7 @@
 //!
 //! PostgreSQL does the same in `canonicalize_qual` and `extract_restriction_or_clauses`.
 
-use super::columns::{ColumnSet, is_volatile, used_by};
+use super::columns::{ColumnSet, conjuncts, is_volatile, used_by};
 use super::rewrite::{all_of, can_raise, split};
 use crate::sql::bind::aggregate::same_expr;
 use crate::sql::tree::{Expr, ExprKind};
@@ -11,13 +11,6 @@ use crate::types::{Type, oid};
 
 fn any_of(arms: Vec<Expr>) -> Expr {
     Expr { kind: ExprKind::Or(arms), ty: Type::new(oid::BOOL) }
-}
-
-fn conjuncts(condition: &Expr) -> Vec<&Expr> {
-    match &condition.kind {
-        ExprKind::And(args) => args.iter().flat_map(conjuncts).collect(),
-        _ => vec![condition],
-    }
 }
 
 /// The conjuncts that an OR of these arms is: what every arm has, and the OR of what is left of each.

@@ -363,8 +363,7 @@ impl Copied {
 }
 
 fn copy_rows(tx: &mut Transaction, from: ObjectId, to: ObjectId, width: usize) -> lightning_storage::Result<()> {
-    tx.note_all();
-    let (read, write) = (tx.snapshot(), tx.snapshot());
+    let (read, write) = (tx.latest_snapshot(), tx.snapshot());
     let mut next = Some(RowId(1));
     let mut rows = RowBuffer::new();
     while let Some(at) = next {

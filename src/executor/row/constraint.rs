@@ -8,8 +8,8 @@
 //! Which rows count: a referenced key is looked for in its index and judged by newest versions under KEY SHARE
 //! (`Transaction::lock_key`); REPEATABLE READ refers to what its snapshot sees alone. Rows that refer to a key which goes are
 //! those that are there now, at any isolation: by newest versions where the referring table has a fitting index, else under
-//! a snapshot that is taken after everything which has been committed is acknowledged. So are the rows that an action changes;
-//! one that REPEATABLE READ does not see is 40001 (PostgreSQL's crosscheck snapshot).
+//! a snapshot of everything that has been committed, acknowledged or not. So are the rows that an action changes; one that
+//! REPEATABLE READ does not see is 40001 (PostgreSQL's crosscheck snapshot).
 
 use super::execution::{Execution, Step};
 use super::frame::Frame;
@@ -532,7 +532,6 @@ impl Checking<'_> {
                 Phase::Start => {
                     *phase = match statement_of(action, new.is_some()) {
                         Some(statement) => {
-                            self.settle()?;
                             let plan = self.plan(constraint, statement)?;
                             let params = self.params(&plan, statement, old, new)?;
                             Phase::Action(Box::new(Execution::start(plan, params, latest(self.ctx)?)?))
@@ -561,7 +560,6 @@ impl Checking<'_> {
                     if let Some(found) = self.referring_by_index(constraint, old)? {
                         return if found { self.still_referenced(constraint, old) } else { Ok(()) };
                     }
-                    self.settle()?;
                     let plan = self.plan(constraint, Action::Exists)?;
                     let params = self.params(&plan, Action::Exists, old, None)?;
                     *phase = Phase::Search(Box::new(Execution::start(plan, params, latest(self.ctx)?)?));
@@ -575,19 +573,6 @@ impl Checking<'_> {
                     return if found { self.still_referenced(constraint, old) } else { Ok(()) };
                 }
             }
-        }
-    }
-
-    /// Waits until all that has been committed is acknowledged, so that a snapshot sees it: who committed a reference and holds its
-    /// lock no more may still wait for the disk.
-    fn settle(&self) -> Result<()> {
-        let noted = self.ctx.with_transaction(|t| {
-            t.note_all();
-            Ok::<_, lightning_storage::Error>(t.noted())
-        })?;
-        match self.ctx.engine.wait_durable(noted) {
-            Some(waiter) => Err(Error::wait(waiter)),
-            None => Ok(()),
         }
     }
 

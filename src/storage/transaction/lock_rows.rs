@@ -43,7 +43,8 @@ impl Transaction {
         shared.check_undo()?;
         let key = version::key(table.id, row);
         let leaf = table.tree.read_leaf(&shared.pool, &row_key(row))?;
-        let Ok(at) = node::search(&leaf, &row_key(row)) else { return self.lock_gone(base) };
+        let gone = || self.gone(base).map(|_| LockOutcome::Deleted);
+        let Ok(at) = node::search(&leaf, &row_key(row)) else { return gone() };
         let mut shard = shared.versions.shard(key);
         let (image, entry) = (node::value(&leaf, at), shard.get(&key));
         let judged = table.runs.with(row, |run| self.judge(s, base, mode, &Found { image, entry, run }))?;
@@ -51,7 +52,7 @@ impl Transaction {
             Judged::Free(_) => LockOutcome::Done,
             Judged::Outcome(WriteOutcome::Changed) => LockOutcome::Changed,
             Judged::Outcome(WriteOutcome::SelfModified) => return Ok(LockOutcome::SelfModified),
-            Judged::Outcome(_) => return self.lock_gone(base),
+            Judged::Outcome(_) => return gone(),
             Judged::Blocked(others) => {
                 drop(shard);
                 drop(leaf);
@@ -73,10 +74,6 @@ impl Transaction {
             self.row_locks.push(key);
         }
         Ok(outcome)
-    }
-
-    fn lock_gone(&self, base: Base) -> Result<LockOutcome> {
-        self.gone(base).map(|_| LockOutcome::Deleted)
     }
 
     /// The row that has `key` (all columns of the index) now, locked; `None`: no committed or own row has it. At REPEATABLE READ,

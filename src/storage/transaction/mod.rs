@@ -254,23 +254,28 @@ impl Transaction {
             self.command += 1;
             return first.at_command(self.command);
         }
-        let snapshot = self.latest_snapshot();
+        let snapshot = self.take_snapshot();
         if self.isolation == Isolation::RepeatableRead {
             self.first = Some(snapshot.clone());
         }
         snapshot
     }
 
-    /// As [`Transaction::snapshot`] at READ COMMITTED, at any isolation: for what foreign keys do beyond the transaction's snapshot,
-    /// and for what is done to a table as a whole.
+    /// Everything that has been committed by now, acknowledged or not, at any isolation: for what foreign keys do beyond the
+    /// transaction's snapshot, and for what is done to a table as a whole.
     pub fn latest_snapshot(&mut self) -> Snapshot {
+        self.note_all();
+        self.take_snapshot()
+    }
+
+    fn take_snapshot(&mut self) -> Snapshot {
         self.command += 1;
         let (shared, noted) = (&self.shared, self.noted());
         Snapshot::take(&shared.snapshots, self.state.id, self.command, || shared.acknowledged().max(noted))
     }
 
-    /// Meets everything that has been committed, durable or not: see [`Transaction::noted`].
-    pub fn note_all(&self) {
+    /// Meets everything that has been committed: see [`Transaction::noted`].
+    fn note_all(&self) {
         self.note(self.shared.log().next());
     }
 
